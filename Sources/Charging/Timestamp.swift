@@ -1,0 +1,131 @@
+/// A moment in UTC, to the millisecond.
+package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Since 1970-01-01T00:00:00Z.
+    package var milliseconds: Int64
+
+    package init(milliseconds: Int64) { self.milliseconds = milliseconds }
+
+    package init(seconds: Int64) { self.milliseconds = seconds * 1000 }
+
+    package static func < (a: Self, b: Self) -> Bool { a.milliseconds < b.milliseconds }
+
+    package func advanced(bySeconds seconds: Int64) -> Timestamp {
+        Timestamp(milliseconds: milliseconds + seconds * 1000)
+    }
+
+    package func seconds(since earlier: Timestamp) -> Int64 {
+        (milliseconds - earlier.milliseconds) / 1000
+    }
+
+    /// `2026-11-21T09:42:00Z`, with `.fff` where the milliseconds are not zero. RFC 3339.
+    package var rfc3339: String {
+        let (days, inDay) = Self.split(milliseconds, 86_400_000)
+        let (year, month, day) = Self.civil(days: days)
+        let (hour, minute, second) = (inDay / 3_600_000, inDay / 60_000 % 60, inDay / 1000 % 60)
+        let milli = inDay % 1000
+        var text = "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(day, 2))T"
+        text += "\(Self.pad(hour, 2)):\(Self.pad(minute, 2)):\(Self.pad(second, 2))"
+        if milli != 0 { text += ".\(Self.pad(milli, 3))" }
+        return text + "Z"
+    }
+
+    package var description: String { rfc3339 }
+
+    /// Reads RFC 3339 and what peers send instead: a blank for `T`, `+0530`, `+02`, no zone (then
+    /// UTC), 0 to 9 digits of a second. nil for anything else, a day outside its month included.
+    package init?(rfc3339 text: some StringProtocol) {
+        var rest = Array(text.utf8)[...]
+        func number(_ digits: Int) -> Int64? {
+            guard rest.count >= digits else { return nil }
+            var value: Int64 = 0
+            for byte in rest.prefix(digits) {
+                guard byte >= 0x30, byte <= 0x39 else { return nil }
+                value = value * 10 + Int64(byte - 0x30)
+            }
+            rest = rest.dropFirst(digits)
+            return value
+        }
+        func mark(_ marks: String) -> Bool {
+            guard let byte = rest.first, marks.utf8.contains(byte) else { return false }
+            rest = rest.dropFirst()
+            return true
+        }
+        guard let year = number(4), mark("-"), let month = number(2), mark("-"),
+            let day = number(2),
+            mark("Tt "), let hour = number(2), mark(":"), let minute = number(2), mark(":"),
+            let second = number(2),
+            (1...12).contains(month), (1...Self.length(of: month, year)).contains(day), hour < 24,
+            minute < 60,
+            second < 61
+        else { return nil }
+        var milli: Int64 = 0
+        if mark(".") {
+            var digits = 0
+            while let byte = rest.first, byte >= 0x30, byte <= 0x39 {
+                guard digits < 9 else { return nil }
+                if digits < 3 { milli = milli * 10 + Int64(byte - 0x30) }
+                digits += 1
+                rest = rest.dropFirst()
+            }
+            guard digits > 0 else { return nil }
+            while digits < 3 { milli *= 10; digits += 1 }
+        }
+        var offset: Int64 = 0
+        if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+            rest = rest.dropFirst()
+            guard let hours = number(2) else { return nil }
+            _ = mark(":")
+            let minutes = rest.isEmpty ? 0 : number(2)
+            guard let minutes, hours < 24, minutes < 60 else { return nil }
+            offset = (hours * 60 + minutes) * (sign == UInt8(ascii: "-") ? -1 : 1)
+        } else {
+            _ = mark("Zz")
+        }
+        guard rest.isEmpty else { return nil }
+        let days = Self.days(year: year, month: month, day: day)
+        let seconds = days * 86_400 + hour * 3600 + minute * 60 + min(second, 59) - offset * 60
+        self.init(milliseconds: seconds * 1000 + milli)
+    }
+
+    // MARK: The proleptic Gregorian calendar in days since 1970, counted in eras of 400 years.
+
+    /// The day number of a civil date.
+    package static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+        let y = month <= 2 ? year - 1 : year
+        let era = (y >= 0 ? y : y - 399) / 400
+        let yearOfEra = y - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return era * 146_097 + dayOfEra - 719_468
+    }
+
+    /// The civil date of a day number.
+    package static func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+        let z = days + 719_468
+        let era = (z >= 0 ? z : z - 146_096) / 146_097
+        let dayOfEra = z - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shifted = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shifted + 2) / 5 + 1
+        let month = shifted < 10 ? shifted + 3 : shifted - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
+    }
+
+    private static func length(of month: Int64, _ year: Int64) -> Int64 {
+        let next =
+            month == 12
+            ? days(year: year + 1, month: 1, day: 1) : days(year: year, month: month + 1, day: 1)
+        return next - days(year: year, month: month, day: 1)
+    }
+
+    private static func split(_ value: Int64, _ unit: Int64) -> (Int64, Int64) {
+        let quotient = value >= 0 ? value / unit : (value - unit + 1) / unit
+        return (quotient, value - quotient * unit)
+    }
+
+    private static func pad(_ value: Int64, _ width: Int) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, width - text.count)) + text
+    }
+}

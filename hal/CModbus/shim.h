@@ -1,0 +1,4 @@
+#pragma once
+#include <modbus.h>
+#include <modbus-rtu.h>
+#include <modbus-tcp.h>
