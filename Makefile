@@ -1,0 +1,50 @@
+# What a person types. `make help` lists it; .ci holds the scripts behind it.
+SWIFT ?= swift
+PYTHON := .venv/bin/python
+# Faster debug builds: no index, no debug-info wrapping. The same flags everywhere, or everything rebuilds.
+FAST := --disable-index-store -Xswiftc -gnone
+RELEASE := -c release --static-swift-stdlib --disable-index-store
+PROGRAMS := kerb-edge kerb-cpo kerb-sim
+
+.PHONY: all help setup build-debug test test-long lint format journey demo bench clean
+
+all: setup-build ## release build of all programs into .build/release
+	@for program in $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: setup-build
+setup-build:
+	@.ci/setup build
+
+setup: ## installs what is missing: Debian packages, and .venv with the independent counterparts
+	@.ci/setup all
+
+build-debug:
+	@$(SWIFT) build $(FAST) --build-tests
+
+test: setup ## set-up and all tests
+	@.ci/test
+
+test-long: setup ## fuzzing, crash loops, soak
+	@.ci/test --long
+
+lint: setup-build ## format, arrows, sizes, forbidden words
+	@$(SWIFT) format lint --strict -r Package.swift Sources Tests hal
+	@python3 .ci/house.py
+
+format: ## what lint would complain about, mended
+	@$(SWIFT) format --in-place -r Package.swift Sources Tests hal
+
+journey: all ## one booking from search to rating on a site of its own, then ends
+	@.build/release/kerb-sim journey
+
+demo: all ## the same, then stays up and prints the console's address; Ctrl-C ends it
+	@.build/release/kerb-sim demo
+
+bench: setup all ## ratios against a floor and a peer in one run; BENCH=name for one
+	@Tests/Bench/run $(BENCH)
+
+clean: ## removes what builds and tests have made
+	@rm -rf .build .venv dist demo-data
