@@ -1,0 +1,105 @@
+/// The configuration keys of an OCPP version: what each is, and what may be written. OCPP 1.6 §9.
+package struct SettingsCatalogue: Sendable {
+    /// A setting in Kerb's words, whatever a version calls it.
+    package enum Meaning: Hashable, Sendable, CaseIterable {
+        case allowOfflineTransactionForUnknownToken, authorizationCacheEnabled
+        case authorizeRemoteStart, clockAlignedIntervalSeconds, connectionTimeoutSeconds
+        case connectorCount, heartbeatIntervalSeconds, localAuthorizeOffline
+        case localPreAuthorize, measurandsAligned, measurandsSampled, measurandsStopAligned
+        case measurandsStopSampled, meterSampleIntervalSeconds, minimumStatusDurationSeconds
+        case maximumKeysPerRead, resetRetries, stopOnVehicleDisconnect, stopOnInvalidToken
+        case supportedProfiles, transactionMessageAttempts, transactionMessageRetrySeconds
+        case unlockOnVehicleDisconnect, webSocketPingSeconds, basicAuthPassword, securityProfile
+        case operatorName
+    }
+
+    package enum Kind: Hashable, Sendable {
+        case boolean
+        case integer(ClosedRange<Int>)
+        /// A comma list; empty allows any text in it.
+        case list(of: Set<String>)
+        case text(maximum: Int)
+    }
+
+    package enum Access: Hashable, Sendable { case readOnly, readWrite, writeOnly }
+
+    package struct Definition: Hashable, Sendable {
+        package var key: String
+        package var meaning: Meaning?
+        package var kind: Kind
+        package var access: Access
+        /// The value until somebody writes another; nil where only the station knows.
+        package var standard: String?
+        package var needsReboot: Bool
+
+        package init(
+            _ key: String, _ meaning: Meaning?, _ kind: Kind, _ access: Access = .readWrite,
+            standard: String? = nil, needsReboot: Bool = false
+        ) {
+            self.key = key
+            self.meaning = meaning
+            self.kind = kind
+            self.access = access
+            self.standard = standard
+            self.needsReboot = needsReboot
+        }
+    }
+
+    /// What a write comes to. OCPP 1.6 §5.3.
+    package enum Verdict: Hashable, Sendable {
+        /// The value in the catalogue's spelling.
+        case accepted(String, needsReboot: Bool)
+        /// Unknown key.
+        case notSupported
+        /// Read-only, or a value outside its kind.
+        case rejected
+    }
+
+    package let definitions: [Definition]
+    private let byKey: [String: Int]
+    private let byMeaning: [Meaning: Int]
+
+    package init(_ definitions: [Definition]) {
+        self.definitions = definitions
+        byKey = Dictionary(
+            zip(definitions.map { $0.key.lowercased() }, definitions.indices),
+            uniquingKeysWith: { first, _ in first })
+        byMeaning = Dictionary(
+            definitions.indices.compactMap { at in definitions[at].meaning.map { ($0, at) } },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Keys are compared ignoring case.
+    package subscript(key: String) -> Definition? {
+        byKey[key.lowercased()].map { definitions[$0] }
+    }
+
+    package subscript(meaning: Meaning) -> Definition? {
+        byMeaning[meaning].map { definitions[$0] }
+    }
+
+    package func verdict(on value: String, for key: String) -> Verdict {
+        guard let definition = self[key] else { return .notSupported }
+        guard definition.access != .readOnly, let tidy = Self.tidy(value, definition.kind)
+        else { return .rejected }
+        return .accepted(tidy, needsReboot: definition.needsReboot)
+    }
+
+    private static func tidy(_ value: String, _ kind: Kind) -> String? {
+        switch kind {
+        case .boolean:
+            let text = value.lowercased()
+            return text == "true" || text == "false" ? text : nil
+        case .integer(let range):
+            guard let number = Int(value), range.contains(number) else { return nil }
+            return String(number)
+        case .text(let maximum):
+            return value.unicodeScalars.count <= maximum ? value : nil
+        case .list(let allowed):
+            let parts = value.split(separator: ",").map { $0.filter { $0 != " " } }
+            // One unsupported member refuses the whole list.
+            guard allowed.isEmpty || parts.allSatisfy(allowed.contains) else { return nil }
+            return parts.joined(separator: ",")
+        }
+    }
+}
