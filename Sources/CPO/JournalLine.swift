@@ -1,0 +1,53 @@
+import Charging
+
+/// One thing that happened, in the order of commits: what every partner, page and webhook reads.
+package struct JournalLine: Hashable, Sendable {
+    /// What happened. Doors add their own with their prefix (`ocpi.…`, `beckn.…`).
+    package struct Kind: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral {
+        package var rawValue: String
+        package init(rawValue: String) { self.rawValue = rawValue }
+        package init(stringLiteral value: String) { self.rawValue = value }
+
+        // Subject of the first three: the station's id.
+        package static let stationAdded: Kind = "station.added"
+        package static let stationChanged: Kind = "station.changed"
+        package static let stationLink: Kind = "station.link"
+        /// Subject: `station/connector`. Body: status, errorCode, at.
+        package static let connectorStatus: Kind = "connector.status"
+        /// The OCPI status of an EVSE moved. Subject: its uid. Body: location, status.
+        package static let evseStatus: Kind = "evse.status"
+        /// Subject: the location's id.
+        package static let locationChanged: Kind = "location.changed"
+        /// Subject: the tariff's id.
+        package static let tariffChanged: Kind = "tariff.changed"
+        package static let tariffDeleted: Kind = "tariff.deleted"
+        /// Subject: the token's uid.
+        package static let tokenChanged: Kind = "token.changed"
+        // Subject of these three: the session's id. `updated` stands for any number of meter values.
+        package static let sessionStarted: Kind = "session.started"
+        package static let sessionUpdated: Kind = "session.updated"
+        package static let sessionEnded: Kind = "session.ended"
+        /// Subject: the CDR's id. Never coalesced.
+        package static let cdrCreated: Kind = "cdr.created"
+        /// Subject: the command's id. Body: state, station, kind of origin.
+        package static let commandChanged: Kind = "command.changed"
+        /// Subject: the suspicion's number. Body: code, station, session.
+        package static let suspicionRaised: Kind = "suspicion.raised"
+    }
+
+    /// Grows by commit order; the cursor of a reader.
+    package var seq: Int64
+    package var at: Timestamp
+    package var kind: Kind
+    package var subject: String
+    /// A small JSON object; `{}` where the subject says all. Readers load the rest by subject.
+    package var body: String
+
+    package init(seq: Int64, at: Timestamp, kind: Kind, subject: String, body: String) {
+        self.seq = seq
+        self.at = at
+        self.kind = kind
+        self.subject = subject
+        self.body = body
+    }
+}

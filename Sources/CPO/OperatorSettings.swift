@@ -1,0 +1,36 @@
+import Charging
+
+/// What the house needs to know of its owner, with the defaults of `Config/cpo.yaml`.
+package struct OperatorSettings: Hashable, Sendable {
+    package var party: PartyID
+    package var name: String
+    /// ISO 4217; for sessions without a tariff.
+    package var currency: String
+    /// Digits after the point of published money.
+    package var moneyDigits: Int
+    package var unknownStations: UnknownStations
+    package var heartbeatIntervalSeconds: Int
+    /// How long after a remote start its StartTransaction is still taken for it.
+    package var remoteStartWindowSeconds: Int64
+    /// How long a command waits for the station's answer.
+    package var commandDeadlineSeconds: Int
+    /// How long an orphan waits for its late stop before it is billed as it stands.
+    package var orphanGraceSeconds: Int64
+
+    package init(
+        party: PartyID, name: String, currency: String, moneyDigits: Int = 2,
+        unknownStations: UnknownStations = .inbox, heartbeatIntervalSeconds: Int = 300,
+        remoteStartWindowSeconds: Int64 = 180, commandDeadlineSeconds: Int = 30,
+        orphanGraceSeconds: Int64 = 86_400
+    ) {
+        self.party = party
+        self.name = name
+        self.currency = currency
+        self.moneyDigits = moneyDigits
+        self.unknownStations = unknownStations
+        self.heartbeatIntervalSeconds = heartbeatIntervalSeconds
+        self.remoteStartWindowSeconds = remoteStartWindowSeconds
+        self.commandDeadlineSeconds = commandDeadlineSeconds
+        self.orphanGraceSeconds = orphanGraceSeconds
+    }
+}
