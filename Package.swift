@@ -54,7 +54,7 @@ let foundations: [Target] = [
         name: "CWeb", path: "Sources/System/CWeb",
         cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])],
         linkerSettings: [
-            .linkedLibrary("websockets"), .linkedLibrary("uv"), .linkedLibrary("ssl"),
+            .linkedLibrary("websockets"), .linkedLibrary("ssl"),
             .linkedLibrary("crypto"),
         ]),
     // ioctl, termios and pty calls that are variadic or macros in C.
