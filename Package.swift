@@ -71,7 +71,7 @@ let ground: [Target] = [
 ]
 
 let instruments: [Target] = [
-    module("SQL", ["Service", "CSQLite"]),
+    module("SQL", ["Charging", "Service", "CSQLite"]),
     module("Web", ["Service", "JSON", "Crypto", "CWeb"]),
     module("HTTPClient", ["Service", "CCurl"]),
     module("HAL", in: "hal", ["Charging", "Service"]),
@@ -129,7 +129,7 @@ let suites: [Target] = [
     tests("JSON", ["Charging"]),
     tests("Crypto", ["JSON"]),
     tests("Service", ["Charging"]),
-    tests("SQL", ["Service"]),
+    tests("SQL", ["Charging", "Service"]),
     tests("Web", ["Service", "JSON", "Crypto"]),
     tests("HTTPClient", ["Service", "Web"]),
     tests("HAL", ["Charging", "Service"]),
