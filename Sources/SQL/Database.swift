@@ -72,6 +72,7 @@ package final class Database: Sendable {
     /// error of one undoes that one alone. `body` runs once and must not wait for anything.
     ///
     /// - Throws: what `body` threw; `SQLError` of the commit, and then nothing was stored.
+    @discardableResult
     nonisolated(nonsending) package func write<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {
