@@ -1,4 +1,5 @@
 import Charging
+import OCPP
 
 /// The closed word lists of OCPP 1.6 §7, as a strict sender must spell them.
 enum Vocabulary {
@@ -62,4 +63,51 @@ enum Vocabulary {
         "DiagnosticsStatusNotification", "FirmwareStatusNotification", "LogStatusNotification",
         "SecurityEventNotification", "SignedFirmwareStatusNotification",
     ]
+
+    /// What connector 0 may be. §7.7.
+    static let stationStates: Set<ConnectorStatus> = [.available, .unavailable, .faulted]
+}
+
+// MARK: Words with their neutral meaning
+
+extension Vocabulary {
+    static let registration = Words<RegistrationStatus>([
+        ("Accepted", .accepted), ("Pending", .pending), ("Rejected", .rejected),
+    ])
+
+    static let authorization = Words<AuthorizationStatus>([
+        ("Accepted", .accepted), ("Blocked", .blocked), ("Expired", .expired),
+        ("Invalid", .invalid), ("ConcurrentTx", .concurrentTransaction),
+    ])
+
+    static let status = Words<ConnectorStatus>([
+        ("Available", .available), ("Preparing", .preparing), ("Charging", .charging),
+        ("SuspendedEV", .suspendedEV), ("SuspendedEVSE", .suspendedEVSE),
+        ("Finishing", .finishing), ("Reserved", .reserved), ("Unavailable", .unavailable),
+        ("Faulted", .faulted),
+    ])
+
+    static let reason = Words<StopReason>([
+        ("EmergencyStop", .emergencyStop), ("EVDisconnected", .evDisconnected),
+        ("HardReset", .hardReset), ("Local", .local), ("Other", .other),
+        ("PowerLoss", .powerLoss), ("Reboot", .reboot), ("Remote", .remote),
+        ("SoftReset", .softReset), ("UnlockCommand", .unlockCommand),
+        ("DeAuthorized", .deAuthorized),
+    ])
+
+    static let measurand = Words<Measurand>([
+        ("Energy.Active.Import.Register", .energyImport),
+        ("Energy.Active.Export.Register", .energyExport),
+        ("Power.Active.Import", .powerImport), ("Power.Offered", .powerOffered),
+        ("Current.Import", .currentImport), ("Current.Offered", .currentOffered),
+        ("Voltage", .voltage), ("Frequency", .frequency), ("Power.Factor", .powerFactor),
+        ("Temperature", .temperature), ("SoC", .stateOfCharge),
+    ])
+
+    static let context = Words<ReadingContext>([
+        ("Sample.Periodic", .samplePeriodic), ("Sample.Clock", .sampleClock),
+        ("Transaction.Begin", .transactionBegin), ("Transaction.End", .transactionEnd),
+        ("Interruption.Begin", .interruptionBegin), ("Interruption.End", .interruptionEnd),
+        ("Trigger", .trigger), ("Other", .other),
+    ])
 }
