@@ -29,10 +29,8 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
     case timestampUnreadable = "timestamp-unreadable"
     case timestampMissing = "timestamp-missing"
     case connectorOutOfRange = "connector-out-of-range"
-    /// A time before 2015: the station boots without a clock.
-    case clockUnset = "clock-unset"
     case transactionIDUnset = "transaction-id-unset"
-    case textPadded = "text-padded"
+    case tokenPadded = "token-padded"
     case statusOfStation = "status-of-station"
     case numberClamped = "number-clamped"
     case subprotocolMissing = "subprotocol-missing"
@@ -46,7 +44,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .messageIDNotText, .messageIDTooLong, .payloadMissing, .unknownField, .brokenJSON:
             .formationViolation
         case .unknownEnumValue, .textTooLong, .sampleUnreadable, .decimalComma,
-            .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .textPadded,
+            .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .tokenPadded,
             .statusOfStation, .numberClamped:
             .propertyViolation
         case .textForNumber, .numberForText, .fractionForInteger, .nullField, .objectForList:
@@ -55,7 +53,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .timestampMissing: .missingField
         case .callBeforeAccepted: .securityError
         case .messageIDReused, .messageRepeated, .messageTypeUnknown, .answerNobodyWaitsFor,
-            .binaryFrame, .paddedMessage, .clockUnset, .transactionIDUnset, .subprotocolMissing,
+            .binaryFrame, .paddedMessage, .transactionIDUnset, .subprotocolMissing,
             .userNotStation, .passwordAsHex:
             nil
         }
@@ -73,8 +71,6 @@ package struct Deviations: Hashable, Sendable {
     package var isEmpty: Bool { bits == 0 }
 
     package mutating func insert(_ deviation: Deviation) { bits |= 1 << Self.index(deviation) }
-
-    package mutating func remove(_ deviation: Deviation) { bits &= ~(1 << Self.index(deviation)) }
 
     package mutating func formUnion(_ other: Deviations) { bits |= other.bits }
 

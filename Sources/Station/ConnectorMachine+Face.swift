@@ -1,0 +1,134 @@
+import Charging
+import HAL
+
+extension ConnectorMachine {
+    /// Everything that can happen to a connector.
+    package enum Input: Hashable, Sendable {
+        // From the board.
+        case pilot(PilotState, diode: DiodeCheck)
+        /// The cable's rating; nil when the pin reads nothing.
+        case proximity(Amperes?)
+        case mirror(MirrorState)
+        case locked(Bool)
+        case residualCurrent(ResidualCurrentState)
+        case emergencyStop(isActive: Bool)
+        case door(isOpen: Bool)
+        case temperature(degrees: Int)
+        case meter(MeterSnapshot)
+        case meterFailed
+        /// Whether outputs can be set at all; false where a driver reported an error.
+        case outputs(areWorking: Bool)
+        // From people and the operator.
+        case token(String)
+        case authorization(token: String, AuthorizationInfo)
+        /// The operator's word on a running transaction's token.
+        case transactionToken(AuthorizationInfo)
+        case remoteStart(token: String, needsAuthorization: Bool)
+        case stop(StopReason)
+        case operative(Bool)
+        case limit(Limit, Amperes?)
+        case rules(ConnectorRules)
+        /// A person looked and cleared what was latched.
+        case latchedFaultsCleared
+        // From the controller.
+        case journal(JournalAnswer)
+        case tick
+    }
+
+    /// Whose limit; the least of all counts.
+    package enum Limit: String, Hashable, Sendable, CaseIterable { case configured, site, profile }
+
+    package enum JournalAnswer: Hashable, Sendable {
+        /// The start is durable under this number of the board's own.
+        case started(Int64)
+        case startFailed
+        case stopped
+        case stopFailed
+    }
+
+    /// What is to be done, in this order: outputs, journal, then the rest.
+    package enum Effect: Hashable, Sendable {
+        case output(Output)
+        case journal(JournalEntry)
+        case authorize(token: String)
+        case report(Report)
+    }
+
+    package enum Output: Hashable, Sendable {
+        case contactor(closed: Bool)
+        case pilot(PilotSignal)
+        case lock(Bool)
+        case indicator(Indication)
+    }
+
+    /// What must be on disk. `start` and `stop` answer with a `JournalAnswer`; the others do not.
+    package enum JournalEntry: Hashable, Sendable {
+        case start(token: String, isRemote: Bool, register: WattHours, at: Timestamp)
+        case sample(transaction: Int64, MeterSnapshot, ReadingContext)
+        case register(transaction: Int64, WattHours, at: Timestamp)
+        case stop(Stop)
+        case latched([Fault])
+    }
+
+    package struct Stop: Hashable, Sendable {
+        package var transaction: Int64
+        package var register: WattHours
+        package var at: Timestamp
+        package var reason: StopReason
+        /// Who stopped it, where a token did.
+        package var token: String?
+        /// True where no reading came after the relay opened and the last good one stands in.
+        package var isLastGood: Bool
+    }
+
+    package enum Report: Hashable, Sendable {
+        case status(Status)
+        case tokenRefused(AuthorizationStatus)
+        case startAbandoned(StartFailure)
+    }
+
+    package enum StartFailure: String, Hashable, Sendable {
+        /// No car came within `ConnectionTimeOut`.
+        case timedOut
+        case inoperative
+        case journalFailed
+    }
+
+    package struct Status: Hashable, Sendable {
+        package var status: ConnectorStatus
+        package var errorCode: String
+        package var info: String?
+        package var vendorErrorCode: String?
+
+        package init(
+            _ status: ConnectorStatus, errorCode: String = "NoError", info: String? = nil,
+            vendorErrorCode: String? = nil
+        ) {
+            self.status = status
+            self.errorCode = errorCode
+            self.info = info
+            self.vendorErrorCode = vendorErrorCode
+        }
+    }
+
+    /// An open transaction found on disk after a restart.
+    package struct Recovered: Hashable, Sendable {
+        package var transaction: Int64
+        package var token: String
+        package var lastRegister: WattHours
+        /// The last moment the board is known to have been alive.
+        package var lastAlive: Timestamp
+        package var reason: StopReason
+
+        package init(
+            transaction: Int64, token: String, lastRegister: WattHours, lastAlive: Timestamp,
+            reason: StopReason
+        ) {
+            self.transaction = transaction
+            self.token = token
+            self.lastRegister = lastRegister
+            self.lastAlive = lastAlive
+            self.reason = reason
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import Charging
+import HAL
+
+extension ConnectorMachine {
+    /// Compares the mirror contact with the command, at boot, after each switch, and always.
+    mutating func superviseMirror(_ now: Instant, _ effects: inout Effects) {
+        let commanded: MirrorState = contactor.isClosed ? .closed : .open
+        guard board.hasMirror else {
+            if now.since(contactor.commandedAt) >= board.mirrorFollows { confirm(now) }
+            return
+        }
+        switch mirror {
+        case nil, .unknown:
+            if mirrorUnreadableSince == nil { mirrorUnreadableSince = now.milliseconds }
+        case commanded:
+            mirrorUnreadableSince = nil
+            confirm(now)
+        case .open, .closed:
+            mirrorUnreadableSince = nil
+            // After it agreed once, a stray edge is a fault at once; before, it has time to follow.
+            if contactor.isConfirmed
+                || now.since(contactor.commandedAt) >= board.mirrorFollows
+            {
+                contactor.isConfirmed = false
+                latch(contactor.isClosed ? .stuckContact : .weldedContact, &effects)
+            }
+        }
+        if !contactor.isClosed, contactor.openSince == nil,
+            now.since(contactor.commandedAt) >= ConnectorTimings.openingIsAssumed
+        {
+            contactor.openSince = now.milliseconds
+        }
+    }
+
+    private mutating func confirm(_ now: Instant) {
+        contactor.isConfirmed = true
+        if !contactor.isClosed, contactor.openSince == nil {
+            contactor.openSince = now.milliseconds
+        }
+    }
+
+    /// Every fault there is now, latched ones included.
+    mutating func updateFaults(_ now: Instant) {
+        faults = latched
+        for fault in Fault.allCases where isPresent(fault, now) { faults.insert(fault) }
+    }
+
+    private func isPresent(_ fault: Fault, _ now: Instant) -> Bool {
+        switch fault {
+        case .emergencyStop: isEmergencyStopActive == true
+        case .doorOpen: isDoorOpen == true
+        case .overTemperature: isHot
+        case .outputFailed: !areOutputsWorking
+        case .mirrorUnreadable: isMirrorUnreadable(now)
+        case .pilot: isPilotFaulty(now)
+        case .proximity: board.hasProximity && cable == nil && (pilot == .c || pilot == .d)
+        case .lock: isLockMissing(now)
+        case .meterLost: isMeterLost(now)
+        case .inputMissing: isInputMissing(now)
+        case .residualCurrent, .weldedContact, .stuckContact, .diode, .overCurrent, .meterAbsurd:
+            false  // Latched where they are found.
+        }
+    }
+
+    private func isMirrorUnreadable(_ now: Instant) -> Bool {
+        guard board.hasMirror, let since = mirrorUnreadableSince else { return false }
+        if mirror == nil { return now.since(bootedAt) >= ConnectorTimings.firstReadings }
+        return now.since(since) >= board.mirrorFollows
+    }
+
+    private func isPilotFaulty(_ now: Instant) -> Bool {
+        switch pilot {
+        case .e, .f:
+            // While the board itself shows F the car cannot be seen.
+            signal != .f
+                && now.since(max(pilotSince, signalSince)) >= ConnectorTimings.pilotFaultSettles
+        case nil: now.since(bootedAt) >= ConnectorTimings.firstReadings
+        case .a, .b, .c, .d: false
+        }
+    }
+
+    private func isLockMissing(_ now: Instant) -> Bool {
+        board.hasLock && isLockCommanded && isLocked != true
+            && now.since(lockCommandedAt) >= ConnectorTimings.lockConfirms
+    }
+
+    private func isMeterLost(_ now: Instant) -> Bool {
+        guard let meter else { return now.since(bootedAt) >= ConnectorTimings.firstReadings }
+        return now.since(meter.askedAt) > ConnectorTimings.meterIsLost
+    }
+
+    private func isInputMissing(_ now: Instant) -> Bool {
+        now.since(bootedAt) >= ConnectorTimings.firstReadings && !areInputsRead
+    }
+
+    private var areInputsRead: Bool {
+        !(board.hasResidualCurrentDevice && residualCurrent == nil)
+            && !(board.hasEmergencyStop && isEmergencyStopActive == nil)
+            && !(board.hasDoor && isDoorOpen == nil)
+            && !(board.hasTemperature && degrees == nil)
+    }
+
+    /// Ready when every input was read once, or when waiting for it is over (then it is a fault).
+    mutating func updateReadiness(_ now: Instant) {
+        guard !isReady else { return }
+        let isMirrorRead =
+            !board.hasMirror || mirror != nil && (contactor.isConfirmed || !faults.isEmpty)
+        isReady =
+            pilot != nil && meter != nil && isMirrorRead && areInputsRead
+            || now.since(bootedAt) >= ConnectorTimings.firstReadings
+    }
+}

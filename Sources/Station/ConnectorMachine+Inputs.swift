@@ -1,0 +1,258 @@
+import Charging
+import HAL
+
+extension ConnectorMachine {
+    /// Takes an input into the state. Decides nothing about outputs; `settle` does.
+    mutating func absorb(_ input: Input, _ now: Instant, _ effects: inout Effects) {
+        switch input {
+        case .pilot(let state, let diode): absorbPilot(state, diode, now)
+        case .proximity(let rating): cable = rating
+        case .mirror(let state): mirror = state
+        case .locked(let locked): isLocked = locked
+        case .residualCurrent(let state):
+            residualCurrent = state
+            if state == .tripped { latch(.residualCurrent, &effects) }
+        case .emergencyStop(let isActive): isEmergencyStopActive = isActive
+        case .door(let isOpen): isDoorOpen = isOpen
+        case .temperature(let value): absorbTemperature(value)
+        case .meter(let snapshot): absorbMeter(snapshot, now, &effects)
+        case .meterFailed: break  // Its age tells.
+        case .outputs(let areWorking): areOutputsWorking = areWorking
+        case .token(let token): absorbToken(token, now, &effects)
+        case .authorization(let token, let info): absorbAuthorization(token, info, now, &effects)
+        case .transactionToken(let info): absorbTransactionToken(info)
+        case .remoteStart(let token, let needsAuthorization):
+            absorbRemoteStart(token, needsAuthorization, now, &effects)
+        case .stop(let reason): requestStop(reason, now)
+        case .operative(let operative): isOperative = operative
+        case .limit(let whose, let amperes): limits[whose] = amperes
+        case .rules(let rules): self.rules = rules
+        case .latchedFaultsCleared: clearLatched(&effects)
+        case .journal(let answer): absorbJournal(answer, now, &effects)
+        case .tick: break
+        }
+    }
+
+    private mutating func absorbPilot(_ state: PilotState, _ diode: DiodeCheck, _ now: Instant) {
+        if state != pilot {
+            pilot = state
+            pilotSince = now.milliseconds
+        }
+        if state == .a {
+            isDiodePassed = false
+            latched = latched.filter { $0.latch != .unplugged }
+        } else {
+            switch diode {
+            case .unknown: break
+            case .passed: isDiodePassed = true
+            case .failed:
+                isDiodePassed = false
+                if board.reportsDiode { latched.insert(.diode) }
+            }
+        }
+    }
+
+    private mutating func absorbTemperature(_ value: Int) {
+        degrees = value
+        let hysteresis = 10
+        if value > board.maximumDegrees { isHot = true }
+        if value <= board.maximumDegrees - hysteresis { isHot = false }
+    }
+
+    private mutating func absorbMeter(
+        _ snapshot: MeterSnapshot, _ now: Instant, _ effects: inout Effects
+    ) {
+        if let last = meter, snapshot.askedAt < last.askedAt { return }
+        guard let floor = transaction?.lastRegister ?? meter?.register else {
+            meter = snapshot
+            return
+        }
+        // A register that falls or leaps is never billed from: the last good one stands, a person
+        // looks. Between transactions a lower register is a meter that was changed.
+        if transaction != nil, !isPlausible(snapshot, after: floor) {
+            latch(.meterAbsurd, &effects)
+            return
+        }
+        meter = snapshot
+        checkOverCurrent(snapshot, now, &effects)
+        guard var running = transaction else { return }
+        running.lastRegister = snapshot.register
+        if running.phase == .running, let id = running.id {
+            keepRegister(of: &running, id, snapshot, now, &effects)
+        }
+        transaction = running
+    }
+
+    /// No fall, and no more than the rated power could have delivered since, by 10 % and 1 kWh.
+    private func isPlausible(_ snapshot: MeterSnapshot, after last: WattHours) -> Bool {
+        guard snapshot.register >= last else { return false }
+        guard let meter, transaction?.isRecovered == false else { return true }
+        let seconds = max(1, (snapshot.askedAt - meter.askedAt) / 1000)
+        // 300 V is above every mains tolerance; the product is in Wh after the division.
+        let watts = board.maximum.milliamperes * Int64(board.phases) * 300 / 1000
+        return (snapshot.register - last).value <= watts * seconds * 11 / 36_000 + 1_000
+    }
+
+    private mutating func checkOverCurrent(
+        _ snapshot: MeterSnapshot, _ now: Instant, _ effects: inout Effects
+    ) {
+        let most = available.milliamperes * 11 / 10 + 500
+        guard contactor.isClosed, snapshot.currents.contains(where: { $0.milliamperes > most })
+        else {
+            overCurrentSince = nil
+            return
+        }
+        // A car has its time to follow a lower offer before it can be blamed.
+        let since = max(
+            overCurrentSince ?? now.milliseconds,
+            signalSince + ConnectorTimings.betweenDutyChanges)
+        overCurrentSince = since
+        if now.since(since) >= ConnectorTimings.overCurrentLasts { latch(.overCurrent, &effects) }
+    }
+
+    private func keepRegister(
+        of running: inout Transaction, _ id: Int64, _ snapshot: MeterSnapshot, _ now: Instant,
+        _ effects: inout Effects
+    ) {
+        if snapshot.register != running.registerKept
+            || now.since(running.registerKeptAt) >= 4 * ConnectorTimings.registerIsKept,
+            now.since(running.registerKeptAt) >= ConnectorTimings.registerIsKept
+        {
+            running.registerKept = snapshot.register
+            running.registerKeptAt = now.milliseconds
+            effects.journal.append(
+                .register(transaction: id, snapshot.register, at: snapshot.at))
+        }
+        let interval = rules.sampleIntervalMilliseconds
+        if interval > 0, now.since(running.lastSample) >= interval {
+            running.lastSample = now.milliseconds
+            effects.journal.append(.sample(transaction: id, snapshot, .samplePeriodic))
+        }
+    }
+
+    mutating func latch(_ fault: Fault, _ effects: inout Effects) {
+        guard latched.insert(fault).inserted, fault.latch == .person else { return }
+        effects.journal.append(.latched(latched.filter { $0.latch == .person }.sorted()))
+    }
+
+    private mutating func clearLatched(_ effects: inout Effects) {
+        latched = []
+        effects.journal.append(.latched([]))
+    }
+
+    // MARK: Tokens and orders
+
+    private mutating func absorbToken(
+        _ token: String, _ now: Instant, _ effects: inout Effects
+    ) {
+        if let transaction {
+            guard transaction.isRunning else { return }
+            if transaction.token.lowercased() == token.lowercased() {
+                requestStop(.local, now, token: token)
+            } else {
+                // Perhaps of the same group: only the operator or the cache knows.
+                effects.others.append(.authorize(token: token))
+            }
+            return
+        }
+        if case .granted(let held, _, _, _) = permission, held.lowercased() == token.lowercased() {
+            permission = .none  // Shown twice before plugging in: taken back.
+            return
+        }
+        guard isOperative, faults.isEmpty else {
+            effects.others.append(.report(.startAbandoned(.inoperative)))
+            return
+        }
+        permission = .asking(token: token, isRemote: false, since: now.milliseconds)
+        effects.others.append(.authorize(token: token))
+    }
+
+    private mutating func absorbAuthorization(
+        _ token: String, _ info: AuthorizationInfo, _ now: Instant, _ effects: inout Effects
+    ) {
+        if let running = transaction {
+            guard running.isRunning else { return }
+            if info.status == .accepted, let group = running.group, group == info.group {
+                requestStop(.local, now, token: token)
+            } else {
+                effects.others.append(.report(.tokenRefused(info.status)))
+            }
+            return
+        }
+        guard case .asking(let asked, let isRemote, _) = permission, asked == token else { return }
+        if info.status == .accepted {
+            permission = .granted(
+                token: token, group: info.group, isRemote: isRemote, since: now.milliseconds)
+        } else {
+            permission = .none
+            effects.others.append(.report(.tokenRefused(info.status)))
+        }
+    }
+
+    private mutating func absorbTransactionToken(_ info: AuthorizationInfo) {
+        guard var running = transaction else { return }
+        if let group = info.group { running.group = group }
+        running.isAccepted = info.status == .accepted
+        if !running.isAccepted, rules.stopsOnInvalidToken, running.stopReason == nil {
+            running.stopReason = .deAuthorized
+        }
+        transaction = running
+    }
+
+    private mutating func absorbRemoteStart(
+        _ token: String, _ needsAuthorization: Bool, _ now: Instant, _ effects: inout Effects
+    ) {
+        guard refusalOfRemoteStart(token: token) == nil else { return }
+        if needsAuthorization {
+            permission = .asking(token: token, isRemote: true, since: now.milliseconds)
+            effects.others.append(.authorize(token: token))
+        } else {
+            permission = .granted(
+                token: token, group: nil, isRemote: true, since: now.milliseconds)
+        }
+    }
+
+    /// Why a remote start would be refused now; nil when it would be taken.
+    package func refusalOfRemoteStart(token: String) -> String? {
+        if transaction != nil { return "a transaction is running" }
+        if !isOperative { return "set out of operation" }
+        if let fault = faults.min() { return fault.text }
+        if !isReady { return "the board is starting" }
+        switch permission {
+        case .none: return nil
+        case .asking(let held, _, _), .granted(let held, _, _, _):
+            return held == token ? nil : "another token is waiting"
+        }
+    }
+
+    mutating func requestStop(_ reason: StopReason, _ now: Instant, token: String? = nil) {
+        permission = .none
+        guard var running = transaction, running.stopReason == nil else { return }
+        running.stopReason = reason
+        running.stopToken = token
+        transaction = running
+    }
+
+    private mutating func absorbJournal(
+        _ answer: JournalAnswer, _ now: Instant, _ effects: inout Effects
+    ) {
+        guard var running = transaction else { return }
+        switch (answer, running.phase) {
+        case (.started(let id), .starting):
+            running.id = id
+            running.phase = .running
+            transaction = running
+        case (.startFailed, .starting):
+            // Nothing flowed and nothing is on disk: there is no transaction.
+            transaction = nil
+            effects.others.append(.report(.startAbandoned(.journalFailed)))
+        case (.stopped, .committing):
+            transaction = nil
+        case (.stopFailed, .committing):
+            running.phase = .retrying(at: now.milliseconds + ConnectorTimings.journalRetries)
+            transaction = running
+        case (.started, _), (.startFailed, _), (.stopped, _), (.stopFailed, _):
+            break
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import Charging
+import HAL
+
+extension ConnectorMachine {
+    /// Opens and closes; the only place that does.
+    mutating func driveContactor(_ now: Instant, _ effects: inout Effects) {
+        guard contactor.isClosed else {
+            windDownSince = nil
+            if mayEnergise(.close, at: now).allows { setContactor(closed: true, now, &effects) }
+            return
+        }
+        let verdict = mayEnergise(.stay, at: now)
+        if verdict.allows {
+            windDownSince = nil
+            return
+        }
+        // The car is asked by X1 to stop drawing first, unless someone is in danger.
+        let since = windDownSince ?? now.milliseconds
+        windDownSince = since
+        let isCarIdle = meter.map { $0.askedAt > since && isIdle($0) } ?? false
+        if verdict.isUrgent || isCarIdle || now.since(since) >= ConnectorTimings.windDownEnds {
+            setContactor(closed: false, now, &effects)
+        }
+    }
+
+    private func isIdle(_ snapshot: MeterSnapshot) -> Bool {
+        !snapshot.currents.isEmpty
+            && snapshot.currents.allSatisfy {
+                abs($0.milliamperes) < ConnectorTimings.idleMilliamperes
+            }
+    }
+
+    private mutating func setContactor(
+        closed: Bool, _ now: Instant, _ effects: inout Effects
+    ) {
+        contactor.isClosed = closed
+        contactor.commandedAt = now.milliseconds
+        contactor.isConfirmed = false
+        contactor.openSince = nil
+        windDownSince = nil
+        overCurrentSince = nil
+        if closed { contactor.lastClosing = now.milliseconds }
+        effects.outputs.append(.contactor(closed: closed))
+    }
+
+    /// What the pilot shows: F for dangers, current while a transaction may have it, else X1.
+    mutating func driveSignal(_ now: Instant, _ effects: inout Effects) {
+        let wanted = wantedSignal(now)
+        guard wanted != signal else { return }
+        switch (signal, wanted) {
+        case (.f, _):
+            guard now.since(signalSince) >= ConnectorTimings.faultSignalLasts else { return }
+        case (.pwm, .pwm):
+            guard now.since(signalSince) >= ConnectorTimings.betweenDutyChanges else { return }
+        case (.x1, _), (.pwm, _): break
+        }
+        if case .pwm = wanted {
+            if case .pwm = signal {} else { offeredSince = now.milliseconds }
+        } else {
+            offeredSince = nil
+        }
+        signal = wanted
+        signalSince = now.milliseconds
+        effects.outputs.append(.pilot(wanted))
+    }
+
+    private func wantedSignal(_ now: Instant) -> PilotSignal {
+        if board.canSignalF, faults.contains(where: { $0.signalsF }) { return .f }
+        guard isReady, faults.isEmpty, windDownSince == nil, let transaction,
+            transaction.isRunning, transaction.isAccepted, available >= board.minimum
+        else { return .x1 }
+        return .pwm(available)
+    }
+
+    /// Locked from the token to the open relay; a welded contact keeps the plug locked.
+    mutating func driveLock(_ now: Instant, _ effects: inout Effects) {
+        guard board.hasLock else { return }
+        let isRelayOpen = !contactor.isClosed && contactor.isConfirmed
+        let wanted: Bool
+        if transaction != nil {
+            wanted = !(isRelayOpen && pilot == .a && rules.unlocksOnDisconnect)
+        } else if isRelayOpen {
+            wanted = false
+        } else {
+            wanted = isLockCommanded
+        }
+        guard wanted != isLockCommanded else { return }
+        isLockCommanded = wanted
+        lockCommandedAt = now.milliseconds
+        effects.outputs.append(.lock(wanted))
+    }
+}

@@ -1,0 +1,201 @@
+import Charging
+import HAL
+
+/// Every decision about one connector: when its contactor closes and opens, what its pilot offers,
+/// when a transaction starts and stops, what its status is.
+///
+/// A pure value: no I/O, no clock, no randomness. Each input is first taken in, then one `settle`
+/// derives everything that follows, so that no path around the gate exists. The caller applies the
+/// effects in order and calls with `.tick` at least every 100 ms.
+package struct ConnectorMachine: Sendable {
+    package let number: ConnectorNumber
+    package let board: BoardCapabilities
+    package internal(set) var rules: ConnectorRules
+
+    // What was sensed; nil until it was.
+    var pilot: PilotState?
+    var pilotSince: Int64
+    var isDiodePassed = false
+    var cable: Amperes?
+    var mirror: MirrorState?
+    var isLocked: Bool?
+    var residualCurrent: ResidualCurrentState?
+    var isEmergencyStopActive: Bool?
+    var isDoorOpen: Bool?
+    var degrees: Int?
+    var isHot = false
+    var areOutputsWorking = true
+    var meter: MeterSnapshot?
+    var limits: [Limit: Amperes] = [:]
+
+    // What was commanded.
+    var contactor: Contactor
+    var signal: PilotSignal = .x1
+    var signalSince: Int64
+    /// Since when current is offered without a break; nil while none is.
+    var offeredSince: Int64?
+    var isLockCommanded = false
+    var lockCommandedAt: Int64
+    var indication: Indication?
+
+    // What is going on.
+    let bootedAt: Int64
+    var isReady = false
+    var isOperative: Bool
+    var permission: Permission = .none
+    package internal(set) var transaction: Transaction?
+    var faults: Set<Fault> = []
+    var latched: Set<Fault>
+    var windDownSince: Int64?
+    var overCurrentSince: Int64?
+    var mirrorUnreadableSince: Int64?
+
+    // What was told.
+    var lastStatus: ConnectorStatus?
+    var reported: Status?
+    var candidate: Status?
+    var candidateSince: Int64
+
+    package init(
+        number: ConnectorNumber, board: BoardCapabilities, rules: ConnectorRules = ConnectorRules(),
+        isOperative: Bool = true, latched: Set<Fault> = [], recovering: Recovered? = nil,
+        at now: Instant
+    ) {
+        self.number = number
+        self.board = board
+        self.rules = rules
+        self.isOperative = isOperative
+        self.latched = latched
+        pilotSince = now.milliseconds
+        contactor = Contactor(commandedAt: now.milliseconds)
+        signalSince = now.milliseconds
+        lockCommandedAt = now.milliseconds
+        bootedAt = now.milliseconds
+        candidateSince = now.milliseconds
+        if let recovering { transaction = Transaction(recovering) }
+    }
+
+    /// The outputs a connector starts from, to be set before anything is read.
+    package static let safeOutputs: [Output] = [.contactor(closed: false), .pilot(.x1)]
+
+    /// Takes in one input and says what is to be done, in order.
+    package mutating func handle(_ input: Input, at now: Instant) -> [Effect] {
+        var effects = Effects()
+        absorb(input, now, &effects)
+        settle(now, &effects)
+        return effects.inOrder
+    }
+
+    /// Derives all that follows from the state. Nothing else decides about outputs.
+    private mutating func settle(_ now: Instant, _ effects: inout Effects) {
+        superviseMirror(now, &effects)
+        updateFaults(now)
+        updateReadiness(now)
+        advanceTransaction(now, &effects)
+        driveContactor(now, &effects)
+        driveSignal(now, &effects)
+        driveLock(now, &effects)
+        // An opening that is confirmed at once ends a transaction in this very step.
+        advanceTransaction(now, &effects)
+        updateStatus(now, &effects)
+    }
+
+    /// Effects sorted as they arise: outputs, journal, the rest.
+    struct Effects {
+        var outputs: [Output] = []
+        var journal: [JournalEntry] = []
+        var others: [Effect] = []
+
+        var inOrder: [Effect] {
+            // An opening is first of all, a closing last of the outputs.
+            let opening = outputs.filter { $0 == .contactor(closed: false) }
+            let closing = outputs.filter { $0 == .contactor(closed: true) }
+            let rest = outputs.filter {
+                $0 != .contactor(closed: true) && $0 != .contactor(closed: false)
+            }
+            return (opening + rest + closing).map(Effect.output) + journal.map(Effect.journal)
+                + others
+        }
+    }
+
+    struct Contactor: Hashable {
+        var isClosed = false
+        var commandedAt: Int64
+        var lastClosing: Int64?
+        /// The mirror has agreed with the present command.
+        var isConfirmed = false
+        /// When the relay was known, or had to be taken, to be open.
+        var openSince: Int64?
+
+        init(commandedAt: Int64) { self.commandedAt = commandedAt }
+    }
+
+    enum Permission: Hashable {
+        case none
+        case asking(token: String, isRemote: Bool, since: Int64)
+        case granted(token: String, group: String?, isRemote: Bool, since: Int64)
+    }
+
+    package struct Transaction: Hashable, Sendable {
+        package enum Phase: Hashable, Sendable {
+            /// The start is on its way to the disk.
+            case starting
+            case running
+            /// The car winds down, the relay opens.
+            case stopping
+            /// The relay is open; the closing register is awaited.
+            case opened(since: Int64)
+            /// The stop is on its way to the disk.
+            case committing
+            /// The disk refused; tried again at this time.
+            case retrying(at: Int64)
+        }
+
+        package var phase: Phase
+        /// The board's own number; nil until the start is durable.
+        package var id: Int64?
+        package var token: String
+        package var group: String?
+        package var isAccepted = true
+        package var startRegister: WattHours
+        package var startedAt: Timestamp
+        package var lastRegister: WattHours
+        package var stopReason: StopReason?
+        package var stopToken: String?
+        var stoppedAt: Timestamp?
+        var isRecovered = false
+        var lastSample: Int64 = 0
+        var registerKeptAt: Int64 = 0
+        var registerKept: WattHours
+
+        /// True while energy may be asked for under this transaction.
+        var isRunning: Bool { phase == .running && stopReason == nil }
+
+        init(
+            token: String, group: String?, register: WattHours, at now: Instant
+        ) {
+            phase = .starting
+            self.token = token
+            self.group = group
+            startRegister = register
+            lastRegister = register
+            registerKept = register
+            startedAt = now.wall
+            lastSample = now.milliseconds
+            registerKeptAt = now.milliseconds
+        }
+
+        init(_ recovered: Recovered) {
+            phase = .stopping
+            id = recovered.transaction
+            token = recovered.token
+            startRegister = recovered.lastRegister
+            lastRegister = recovered.lastRegister
+            registerKept = recovered.lastRegister
+            startedAt = recovered.lastAlive
+            stoppedAt = recovered.lastAlive
+            stopReason = recovered.reason
+            isRecovered = true
+        }
+    }
+}

@@ -1,0 +1,45 @@
+/// Every duration the connector's safety depends on, in milliseconds, each with where it comes from.
+package enum ConnectorTimings {
+    /// State C must have stood this long before the contactor closes; below the 3 s of
+    /// IEC 61851-1 Table A.6 sequence 4, above the 250 ms blips seen from cars in the field.
+    package static let pilotSettles: Int64 = 500
+    /// From the pilot's step to X1 until the contactor is opened under whatever current is left:
+    /// 6 s in IEC 61851-1 Table A.6 sequence 10.2, less two ticks so that it is never exceeded.
+    package static let windDownEnds: Int64 = 5_800
+    /// Below this on every phase the contactor opens before `windDownEnds`.
+    package static let idleMilliamperes: Int64 = 500
+    /// Between two closings: spares the contactor's contacts and the car's inrush limiter.
+    package static let betweenClosings: Int64 = 10_000
+    /// The duty may change at most this often; a car has 5 s to follow one. IEC 61851-1 Annex A.
+    package static let betweenDutyChanges: Int64 = 5_000
+    /// F lasts at least this long after a fault. IEC 61851-1 Annex A.5.
+    package static let faultSignalLasts: Int64 = 300
+    /// A pilot in E or F opens at once; it is called a fault when it lasts.
+    package static let pilotFaultSettles: Int64 = 500
+    /// A reading older than this starts nothing and closes nothing.
+    package static let meterIsFresh: Int64 = 3_000
+    /// A meter silent this long while charging ends the session.
+    package static let meterIsLost: Int64 = 10_000
+    /// How long the board waits for its first reading of every input before it calls one missing.
+    package static let firstReadings: Int64 = 5_000
+    /// Current above limit × 1.10 + 0.5 A for this long is over-current.
+    package static let overCurrentLasts: Int64 = 7_000
+    /// The lock must confirm within this.
+    package static let lockConfirms: Int64 = 3_000
+    /// Where the mirror contact cannot be read, an opening is taken as done after this: longer than
+    /// any dead-man (1 s), so that by then the relay has fallen without us.
+    package static let openingIsAssumed: Int64 = 2_000
+    /// After the relay opened, how long the closing register is waited for before the last good
+    /// reading stands in for it.
+    package static let finalRegisterWaits: Int64 = 5_000
+    /// The same after a restart, when buses and meters have to wake up first.
+    package static let recoveredRegisterWaits: Int64 = 30_000
+    /// A journal write that failed is tried again after this.
+    package static let journalRetries: Int64 = 1_000
+    /// The last register of a running session is kept on disk this often.
+    package static let registerIsKept: Int64 = 15_000
+    /// An authorisation that is never answered is given up after this.
+    package static let authorizationWaits: Int64 = 60_000
+    /// A suspended state shorter than this is not reported: every start passes through one.
+    package static let suspensionSettles: Int64 = 1_500
+}

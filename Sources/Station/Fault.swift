@@ -1,0 +1,121 @@
+import Charging
+
+/// A condition that makes a connector Faulted.
+package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
+    case emergencyStop
+    case residualCurrent
+    /// The mirror says closed although the contactor was told to open.
+    case weldedContact
+    /// The mirror says open although the contactor was told to close.
+    case stuckContact
+    /// The mirror cannot be read.
+    case mirrorUnreadable
+    /// An output could not be set.
+    case outputFailed
+    case pilot
+    case diode
+    case proximity
+    case overTemperature
+    case doorOpen
+    case lock
+    case overCurrent
+    /// No good reading for too long.
+    case meterLost
+    /// The register fell or leapt; a person must look.
+    case meterAbsurd
+    /// An input the board has did not give a first reading.
+    case inputMissing
+
+    package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+    package enum Latch: Hashable, Sendable {
+        /// Gone when its cause is.
+        case none
+        /// Stays until the car is unplugged.
+        case unplugged
+        /// Stays, over restarts too, until a person clears it.
+        case person
+    }
+
+    package var latch: Latch {
+        switch self {
+        case .residualCurrent, .weldedContact, .stuckContact, .meterAbsurd: .person
+        case .diode, .overCurrent: .unplugged
+        case .emergencyStop, .mirrorUnreadable, .outputFailed, .pilot, .proximity,
+            .overTemperature, .doorOpen, .lock, .meterLost, .inputMissing:
+            .none
+        }
+    }
+
+    /// True where the contactor opens before anything else, under load if need be.
+    package var opensAtOnce: Bool {
+        switch self {
+        case .emergencyStop, .residualCurrent, .weldedContact, .stuckContact, .mirrorUnreadable,
+            .outputFailed, .pilot, .diode, .proximity, .overTemperature, .doorOpen, .lock,
+            .inputMissing:
+            true
+        case .overCurrent, .meterLost, .meterAbsurd: false
+        }
+    }
+
+    /// True where the pilot shows F for as long as the fault lasts.
+    package var signalsF: Bool {
+        switch self {
+        case .emergencyStop, .residualCurrent, .weldedContact, .stuckContact: true
+        case .mirrorUnreadable, .outputFailed, .pilot, .diode, .proximity, .overTemperature,
+            .doorOpen, .lock, .overCurrent, .meterLost, .meterAbsurd, .inputMissing:
+            false
+        }
+    }
+
+    /// The StatusNotification error code. OCPP 1.6 §7.6.
+    package var errorCode: String {
+        switch self {
+        case .residualCurrent: "GroundFailure"
+        case .weldedContact, .stuckContact, .mirrorUnreadable, .outputFailed: "PowerSwitchFailure"
+        case .overTemperature: "HighTemperature"
+        case .lock: "ConnectorLockFailure"
+        case .overCurrent: "OverCurrentFailure"
+        case .meterLost, .meterAbsurd: "PowerMeterFailure"
+        case .emergencyStop, .pilot, .diode, .proximity, .doorOpen, .inputMissing: "OtherError"
+        }
+    }
+
+    /// The vendor code, from the ChargeX MREC list where it has one.
+    package var vendorErrorCode: String? {
+        switch self {
+        case .residualCurrent: "MREC2GroundFailure"
+        case .overTemperature: "MREC3HighTemperature"
+        case .overCurrent: "MREC4OverCurrentFailure"
+        case .emergencyStop: "MREC8EmergencyStop"
+        case .pilot: "MREC14PilotFault"
+        case .weldedContact, .stuckContact: "MREC17EVSEContactorFault"
+        case .proximity: "MREC23ProximityFault"
+        case .diode: "DiodeFault"
+        case .doorOpen: "EnclosureOpen"
+        case .mirrorUnreadable, .outputFailed, .lock, .meterLost, .meterAbsurd, .inputMissing: nil
+        }
+    }
+
+    /// What a technician reads; at most 50 characters, as OCPP 1.6's `info`.
+    package var text: String {
+        switch self {
+        case .emergencyStop: "emergency stop pressed"
+        case .residualCurrent: "residual current device tripped"
+        case .weldedContact: "contactor told to open, mirror says closed"
+        case .stuckContact: "contactor told to close, mirror says open"
+        case .mirrorUnreadable: "mirror contact cannot be read"
+        case .outputFailed: "an output could not be set"
+        case .pilot: "control pilot shorted or out of range"
+        case .diode: "no diode behind the control pilot"
+        case .proximity: "proximity pin lost while charging"
+        case .overTemperature: "too hot"
+        case .doorOpen: "enclosure open"
+        case .lock: "connector lock does not confirm"
+        case .overCurrent: "car draws more than it is offered"
+        case .meterLost: "meter does not answer"
+        case .meterAbsurd: "meter register fell or leapt"
+        case .inputMissing: "an input gave no reading since start"
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import Charging
+
+/// One good reading of the connector's meter. A failed one has no snapshot, only an error.
+package struct MeterSnapshot: Hashable, Sendable {
+    /// The lifetime import register.
+    package var register: WattHours
+    /// Per phase, as many as the meter has.
+    package var currents: [Amperes]
+    package var voltages: [Volts]
+    package var power: Watts?
+    /// Monotonic time at which the reading was *asked for*: it cannot be older than that.
+    package var askedAt: Int64
+    package var at: Timestamp
+
+    package init(
+        register: WattHours, currents: [Amperes] = [], voltages: [Volts] = [], power: Watts? = nil,
+        askedAt: Int64, at: Timestamp
+    ) {
+        self.register = register
+        self.currents = currents
+        self.voltages = voltages
+        self.power = power
+        self.askedAt = askedAt
+        self.at = at
+    }
+}

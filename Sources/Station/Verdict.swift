@@ -1,0 +1,93 @@
+import HAL
+
+/// Why energy is forbidden now. Each is one line of `kerb-edge status`.
+package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
+    case starting
+    case inoperative
+    case fault(Fault)
+    /// The control pilot is not in C (or D with ventilation).
+    case pilotState(PilotState?)
+    case ventilationMissing
+    case pilotSettling
+    case noCurrentOffered
+    case diodeNotChecked
+    case notAuthorized
+    case startNotJournalled
+    case tokenRefused
+    case stopping
+    case residualCurrentNotReady
+    case emergencyStopUnread
+    case doorUnread
+    case temperatureUnread
+    case mirrorNotOpen(MirrorState)
+    case lockNotConfirmed
+    case proximityLost
+    case closedTooRecently
+    case meterNeverRead
+    case meterStale(ageMilliseconds: Int64)
+    case limitBelowMinimum(milliamperes: Int64)
+
+    /// True where a closed contactor opens now, whatever flows; otherwise the car is asked first.
+    package var isUrgent: Bool {
+        switch self {
+        case .fault(let fault): fault.opensAtOnce
+        case .starting, .pilotState, .ventilationMissing, .diodeNotChecked,
+            .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .temperatureUnread,
+            .lockNotConfirmed, .proximityLost, .startNotJournalled:
+            true
+        case .inoperative, .notAuthorized, .tokenRefused, .stopping, .meterNeverRead, .meterStale,
+            .limitBelowMinimum, .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
+            .closedTooRecently:
+            false
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .starting: "the board is starting"
+        case .inoperative: "set out of operation"
+        case .fault(let fault): fault.text
+        case .pilotState(let state): Self.text(of: state)
+        case .ventilationMissing: "the car wants ventilation, there is none"
+        case .pilotSettling: "state C not stable for 500 ms yet"
+        case .noCurrentOffered: "no current offered on the pilot"
+        case .diodeNotChecked: "the car's diode is not checked yet"
+        case .notAuthorized: "no authorised transaction"
+        case .startNotJournalled: "the start is not on disk yet"
+        case .tokenRefused: "the operator refused the token"
+        case .stopping: "the transaction is stopping"
+        case .residualCurrentNotReady: "residual current device not tested"
+        case .emergencyStopUnread: "emergency stop not read"
+        case .doorUnread: "door contact not read"
+        case .temperatureUnread: "temperature not read"
+        case .mirrorNotOpen(let state): "mirror contact reads \(state.rawValue)"
+        case .lockNotConfirmed: "connector not locked"
+        case .proximityLost: "proximity pin not read"
+        case .closedTooRecently: "less than 10 s since the last closing"
+        case .meterNeverRead: "meter never read"
+        case .meterStale(let age): "meter stale \(age / 1000) s"
+        case .limitBelowMinimum(let limit): "limit \(limit / 1000) A is below 6 A"
+        }
+    }
+
+    private static func text(of state: PilotState?) -> String {
+        switch state {
+        case nil: "control pilot not read"
+        case .a: "no car connected"
+        case .b: "the car does not ask for energy"
+        case .c, .d: "the car is ready"
+        case .e: "control pilot shorted"
+        case .f: "control pilot not available"
+        }
+    }
+}
+
+/// The gate's answer: energy is allowed exactly when nothing hinders it.
+package struct Verdict: Hashable, Sendable {
+    package var hindrances: [Hindrance]
+
+    package var allows: Bool { hindrances.isEmpty }
+    package var isUrgent: Bool { hindrances.contains { $0.isUrgent } }
+
+    package init(hindrances: [Hindrance]) { self.hindrances = hindrances }
+}

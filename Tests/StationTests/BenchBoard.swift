@@ -1,0 +1,153 @@
+import Charging
+import HAL
+import Station
+
+/// One machine with a car and a meter around it, driven by hand: inputs at set times, effects kept.
+struct BenchBoard {
+    typealias Input = ConnectorMachine.Input
+    typealias Effect = ConnectorMachine.Effect
+    static let start = Timestamp(seconds: 1_790_000_000)
+
+    var machine: ConnectorMachine
+    var now = Instant(milliseconds: 0, wall: Self.start)
+    var effects: [Effect] = []
+    var register: Int64 = 10_000
+    var nextID: Int64 = 1
+    /// What the relay really does; follows the commands unless a test breaks it.
+    var isRelayClosed = false
+    var commitsAtOnce = true
+    var mirrorFollows = true
+    var isMeterAlive = true
+    var milliamperes: Int64 = 0
+
+    init(
+        board: BoardCapabilities = BoardCapabilities.bench(),
+        rules: ConnectorRules = ConnectorRules(), isOperative: Bool = true,
+        latched: Set<Fault> = [], recovering: ConnectorMachine.Recovered? = nil
+    ) {
+        machine = ConnectorMachine(
+            number: 1, board: board, rules: rules, isOperative: isOperative, latched: latched,
+            recovering: recovering, at: now)
+    }
+
+    /// A board that has read all its inputs and whose car is away.
+    static func ready(
+        board: BoardCapabilities = BoardCapabilities.bench(),
+        rules: ConnectorRules = ConnectorRules()
+    ) -> BenchBoard {
+        var bench = BenchBoard(board: board, rules: rules)
+        bench.readInputs()
+        return bench
+    }
+
+    /// A board in the middle of a charge.
+    static func charging(
+        board: BoardCapabilities = BoardCapabilities.bench(),
+        rules: ConnectorRules = ConnectorRules()
+    ) -> BenchBoard {
+        var bench = ready(board: board, rules: rules)
+        bench.give(.pilot(.b, diode: .passed))
+        bench.give(.proximity(Amperes(32)))
+        bench.give(.remoteStart(token: "TAG", needsAuthorization: false))
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(2_000)
+        bench.milliamperes = 16_000
+        return bench
+    }
+
+    mutating func readInputs() {
+        give(.residualCurrent(.healthy))
+        give(.emergencyStop(isActive: false))
+        give(.door(isOpen: false))
+        give(.temperature(degrees: 25))
+        give(.mirror(.open))
+        give(.pilot(.a, diode: .unknown))
+        measure()
+        pass(300)
+    }
+
+    /// Hands over one input and lets relay, mirror, lock and disk answer.
+    @discardableResult
+    mutating func give(_ input: Input) -> [Effect] {
+        let made = machine.handle(input, at: now)
+        effects += made
+        for effect in made { answer(effect) }
+        return made
+    }
+
+    private mutating func answer(_ effect: Effect) {
+        switch effect {
+        case .output(.contactor(let closed)):
+            guard mirrorFollows else { return }
+            isRelayClosed = closed
+            give(.mirror(closed ? .closed : .open))
+        case .output(.lock(let locked)):
+            give(.locked(locked))
+        case .journal(.start) where commitsAtOnce:
+            nextID += 1
+            give(.journal(.started(nextID - 1)))
+        case .journal(.stop) where commitsAtOnce:
+            give(.journal(.stopped))
+        case .output, .journal, .authorize, .report: break
+        }
+    }
+
+    mutating func measure() {
+        guard isMeterAlive else { return }
+        give(
+            .meter(
+                MeterSnapshot(
+                    register: WattHours(register),
+                    currents: [Amperes(milliamperes: isRelayClosed ? milliamperes : 0)],
+                    askedAt: now.milliseconds, at: now.wall)))
+    }
+
+    /// Lets time go by in ticks of 100 ms; the meter is read each second.
+    mutating func pass(_ milliseconds: Int64) {
+        let end = now.milliseconds + milliseconds
+        while now.milliseconds < end {
+            now.milliseconds += 100
+            now.wall.milliseconds += 100
+            if now.milliseconds % 1000 == 0 { measure() }
+            give(.tick)
+        }
+    }
+
+    func verdict(_ question: ConnectorMachine.Question = .stay) -> [Hindrance] {
+        machine.mayEnergise(question, at: now).hindrances
+    }
+
+    var contactorCommands: [Bool] {
+        effects.compactMap {
+            if case .output(.contactor(let closed)) = $0 { closed } else { nil }
+        }
+    }
+
+    var statuses: [ConnectorStatus] {
+        effects.compactMap {
+            if case .report(.status(let status)) = $0 { status.status } else { nil }
+        }
+    }
+
+    var stops: [ConnectorMachine.Stop] {
+        effects.compactMap { if case .journal(.stop(let stop)) = $0 { stop } else { nil } }
+    }
+
+    var starts: Int {
+        effects.count { if case .journal(.start) = $0 { true } else { false } }
+    }
+}
+
+extension BoardCapabilities {
+    /// A tethered AC board with mirror, RCD and emergency stop, and what a test adds.
+    static func bench(
+        hasLock: Bool = false, hasProximity: Bool = false, hasVentilation: Bool = false,
+        hasDoor: Bool = false, hasTemperature: Bool = false, reportsDiode: Bool = false
+    ) -> BoardCapabilities {
+        BoardCapabilities(
+            hasSocket: hasLock, hasLock: hasLock, hasProximity: hasProximity,
+            reportsDiode: reportsDiode, hasVentilation: hasVentilation,
+            hasResidualCurrentDevice: true, hasEmergencyStop: true, hasDoor: hasDoor,
+            hasTemperature: hasTemperature, canSignalF: true)
+    }
+}
