@@ -1,4 +1,7 @@
 /// Energy in whole watt-hours. The unit of every register and every bill; never a floating number.
+///
+/// Sums and differences stop at the ends of the range instead of trapping: a station may send any
+/// register.
 package struct WattHours: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var value: Int64
 
@@ -7,8 +10,16 @@ package struct WattHours: Hashable, Comparable, Sendable, CustomStringConvertibl
     package static let zero = WattHours(0)
 
     package static func < (a: Self, b: Self) -> Bool { a.value < b.value }
-    package static func + (a: Self, b: Self) -> Self { Self(a.value + b.value) }
-    package static func - (a: Self, b: Self) -> Self { Self(a.value - b.value) }
+    package static func + (a: Self, b: Self) -> Self {
+        let (sum, overflow) = a.value.addingReportingOverflow(b.value)
+        return Self(overflow ? (b.value < 0 ? .min : .max) : sum)
+    }
+
+    package static func - (a: Self, b: Self) -> Self {
+        let (difference, overflow) = a.value.subtractingReportingOverflow(b.value)
+        return Self(overflow ? (b.value < 0 ? .max : .min) : difference)
+    }
+
     package static func += (a: inout Self, b: Self) { a = a + b }
 
     /// The same energy in kWh, exact: three digits after the point.

@@ -16,6 +16,9 @@ package struct Usage: Hashable, Sendable {
         package var state: State
         /// Spread evenly over the segment.
         package var energy: WattHours
+        /// What a register finer than Wh shows beyond `energy`: 0…999 999 µWh. Kerb's own sessions count
+        /// whole Wh; priced cases of others need not.
+        package var extraMicrowattHours: Int64
         /// Amperes, sum of all phases; nil is unknown.
         package var current: Decimal?
         /// Kilowatts; nil is unknown.
@@ -23,13 +26,13 @@ package struct Usage: Hashable, Sendable {
 
         package init(
             start: Timestamp, end: Timestamp, state: State, energy: WattHours,
-            current: Decimal? = nil,
-            power: Decimal? = nil
+            extraMicrowattHours: Int64 = 0, current: Decimal? = nil, power: Decimal? = nil
         ) {
             self.start = start
             self.end = end
             self.state = state
             self.energy = energy
+            self.extraMicrowattHours = extraMicrowattHours
             self.current = current
             self.power = power
         }

@@ -5,21 +5,40 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
 
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    package init(seconds: Int64) { self.milliseconds = seconds * 1000 }
+    /// Stops at the ends of the range instead of trapping.
+    package init(seconds: Int64) { self.milliseconds = Self.thousandfold(seconds) }
 
     package static func < (a: Self, b: Self) -> Bool { a.milliseconds < b.milliseconds }
 
+    /// Stops at the ends of the range instead of trapping: a station's clock may say anything.
     package func advanced(bySeconds seconds: Int64) -> Timestamp {
-        Timestamp(milliseconds: milliseconds + seconds * 1000)
+        advanced(byMilliseconds: Self.thousandfold(seconds))
     }
 
-    package func seconds(since earlier: Timestamp) -> Int64 {
-        (milliseconds - earlier.milliseconds) / 1000
+    package func advanced(byMilliseconds step: Int64) -> Timestamp {
+        let (sum, overflow) = milliseconds.addingReportingOverflow(step)
+        return Timestamp(milliseconds: overflow ? (step < 0 ? .min : .max) : sum)
     }
+
+    /// Whole seconds, cut towards zero.
+    package func seconds(since earlier: Timestamp) -> Int64 { milliseconds(since: earlier) / 1000 }
+
+    package func milliseconds(since earlier: Timestamp) -> Int64 {
+        let (span, overflow) = milliseconds.subtractingReportingOverflow(earlier.milliseconds)
+        return overflow ? (self < earlier ? .min : .max) : span
+    }
+
+    /// The first and the last moment that RFC 3339's four digits of a year can name.
+    package static let earliest = Timestamp(milliseconds: -62_167_219_200_000)
+    package static let latest = Timestamp(milliseconds: 253_402_300_799_999)
 
     /// `2026-11-21T09:42:00Z`, with `.fff` where the milliseconds are not zero. RFC 3339.
+    ///
+    /// - Range: years 0000 to 9999; a moment outside is written as the nearest one inside, so that what
+    ///   we send can always be read.
     package var rfc3339: String {
-        let (days, inDay) = Self.split(milliseconds, 86_400_000)
+        let written = min(max(self, Self.earliest), Self.latest)
+        let (days, inDay) = Self.split(written.milliseconds, 86_400_000)
         let (year, month, day) = Self.civil(days: days)
         let (hour, minute, second) = (inDay / 3_600_000, inDay / 60_000 % 60, inDay / 1000 % 60)
         let milli = inDay % 1000
@@ -32,7 +51,8 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
     package var description: String { rfc3339 }
 
     /// Reads RFC 3339 and what peers send instead: a blank for `T`, `+0530`, `+02`, no zone (then
-    /// UTC), 0 to 9 digits of a second. nil for anything else, a day outside its month included.
+    /// UTC), 1 to 9 digits of a second, cut to milliseconds. nil for anything else, a day outside its
+    /// month included. A leap second, `23:59:60` in UTC, is the first of the next day, as in POSIX.
     package init?(rfc3339 text: some StringProtocol) {
         var rest = Array(text.utf8)[...]
         func number(_ digits: Int) -> Int64? {
@@ -83,8 +103,9 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         }
         guard rest.isEmpty else { return nil }
         let days = Self.days(year: year, month: month, day: day)
-        let seconds = days * 86_400 + hour * 3600 + minute * 60 + min(second, 59) - offset * 60
-        self.init(milliseconds: seconds * 1000 + milli)
+        let minutes = days * 1440 + hour * 60 + minute - offset
+        if second == 60, Self.split(minutes, 1440).1 != 1439 { return nil }
+        self.init(milliseconds: (minutes * 60 + second) * 1000 + milli)
     }
 
     // MARK: The proleptic Gregorian calendar in days since 1970, counted in eras of 400 years.
@@ -117,6 +138,11 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
             month == 12
             ? days(year: year + 1, month: 1, day: 1) : days(year: year, month: month + 1, day: 1)
         return next - days(year: year, month: month, day: 1)
+    }
+
+    private static func thousandfold(_ seconds: Int64) -> Int64 {
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        return overflow ? (seconds < 0 ? .min : .max) : product
     }
 
     private static func split(_ value: Int64, _ unit: Int64) -> (Int64, Int64) {

@@ -29,8 +29,10 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
     case timestampUnreadable = "timestamp-unreadable"
     case timestampMissing = "timestamp-missing"
     case connectorOutOfRange = "connector-out-of-range"
+    /// A time before 2015: the station boots without a clock.
+    case clockUnset = "clock-unset"
     case transactionIDUnset = "transaction-id-unset"
-    case tokenPadded = "token-padded"
+    case textPadded = "text-padded"
     case statusOfStation = "status-of-station"
     case numberClamped = "number-clamped"
     case subprotocolMissing = "subprotocol-missing"
@@ -44,7 +46,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .messageIDNotText, .messageIDTooLong, .payloadMissing, .unknownField, .brokenJSON:
             .formationViolation
         case .unknownEnumValue, .textTooLong, .sampleUnreadable, .decimalComma,
-            .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .tokenPadded,
+            .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .textPadded,
             .statusOfStation, .numberClamped:
             .propertyViolation
         case .textForNumber, .numberForText, .fractionForInteger, .nullField, .objectForList:
@@ -53,7 +55,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .timestampMissing: .missingField
         case .callBeforeAccepted: .securityError
         case .messageIDReused, .messageRepeated, .messageTypeUnknown, .answerNobodyWaitsFor,
-            .binaryFrame, .paddedMessage, .transactionIDUnset, .subprotocolMissing,
+            .binaryFrame, .paddedMessage, .clockUnset, .transactionIDUnset, .subprotocolMissing,
             .userNotStation, .passwordAsHex:
             nil
         }
@@ -71,6 +73,8 @@ package struct Deviations: Hashable, Sendable {
     package var isEmpty: Bool { bits == 0 }
 
     package mutating func insert(_ deviation: Deviation) { bits |= 1 << Self.index(deviation) }
+
+    package mutating func remove(_ deviation: Deviation) { bits &= ~(1 << Self.index(deviation)) }
 
     package mutating func formUnion(_ other: Deviations) { bits |= other.bits }
 

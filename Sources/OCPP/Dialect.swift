@@ -1,4 +1,5 @@
 import Charging
+import JSON
 
 /// A version of OCPP as a translator between the wire and the neutral vocabulary.
 ///
@@ -18,8 +19,8 @@ package protocol Dialect: Sendable {
     func request(for event: StationEvent) throws(DialectError) -> CallRequest
     /// Reads a station's call. The operator receives it.
     func event(action: String, payload: RawSpan) throws(CallError) -> Decoded<StationEvent>
-    /// The answer's payload. The operator sends it.
-    func payload(of reply: StationReply, to event: StationEvent) -> [UInt8]
+    /// Writes the answer's payload. The operator sends it.
+    func write(_ reply: StationReply, to event: StationEvent, into writer: inout JSONWriter)
     /// Reads the operator's answer to `event`. The station receives it.
     func reply(in payload: RawSpan, to event: StationEvent) throws(CallError)
         -> Decoded<StationReply>
@@ -30,8 +31,8 @@ package protocol Dialect: Sendable {
     func request(for command: StationCommand) throws(DialectError) -> CallRequest
     /// Reads the operator's call. The station receives it.
     func command(action: String, payload: RawSpan) throws(CallError) -> Decoded<StationCommand>
-    /// The answer's payload. The station sends it.
-    func payload(of answer: CommandAnswer, to command: StationCommand) -> [UInt8]
+    /// Writes the answer's payload. The station sends it.
+    func write(_ answer: CommandAnswer, to command: StationCommand, into writer: inout JSONWriter)
     /// Reads the station's answer to `command`. The operator receives it.
     func answer(in payload: RawSpan, to command: StationCommand) throws(CallError)
         -> Decoded<CommandAnswer>
@@ -59,6 +60,18 @@ package enum DialectError: Error, Hashable, Sendable {
 }
 
 extension Dialect {
+    package func payload(of reply: StationReply, to event: StationEvent) -> [UInt8] {
+        var writer = JSONWriter(reserving: 128)
+        write(reply, to: event, into: &writer)
+        return writer.bytes
+    }
+
+    package func payload(of answer: CommandAnswer, to command: StationCommand) -> [UInt8] {
+        var writer = JSONWriter(reserving: 128)
+        write(answer, to: command, into: &writer)
+        return writer.bytes
+    }
+
     /// The operator's reading of a call whose payload lies in an array.
     package func event(_ request: CallRequest) throws(CallError) -> Decoded<StationEvent> {
         try event(action: request.action, payload: request.payload.span.bytes)

@@ -1,8 +1,288 @@
 import Charging
+import JSON
 import OCPP
 
-/// OCPP 1.6 over JSON, edition 2 with errata.
-package struct OCPP16Dialect: Sendable {
+/// OCPP 1.6 over JSON, edition 2 with errata: each action's file between wire and neutral words.
+package struct OCPP16Dialect: Dialect {
     package init() {}
+
     package var version: ProtocolVersion { .v16 }
+    package var settings: SettingsCatalogue { .ocpp16 }
+
+    package func knows(action: String) -> Bool { Vocabulary.actions.contains(action) }
+
+    private func refuse(_ action: String) -> CallError {
+        knows(action: action)
+            ? CallError(.notSupported, "the action is not offered here")
+            : CallError(.notImplemented, "the action is not part of OCPP 1.6")
+    }
+
+    private func request(
+        _ action: String, _ write: (inout JSONWriter) throws(DialectError) -> Void
+    ) throws(DialectError) -> CallRequest {
+        var writer = JSONWriter(reserving: 256)
+        try write(&writer)
+        return CallRequest(action: action, payload: writer.bytes)
+    }
+}
+
+// MARK: Station to operator
+
+extension OCPP16Dialect {
+    package func request(for event: StationEvent) throws(DialectError) -> CallRequest {
+        switch event {
+        case .booted(let identity):
+            return try request(BootNotification.action) { BootNotification.write(identity, &$0) }
+        case .alive: return try request(Heartbeat.action) { Heartbeat.write(&$0) }
+        case .statusChanged(let report):
+            try Self.check(connector: report.connector)
+            return try request(StatusNotification.action) { StatusNotification.write(report, &$0) }
+        case .authorizing(let token):
+            try Self.check(token: token)
+            return try request(Authorize.action) { Authorize.write(token, &$0) }
+        case .sessionStarted(let start): return try request(for: start)
+        case .metered(let report): return try request(for: report)
+        case .sessionStopped(let stop): return try request(for: stop)
+        case .data(let message):
+            try Self.check(message)
+            return try request(DataTransfer.action) { DataTransfer.write(message, &$0) }
+        case .foreign(let action, let payload):
+            guard knows(action: action) else { throw .unknownToVersion(action) }
+            return CallRequest(action: action, payload: Array(payload.utf8))
+        }
+    }
+
+    private func request(for start: SessionStart) throws(DialectError) -> CallRequest {
+        guard let at = start.at else { throw .missing(field: "timestamp") }
+        guard start.connector > 0 else { throw .unfit(field: "connectorId") }
+        try Self.check(token: start.token)
+        return try request(StartTransaction.action) { StartTransaction.write(start, at: at, &$0) }
+    }
+
+    private func request(for report: MeterReport) throws(DialectError) -> CallRequest {
+        try Self.check(connector: report.connector)
+        let number = report.transaction?.number
+        if report.transaction != nil, number == nil { throw .missing(field: "transactionId") }
+        return try request(MeterValues.action) { writer throws(DialectError) in
+            try MeterValues.write(report, number: number, &writer)
+        }
+    }
+
+    private func request(for stop: SessionStop) throws(DialectError) -> CallRequest {
+        guard let at = stop.at else { throw .missing(field: "timestamp") }
+        guard let number = stop.transaction.number else { throw .missing(field: "transactionId") }
+        if let token = stop.token { try Self.check(token: token) }
+        return try request(StopTransaction.action) { writer throws(DialectError) in
+            try StopTransaction.write(stop, number: number, at: at, &writer)
+        }
+    }
+
+    package func event(action: String, payload: RawSpan) throws(CallError)
+        -> Decoded<StationEvent>
+    {
+        switch action {
+        case MeterValues.action: return try MeterValues.event(in: payload)
+        case Heartbeat.action: return try Heartbeat.event(in: payload)
+        case StatusNotification.action: return try StatusNotification.event(in: payload)
+        case StartTransaction.action: return try StartTransaction.event(in: payload)
+        case StopTransaction.action: return try StopTransaction.event(in: payload)
+        case Authorize.action: return try Authorize.event(in: payload)
+        case BootNotification.action: return try BootNotification.event(in: payload)
+        case DataTransfer.action:
+            let message = try DataTransfer.message(in: payload)
+            return Decoded(.data(message.value), message.deviations)
+        default:
+            guard Vocabulary.reports.contains(action) else { throw refuse(action) }
+            return Decoded(.foreign(action: action, payload: try Self.object(payload)))
+        }
+    }
+
+    package func write(
+        _ reply: StationReply, to event: StationEvent, into writer: inout JSONWriter
+    ) {
+        switch reply {
+        case .booted(let status, let interval, let now):
+            BootNotification.write(status, interval, now, &writer)
+        case .alive(let now): Heartbeat.write(now, &writer)
+        case .noted: writer.object { _ in }
+        case .authorization(let info): Authorize.write(info, &writer)
+        case .started(let transaction, let info):
+            StartTransaction.write(transaction, info, &writer)
+        case .stopped(let info): StopTransaction.write(info, &writer)
+        case .data(let status, let data): DataTransfer.write(status, data, &writer)
+        case .foreign(let payload): writer.raw(payload.utf8)
+        }
+    }
+
+    package func reply(in payload: RawSpan, to event: StationEvent) throws(CallError)
+        -> Decoded<StationReply>
+    {
+        switch event {
+        case .booted: return try BootNotification.reply(in: payload)
+        case .alive: return try Heartbeat.reply(in: payload)
+        case .authorizing: return try Authorize.reply(in: payload)
+        case .sessionStarted: return try StartTransaction.reply(in: payload)
+        case .sessionStopped: return try StopTransaction.reply(in: payload)
+        case .statusChanged, .metered:
+            let fields = try FieldReader.read(payload) { r, _, f throws(JSONError) in
+                try f.unknown(&r)
+            }
+            return Decoded(.noted, fields.deviations)
+        case .data:
+            let answer = try DataTransfer.answer(in: payload)
+            return Decoded(
+                .data(status: answer.value.0, data: answer.value.1), answer.deviations)
+        case .foreign: return Decoded(.foreign(payload: try Self.object(payload)))
+        }
+    }
+}
+
+// MARK: Operator to station
+
+extension OCPP16Dialect {
+    package func request(for command: StationCommand) throws(DialectError) -> CallRequest {
+        switch command {
+        case .start(let connector, let token):
+            if let connector, connector < 1 { throw .unfit(field: "connectorId") }
+            try Self.check(token: token)
+            return try request(RemoteStartTransaction.action) {
+                RemoteStartTransaction.write(connector, token, &$0)
+            }
+        case .stop(let transaction):
+            guard let number = transaction.number else { throw .unfit(field: "transactionId") }
+            return try request(RemoteStopTransaction.action) {
+                RemoteStopTransaction.write(number, &$0)
+            }
+        case .unlock(let connector):
+            guard connector > 0 else { throw .unfit(field: "connectorId") }
+            return try request(UnlockConnector.action) { UnlockConnector.write(connector, &$0) }
+        case .reset(let kind): return try request(Reset.action) { Reset.write(kind, &$0) }
+        case .setAvailability(let connector, let operative):
+            try Self.check(connector: connector)
+            return try request(ChangeAvailability.action) {
+                ChangeAvailability.write(connector, operative, &$0)
+            }
+        case .changeSetting(let key, let value):
+            try Self.check(key, ChangeConfiguration.keyCharacters, "key")
+            try Self.check(value, ChangeConfiguration.valueCharacters, "value")
+            return try request(ChangeConfiguration.action) {
+                ChangeConfiguration.write(key, value, &$0)
+            }
+        case .getSettings(let keys):
+            for key in keys { try Self.check(key, ChangeConfiguration.keyCharacters, "key") }
+            return try request(GetConfiguration.action) { GetConfiguration.write(keys, &$0) }
+        case .clearCache: return try request(ClearCache.action) { ClearCache.write(&$0) }
+        case .trigger(let message, let connector):
+            guard Vocabulary.triggers.contains(message) else {
+                throw .unfit(field: "requestedMessage")
+            }
+            return try request(TriggerMessage.action) {
+                TriggerMessage.write(message, connector, &$0)
+            }
+        case .data(let message):
+            try Self.check(message)
+            return try request(DataTransfer.action) { DataTransfer.write(message, &$0) }
+        case .foreign(let action, let payload):
+            guard knows(action: action) else { throw .unknownToVersion(action) }
+            return CallRequest(action: action, payload: Array(payload.utf8))
+        }
+    }
+
+    package func command(action: String, payload: RawSpan) throws(CallError)
+        -> Decoded<StationCommand>
+    {
+        switch action {
+        case RemoteStartTransaction.action: try RemoteStartTransaction.command(in: payload)
+        case RemoteStopTransaction.action: try RemoteStopTransaction.command(in: payload)
+        case UnlockConnector.action: try UnlockConnector.command(in: payload)
+        case Reset.action: try Reset.command(in: payload)
+        case ChangeAvailability.action: try ChangeAvailability.command(in: payload)
+        case ChangeConfiguration.action: try ChangeConfiguration.command(in: payload)
+        case GetConfiguration.action: try GetConfiguration.command(in: payload)
+        case ClearCache.action: try ClearCache.command(in: payload)
+        case TriggerMessage.action: try TriggerMessage.command(in: payload)
+        case DataTransfer.action: try Self.dataCommand(payload)
+        default: throw refuse(action)
+        }
+    }
+
+    private static func dataCommand(_ payload: RawSpan) throws(CallError)
+        -> Decoded<StationCommand>
+    {
+        let message = try DataTransfer.message(in: payload)
+        return Decoded(.data(message.value), message.deviations)
+    }
+
+    package func write(
+        _ answer: CommandAnswer, to command: StationCommand, into writer: inout JSONWriter
+    ) {
+        switch answer {
+        case .status(let status): Self.statusAnswer(to: command).write(status, &writer)
+        case .settings(let settings, let unknown):
+            GetConfiguration.write(settings, unknown, &writer)
+        case .data(let status, let data): DataTransfer.write(status, data, &writer)
+        case .foreign(let payload): writer.raw(payload.utf8)
+        }
+    }
+
+    package func answer(in payload: RawSpan, to command: StationCommand) throws(CallError)
+        -> Decoded<CommandAnswer>
+    {
+        switch command {
+        case .getSettings: return try GetConfiguration.answer(in: payload)
+        case .data:
+            let answer = try DataTransfer.answer(in: payload)
+            return Decoded(
+                .data(status: answer.value.0, data: answer.value.1), answer.deviations)
+        case .foreign: return Decoded(.foreign(payload: try Self.object(payload)))
+        case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .clearCache,
+            .trigger:
+            return try Self.statusAnswer(to: command).read(payload)
+        }
+    }
+
+    private static func statusAnswer(to command: StationCommand) -> StatusAnswer {
+        switch command {
+        case .start: RemoteStartTransaction.answer
+        case .stop: RemoteStopTransaction.answer
+        case .unlock: UnlockConnector.answer
+        case .reset: Reset.answer
+        case .setAvailability: ChangeAvailability.answer
+        case .changeSetting: ChangeConfiguration.answer
+        case .clearCache: ClearCache.answer
+        case .trigger: TriggerMessage.answer
+        case .getSettings, .data, .foreign: StatusAnswer(words: DataTransfer.statuses)
+        }
+    }
+}
+
+// MARK: What 1.6 can carry
+
+extension OCPP16Dialect {
+    private static func check(connector: ConnectorNumber) throws(DialectError) {
+        guard connector >= 0 else { throw .unfit(field: "connectorId") }
+    }
+
+    private static func check(token: String) throws(DialectError) {
+        // A token cut to fit would be somebody else's.
+        guard Wire.isToken(token) else { throw .unfit(field: "idTag") }
+    }
+
+    private static func check(_ message: DataMessage) throws(DialectError) {
+        try check(message.vendor, 255, "vendorId")
+        try check(message.message ?? "", 50, "messageId")
+    }
+
+    private static func check(_ text: String, _ maximum: Int, _ field: String)
+        throws(DialectError)
+    {
+        guard text.unicodeScalars.count <= maximum else { throw .unfit(field: field) }
+    }
+
+    /// A payload as text, checked to be one JSON object; null or nothing is an empty one.
+    private static func object(_ payload: RawSpan) throws(CallError) -> String {
+        let fields = try FieldReader.read(payload) { r, _, _ throws(JSONError) in try r.skip() }
+        guard !fields.deviations.contains(.payloadMissing) else { return "{}" }
+        return payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
 }

@@ -1,0 +1,95 @@
+import OCPP
+
+extension SettingsCatalogue {
+    /// Every standard configuration key of OCPP 1.6 §9 and of its security extension.
+    package static let ocpp16 = SettingsCatalogue(
+        core + localList + smartCharging + security)
+
+    private static let seconds = Kind.integer(0...31_536_000)
+    private static let count = Kind.integer(0...100_000)
+    private static let measurands = Kind.list(of: Set(Vocabulary.measurands))
+
+    // §9.1
+    private static let core: [Definition] = [
+        Definition(
+            "AllowOfflineTxForUnknownId", .allowOfflineTransactionForUnknownToken, .boolean,
+            standard: "false"),
+        Definition(
+            "AuthorizationCacheEnabled", .authorizationCacheEnabled, .boolean, standard: "true"),
+        Definition("AuthorizeRemoteTxRequests", .authorizeRemoteStart, .boolean, standard: "false"),
+        Definition("BlinkRepeat", nil, count),
+        Definition(
+            "ClockAlignedDataInterval", .clockAlignedIntervalSeconds, .integer(0...86_400),
+            standard: "0"),
+        Definition("ConnectionTimeOut", .connectionTimeoutSeconds, seconds, standard: "60"),
+        Definition("ConnectorPhaseRotation", nil, .list(of: [])),
+        Definition("ConnectorPhaseRotationMaxLength", nil, count, .readOnly),
+        Definition("GetConfigurationMaxKeys", .maximumKeysPerRead, count, .readOnly),
+        Definition("HeartbeatInterval", .heartbeatIntervalSeconds, seconds, standard: "300"),
+        Definition("LightIntensity", nil, .integer(0...100)),
+        Definition("LocalAuthorizeOffline", .localAuthorizeOffline, .boolean, standard: "true"),
+        Definition("LocalPreAuthorize", .localPreAuthorize, .boolean, standard: "false"),
+        Definition("MaxEnergyOnInvalidId", nil, count),
+        Definition("MeterValuesAlignedData", .measurandsAligned, measurands, standard: ""),
+        Definition("MeterValuesAlignedDataMaxLength", nil, count, .readOnly),
+        Definition(
+            "MeterValuesSampledData", .measurandsSampled, measurands,
+            standard: "Energy.Active.Import.Register"),
+        Definition("MeterValuesSampledDataMaxLength", nil, count, .readOnly),
+        Definition(
+            "MeterValueSampleInterval", .meterSampleIntervalSeconds, seconds, standard: "60"),
+        Definition(
+            "MinimumStatusDuration", .minimumStatusDurationSeconds, .integer(0...3600),
+            standard: "0"),
+        Definition("NumberOfConnectors", .connectorCount, .integer(0...64), .readOnly),
+        Definition("ResetRetries", .resetRetries, .integer(0...10), standard: "1"),
+        Definition(
+            "StopTransactionOnEVSideDisconnect", .stopOnVehicleDisconnect, .boolean,
+            standard: "true"),
+        Definition(
+            "StopTransactionOnInvalidId", .stopOnInvalidToken, .boolean, standard: "true"),
+        Definition("StopTxnAlignedData", .measurandsStopAligned, measurands, standard: ""),
+        Definition("StopTxnAlignedDataMaxLength", nil, count, .readOnly),
+        Definition("StopTxnSampledData", .measurandsStopSampled, measurands, standard: ""),
+        Definition("StopTxnSampledDataMaxLength", nil, count, .readOnly),
+        Definition("SupportedFeatureProfiles", .supportedProfiles, .list(of: []), .readOnly),
+        Definition("SupportedFeatureProfilesMaxLength", nil, count, .readOnly),
+        Definition(
+            "TransactionMessageAttempts", .transactionMessageAttempts, .integer(1...1000),
+            standard: "3"),
+        Definition(
+            "TransactionMessageRetryInterval", .transactionMessageRetrySeconds, seconds,
+            standard: "60"),
+        Definition(
+            "UnlockConnectorOnEVSideDisconnect", .unlockOnVehicleDisconnect, .boolean,
+            standard: "true"),
+        Definition("WebSocketPingInterval", .webSocketPingSeconds, .integer(0...3600)),
+    ]
+
+    // §9.2, §9.3
+    private static let localList: [Definition] = [
+        Definition("LocalAuthListEnabled", nil, .boolean),
+        Definition("LocalAuthListMaxLength", nil, count, .readOnly),
+        Definition("SendLocalListMaxLength", nil, count, .readOnly),
+        Definition("ReserveConnectorZeroSupported", nil, .boolean, .readOnly),
+    ]
+
+    // §9.4
+    private static let smartCharging: [Definition] = [
+        Definition("ChargeProfileMaxStackLevel", nil, count, .readOnly),
+        Definition("ChargingScheduleAllowedChargingRateUnit", nil, .list(of: []), .readOnly),
+        Definition("ChargingScheduleMaxPeriods", nil, count, .readOnly),
+        Definition("ConnectorSwitch3to1PhaseSupported", nil, .boolean, .readOnly),
+        Definition("MaxChargingProfilesInstalled", nil, count, .readOnly),
+    ]
+
+    // Improved security for OCPP 1.6-J §2.
+    private static let security: [Definition] = [
+        Definition("AdditionalRootCertificateCheck", nil, .boolean, .readOnly),
+        Definition("AuthorizationKey", .basicAuthPassword, .text(maximum: 40), .writeOnly),
+        Definition("CertificateSignedMaxChainSize", nil, count, .readOnly),
+        Definition("CertificateStoreMaxLength", nil, count, .readOnly),
+        Definition("CpoName", .operatorName, .text(maximum: 255)),
+        Definition("SecurityProfile", .securityProfile, .integer(0...3), needsReboot: true),
+    ]
+}

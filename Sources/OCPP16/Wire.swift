@@ -1,0 +1,50 @@
+import Charging
+import JSON
+
+/// Bounds of 1.6's field types.
+enum Wire {
+    static let maximumConnector = 64
+    /// CiString20Type.
+    static let tokenCharacters = 20
+
+    static func isToken(_ text: String) -> Bool {
+        !text.isEmpty && text.unicodeScalars.count <= tokenCharacters
+    }
+
+    /// Interval fields clamped to a year.
+    static func seconds(_ value: Int) -> Int { max(0, min(value, 31_536_000)) }
+
+    /// At most `maximum` characters. Only for texts that inform; names and keys are never cut.
+    static func cut(_ text: String, _ maximum: Int) -> String {
+        guard text.utf8.count > maximum else { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.prefix(maximum)))
+    }
+
+    static func cut(_ text: String?, _ maximum: Int) -> String? { text.map { cut($0, maximum) } }
+
+    static func word(_ text: String?, of words: Set<String>) -> String? {
+        guard let text, words.contains(text) else { return nil }
+        return text
+    }
+}
+
+extension JSONWriter {
+    mutating func member(_ name: StaticString, ifAny value: String?) {
+        if let value { member(name, value) }
+    }
+
+    mutating func member(_ name: StaticString, ifAny value: Int?) {
+        if let value { member(name, value) }
+    }
+
+    mutating func member(_ name: StaticString, ifAny value: Timestamp?) {
+        if let value { member(name, value) }
+    }
+}
+
+extension TransactionReference {
+    /// The number 1.6 knows it by.
+    var number: Int? {
+        if case .number(let number) = self { number } else { nil }
+    }
+}
