@@ -1,1 +1,8 @@
 #pragma once
+#include <stddef.h>
+
+// What Swift cannot import: feature-test macros and calls that glibc hides behind them.
+
+/// Makes a raw pseudo-terminal pair. Writes the slave's path into `name` and keeps nothing open but
+/// the master, which is non-blocking and closed on exec. Returns it, or -1 with errno set.
+int kerb_open_pty(char *name, size_t size);

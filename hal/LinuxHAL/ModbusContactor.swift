@@ -1,0 +1,136 @@
+import Charging
+import HAL
+import Service
+
+/// A contactor behind a coil of a relay card on Modbus.
+///
+/// With a card that knows timed pulses every `set(closed: true)` arms the coil for
+/// `pulseMilliseconds` only. Nothing in here renews it: when the agent hangs, the relay falls.
+package final class ModbusContactor: Contactor {
+    package let name: String
+    package let deadMan: DeadMan
+    private let bus: ModbusBus
+    private let unit: Int
+    private let coil: Int
+    private let profile: RelayProfile
+    private let rules: DeviceRules
+    private let wish = Lock(Wish())
+
+    /// An opening that failed is sent again this often; by then every dead-man has fallen.
+    package static let openingTries = 20
+
+    private struct Wish: Sendable {
+        var isClosed = false
+        /// Counts the changes, so that an answer to an older wish is not taken for the present one.
+        var number = 0
+        var failure: String?
+    }
+
+    package init(
+        name: String, deadMan: DeadMan, bus: ModbusBus, unit: Int, coil: Int, profile: RelayProfile
+    ) {
+        self.name = name
+        self.deadMan = deadMan
+        self.bus = bus
+        self.unit = unit
+        self.coil = coil
+        self.profile = profile
+        rules = DeviceRules(
+            timeoutMilliseconds: profile.timeoutMilliseconds,
+            gapMilliseconds: profile.gapMilliseconds)
+    }
+
+    package func set(closed: Bool) {
+        let number = wish.withLock { wish in
+            if wish.isClosed != closed { wish.number += 1 }
+            wish.isClosed = closed
+            return wish.number
+        }
+        if closed { close(number) } else { open(number, tries: Self.openingTries) }
+    }
+
+    private func close(_ number: Int) {
+        let request: ModbusRequest =
+            if let offset = profile.pulseAddressOffset {
+                .writeCoil(
+                    address: coil + offset, value: UInt16(clamping: profile.pulseMilliseconds / 100)
+                )
+            } else {
+                .writeCoil(address: coil, value: 0xFF00)
+            }
+        bus.post(
+            unit: unit, rules: rules, priority: .control, key: key,
+            // Asked again at the moment of sending: an opening may have overtaken this closing.
+            prepare: { [wish] in
+                wish.withLock { $0.isClosed && $0.number == number } ? request : nil
+            }
+        ) { [wish] result in
+            if case .failure(.superseded) = result { return }
+            wish.withLock { wish in
+                guard wish.number == number else { return }
+                wish.failure = result.trouble
+            }
+        }
+    }
+
+    private func open(_ number: Int, tries: Int) {
+        bus.post(
+            unit: unit, rules: rules, priority: .opening, key: key,
+            prepare: { [self] in
+                wish.withLock { $0.isClosed } ? nil : .writeCoil(address: coil, value: 0)
+            }
+        ) { [self] result in
+            if case .failure(.superseded) = result { return }
+            let again = wish.withLock { wish in
+                guard wish.number == number else { return false }
+                wish.failure = result.trouble
+                return wish.failure != nil
+            }
+            switch result {
+            // Nobody is there to hear it now; `state()` says it again once the line is back.
+            case .failure(.closed), .failure(.down): return
+            default: if again, tries > 1 { open(number, tries: tries - 1) }
+            }
+        }
+    }
+
+    private var key: String { "contactor \(unit)/\(coil)" }
+
+    package func state() async throws(DeviceError) -> Measured<MirrorState> {
+        let askedAt = bus.clock.monotonicMilliseconds
+        let at = bus.clock.now
+        let wanted = wish.withLock { $0 }
+        if let failure = wanted.failure {
+            if !wanted.isClosed { open(wanted.number, tries: 1) }
+            throw .outputNotSet(failure)
+        }
+        let request: ModbusRequest
+        switch profile.feedback {
+        case .none:
+            return Measured(.unknown, source: name, askedAt: askedAt, at: at)
+        case .coil: request = .readBits(function: 1, address: coil, count: 1)
+        case .input(let offset):
+            request = .readBits(function: 2, address: coil + offset, count: 1)
+        }
+        do throws(BusError) {
+            let bits = try await bus.call(
+                unit: unit, request, rules: rules, priority: .state)
+            let isClosed = bits.first == 1
+            return Measured(
+                isClosed ? .closed : .open, source: "\(name) \(bus.name)/\(unit)",
+                askedAt: askedAt, at: at)
+        } catch {
+            throw error.asDeviceError
+        }
+    }
+}
+
+extension Result where Success == [UInt16], Failure == BusError {
+    /// Why an output did not reach its device; nil when it did.
+    fileprivate var trouble: String? {
+        switch self {
+        case .success: nil
+        case .failure(let error): error.asDeviceError.description
+        }
+    }
+}
