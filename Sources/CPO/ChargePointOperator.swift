@@ -1,0 +1,78 @@
+import Charging
+import SQL
+import Service
+
+/// The house every door stands on: its stores share one database and one journal.
+///
+/// Doors write through `write`, so that their rows and the house's change in one transaction and the
+/// journal's readers wake after the commit.
+package final class ChargePointOperator: Sendable {
+    package let settings: OperatorSettings
+    package let database: Database
+    package let clock: any ServiceClock
+    package let log: Log
+    package let journal: Journal
+    package let stations: Stations
+    package let locations: Locations
+    package let tariffs: Tariffs
+    package let tokens: Tokens
+    package let sessions: Sessions
+    package let cdrs: CDRs
+    package let commands: Commands
+    package let suspicions: Suspicions
+
+    /// Opens the house on a database that was migrated already, and reads what is hot into memory.
+    package init(
+        database: Database, settings: OperatorSettings, clock: any ServiceClock = .system, log: Log
+    ) async throws {
+        self.database = database
+        self.settings = settings
+        self.clock = clock
+        self.log = log
+        journal = Journal(database: database)
+        suspicions = Suspicions(database: database, journal: journal)
+        locations = Locations(database: database, journal: journal)
+        tariffs = Tariffs(database: database, journal: journal)
+        tokens = Tokens(database: database, journal: journal)
+        cdrs = CDRs(database: database, journal: journal)
+        stations = Stations(
+            database: database, journal: journal, locations: locations, settings: settings)
+        commands = Commands(
+            database: database, journal: journal, settings: settings, clock: clock, log: log)
+        sessions = Sessions(
+            database: database, settings: settings,
+            stores: Sessions.Stores(
+                journal: journal, stations: stations, locations: locations, tariffs: tariffs,
+                tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions))
+        try await write { [locations, sessions, tariffs] transaction in
+            try locations.load(in: transaction)
+            try tariffs.load(in: transaction)
+            try sessions.load(in: transaction)
+        }
+    }
+
+    /// One transaction, durable when it returns; then the journal's readers wake.
+    ///
+    /// - Throws: what `body` threw; nothing of it was stored then.
+    package func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Transaction) throws -> Value
+    ) async throws -> Value {
+        do {
+            let value = try await database.write(body)
+            journal.committed()
+            return value
+        } catch {
+            // What is kept in memory may have run ahead of the rows; the next use reads them again.
+            locations.distrust()
+            tariffs.distrust()
+            sessions.distrust()
+            throw error
+        }
+    }
+
+    package func read<Value: Sendable>(
+        _ body: @escaping @Sendable (Transaction) throws -> Value
+    ) async throws -> Value {
+        try await database.read(body)
+    }
+}

@@ -1,0 +1,139 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+/// The one list of what happened, appended in the transaction that changed it.
+///
+/// Readers keep durable cursors and move them after their peer answered; retrying is not moving.
+package final class Journal: Sendable {
+    /// Lines one read returns at most.
+    package static let pageLimit = 500
+
+    private struct State {
+        /// Highest number given to a line, committed or not.
+        var appended: Int64 = 0
+        var announced: Int64 = 0
+        var nextWaiter = 0
+        var waiters: [Int: AsyncStream<Int64>.Continuation] = [:]
+    }
+
+    private let database: Database
+    private let state = Lock(State())
+
+    init(database: Database) { self.database = database }
+
+    /// Adds a line to the open transaction. Nobody hears of it before the commit.
+    package func append(
+        _ kind: JournalLine.Kind, _ subject: String, _ body: JSONValue = [:], at: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let row = try transaction.queryOne(
+            "INSERT INTO journal (at, kind, subject, body) VALUES (?, ?, ?, ?) RETURNING seq",
+            at, kind.rawValue, subject, body.text)
+        let seq = try row?.int64("seq") ?? 0
+        state.withLock { $0.appended = max($0.appended, seq) }
+    }
+
+    /// Lines after `seq`, oldest first, at most `limit`.
+    package func lines(
+        after seq: Int64, limit: Int = Journal.pageLimit
+    ) async throws -> [JournalLine] {
+        try await database.read { transaction in
+            try transaction.query(
+                "SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", seq,
+                min(limit, Self.pageLimit)
+            ).map(JournalLine.init(row:))
+        }
+    }
+
+    /// The newest line's number, 0 when there is none.
+    package func newest() async throws -> Int64 {
+        try await database.read { transaction in
+            try transaction.queryOne("SELECT MAX(seq) AS seq FROM journal")?.int64OrNil("seq") ?? 0
+        }
+    }
+
+    /// How far a reader has come; nil when it never moved.
+    package func cursor(of reader: String) async throws -> Int64? {
+        try await database.read { transaction in
+            try transaction.queryOne("SELECT seq FROM journal_cursor WHERE reader = ?", reader)?
+                .int64("seq")
+        }
+    }
+
+    /// Moves a cursor forward; it never goes back.
+    package func move(
+        _ reader: String, to seq: Int64, at: Timestamp, in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            INSERT INTO journal_cursor (reader, seq, moved_at) VALUES (?, ?, ?)
+            ON CONFLICT (reader) DO UPDATE SET seq = excluded.seq, moved_at = excluded.moved_at
+            WHERE journal_cursor.seq < excluded.seq
+            """, reader, seq, at)
+    }
+
+    /// Sets a line aside that failed too often; the operator sees it.
+    package func park(
+        _ reader: String, _ seq: Int64, reason: String, at: Timestamp, in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            INSERT INTO journal_parked (reader, seq, at, reason) VALUES (?, ?, ?, ?)
+            ON CONFLICT (reader, seq) DO NOTHING
+            """, reader, seq, at, reason)
+    }
+
+    /// Parked lines of all readers or of one, newest first.
+    package func parked(
+        _ reader: String? = nil, limit: Int = 100
+    ) async throws -> [(reader: String, line: JournalLine, reason: String)] {
+        let rows = try await database.read { transaction in
+            try transaction.query(
+                """
+                SELECT p.reader AS reader, p.reason AS reason, j.* FROM journal_parked p
+                JOIN journal j ON j.seq = p.seq WHERE (? IS NULL OR p.reader = ?)
+                ORDER BY p.seq DESC LIMIT ?
+                """, reader, reader, limit)
+        }
+        return try rows.map {
+            (try $0.text("reader"), try JournalLine(row: $0), try $0.text("reason"))
+        }
+    }
+
+    /// Numbers of new lines as they become durable, newest only: a hint to read on.
+    package func announcements() -> AsyncStream<Int64> {
+        AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
+            let id = state.withLock { state in
+                state.nextWaiter += 1
+                state.waiters[state.nextWaiter] = continuation
+                return state.nextWaiter
+            }
+            continuation.onTermination = { [weak self] _ in
+                self?.state.withLock { _ = $0.waiters.removeValue(forKey: id) }
+            }
+        }
+    }
+
+    /// Called after a commit: wakes the readers if there is anything new.
+    func committed() {
+        let (seq, waiters) = state.withLock { state in
+            guard state.appended > state.announced else {
+                return (Int64(0), [AsyncStream<Int64>.Continuation]())
+            }
+            state.announced = state.appended
+            return (state.announced, Array(state.waiters.values))
+        }
+        for waiter in waiters { waiter.yield(seq) }
+    }
+}
+
+extension JournalLine {
+    init(row: Row) throws {
+        self.init(
+            seq: try row.int64("seq"), at: try row.timestamp("at"),
+            kind: Kind(rawValue: try row.text("kind")), subject: try row.text("subject"),
+            body: try row.text("body"))
+    }
+}

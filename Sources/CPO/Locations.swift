@@ -1,0 +1,316 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+/// Where the chargers stand: places, EVSEs and plugs with their OCPI and eMI3 ids, tied to stations.
+///
+/// All of it is kept in memory as well; changes go through a transaction. Ids are compared ignoring
+/// case.
+package final class Locations: Sendable {
+    /// One EVSE with its surroundings.
+    package struct Place: Hashable, Sendable {
+        package var location: Location
+        package var evse: EVSE
+
+        /// The location with this EVSE alone: what a session seals.
+        package var sealed: Location {
+            var copy = location
+            copy.evses = [evse]
+            return copy
+        }
+    }
+
+    /// Where an EVSE is found in memory.
+    private struct Spot: Hashable {
+        var location: String
+        var index: Int
+    }
+
+    private struct Tie: Hashable {
+        var station: String
+        var connector: ConnectorNumber
+    }
+
+    private struct State {
+        var byID: [String: Location] = [:]
+        var spots: [String: Spot] = [:]
+        var ties: [Tie: Spot] = [:]
+        var isTrusted = false
+
+        mutating func put(_ location: Location) {
+            let key = location.id.lowercased()
+            remove(key)
+            byID[key] = location
+            for (index, evse) in location.evses.enumerated() {
+                let spot = Spot(location: key, index: index)
+                spots[evse.uid.lowercased()] = spot
+                if let station = evse.station, let connector = evse.stationConnector {
+                    ties[Tie(station: station.lowercased(), connector: connector)] = spot
+                }
+            }
+        }
+
+        mutating func remove(_ key: String) {
+            guard let old = byID.removeValue(forKey: key) else { return }
+            for evse in old.evses {
+                spots[evse.uid.lowercased()] = nil
+                guard let station = evse.station, let connector = evse.stationConnector else {
+                    continue
+                }
+                ties[Tie(station: station.lowercased(), connector: connector)] = nil
+            }
+        }
+
+        func place(_ spot: Spot?) -> Place? {
+            guard let spot, let location = byID[spot.location] else { return nil }
+            return Place(location: location, evse: location.evses[spot.index])
+        }
+    }
+
+    private let database: Database
+    private let journal: Journal
+    private let state = Lock(State())
+
+    init(database: Database, journal: Journal) {
+        self.database = database
+        self.journal = journal
+    }
+
+    // MARK: Reading
+
+    /// Every location, ordered by id; those that are not published as well.
+    package func all() -> [Location] {
+        state.withLock { $0.byID.values.sorted { $0.id < $1.id } }
+    }
+
+    package func location(_ id: String) -> Location? {
+        state.withLock { $0.byID[id.lowercased()] }
+    }
+
+    package func evse(_ uid: String) -> Place? {
+        state.withLock { $0.place($0.spots[uid.lowercased()]) }
+    }
+
+    /// By eMI3 id, with or without its separators.
+    package func evse(evseID: String) -> Place? {
+        func folded(_ text: String) -> String {
+            text.lowercased().filter { $0 != "*" && $0 != "-" }
+        }
+        let wanted = folded(evseID)
+        return state.withLock { state in
+            for location in state.byID.values {
+                for evse in location.evses where evse.evseID.map(folded) == wanted {
+                    return Place(location: location, evse: evse)
+                }
+            }
+            return nil
+        }
+    }
+
+    package func place(station: String, connector: ConnectorNumber) -> Place? {
+        state.withLock {
+            $0.place($0.ties[Tie(station: station.lowercased(), connector: connector)])
+        }
+    }
+
+    /// The EVSEs behind a station, by connector number.
+    package func places(station: String) -> [Place] {
+        let station = station.lowercased()
+        return state.withLock { state in
+            state.ties.filter { $0.key.station == station }
+                .sorted { $0.key.connector < $1.key.connector }
+                .compactMap { state.place($0.value) }
+        }
+    }
+
+    // MARK: Changing
+
+    /// Puts a location as it shall be. EVSEs that are gone from it stay as REMOVED; statuses are the
+    /// house's own and kept. `lastUpdated` moves where something changed and in what holds it, and
+    /// nowhere else.
+    ///
+    /// - Returns: false when nothing differs.
+    @discardableResult
+    package func put(_ new: Location, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        try ensure(in: transaction)
+        let old = location(new.id)
+        let merged = Self.merged(new, over: old, at: at)
+        guard merged != old else { return false }
+        for evse in merged.evses {
+            guard let holder = self.evse(evse.uid)?.location.id else { continue }
+            // A uid is never reused, so it cannot move to another place either.
+            guard holder.lowercased() == merged.id.lowercased() else {
+                throw LocationError.evseBelongsElsewhere(uid: evse.uid, location: holder)
+            }
+        }
+        try store(merged, in: transaction)
+        try journal.append(.locationChanged, merged.id, at: at, in: transaction)
+        return true
+    }
+
+    /// Takes a location out of service: every EVSE becomes REMOVED. OCPI knows no other deletion.
+    package func retire(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        try ensure(in: transaction)
+        guard var location = location(id) else { return false }
+        for index in location.evses.indices where location.evses[index].status != .removed {
+            location.evses[index].status = .removed
+            location.evses[index].station = nil
+            location.evses[index].stationConnector = nil
+            location.evses[index].lastUpdated = max(location.evses[index].lastUpdated, at)
+            location.lastUpdated = max(location.lastUpdated, at)
+        }
+        try store(location, in: transaction)
+        try journal.append(.locationChanged, location.id, at: at, in: transaction)
+        return true
+    }
+
+    /// Moves the status of the EVSE behind a station's connector; false when it has it already.
+    @discardableResult
+    func setStatus(
+        _ status: EVSEStatus, station: String, connector: ConnectorNumber, at: Timestamp,
+        in transaction: Transaction
+    ) throws -> Bool {
+        try ensure(in: transaction)
+        let key = Tie(station: station.lowercased(), connector: connector)
+        let moved = state.withLock { state -> Place? in
+            guard let spot = state.ties[key] else { return nil }
+            guard let old = state.place(spot), old.evse.status != status,
+                old.evse.status != .removed
+            else { return nil }
+            state.byID[spot.location]?.evses[spot.index].status = status
+            state.byID[spot.location]?.evses[spot.index].lastUpdated = max(old.evse.lastUpdated, at)
+            state.byID[spot.location]?.lastUpdated = max(old.location.lastUpdated, at)
+            return state.place(spot)
+        }
+        guard let moved else { return false }
+        try transaction.execute(
+            "UPDATE evse SET status = ?, last_updated = ? WHERE uid = ?", status.rawValue,
+            moved.evse.lastUpdated, moved.evse.uid)
+        try transaction.execute(
+            "UPDATE location SET last_updated = ? WHERE id = ?", moved.location.lastUpdated,
+            moved.location.id)
+        try journal.append(
+            .evseStatus, moved.evse.uid,
+            ["location": .string(moved.location.id), "status": .string(status.rawValue)], at: at,
+            in: transaction)
+        return true
+    }
+
+    // MARK: Memory
+
+    /// Reads everything from the rows.
+    func load(in transaction: Transaction) throws {
+        var evses: [String: [EVSE]] = [:]
+        for row in try transaction.query("SELECT * FROM evse ORDER BY location, position") {
+            var evse = try EVSE(storedText: row.text("body"))
+            evse.status = EVSEStatus(rawValue: try row.text("status")) ?? .unknown
+            evse.lastUpdated = try row.timestamp("last_updated")
+            evses[try row.text("location"), default: []].append(evse)
+        }
+        var fresh = State(isTrusted: true)
+        for row in try transaction.query("SELECT * FROM location") {
+            var location = try Location(storedText: row.text("body"))
+            location.evses = evses[location.id] ?? []
+            location.lastUpdated = try row.timestamp("last_updated")
+            fresh.put(location)
+        }
+        let loaded = fresh
+        state.withLock { $0 = loaded }
+    }
+
+    func distrust() { state.withLock { $0.isTrusted = false } }
+
+    private func ensure(in transaction: Transaction) throws {
+        guard !state.withLock({ $0.isTrusted }) else { return }
+        try load(in: transaction)
+    }
+
+    private func store(_ location: Location, in transaction: Transaction) throws {
+        var body = location
+        body.evses = []
+        try transaction.execute(
+            """
+            INSERT INTO location (id, body, last_updated) VALUES (?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET body = excluded.body, last_updated = excluded.last_updated
+            """, location.id, body.storedText, location.lastUpdated)
+        for (position, evse) in location.evses.enumerated() {
+            try transaction.execute(
+                """
+                INSERT INTO evse (uid, location, position, body, status, last_updated)
+                VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET
+                position = excluded.position, body = excluded.body, status = excluded.status,
+                last_updated = excluded.last_updated
+                """, evse.uid, location.id, position, evse.storedText, evse.status.rawValue,
+                evse.lastUpdated)
+        }
+        state.withLock { $0.put(location) }
+    }
+
+    /// What is to be stored: `new` with the ids, statuses and times that are not the caller's.
+    static func merged(_ new: Location, over old: Location?, at: Timestamp) -> Location {
+        var merged = new
+        merged.id = old?.id ?? new.id
+        var newest = old?.lastUpdated ?? at
+        merged.evses = new.evses.map { wanted in
+            guard let before = old?.evses.first(where: { same($0.uid, wanted.uid) }) else {
+                newest = max(newest, at)
+                return fresh(wanted, at: at)
+            }
+            let evse = Self.merged(wanted, over: before, at: at)
+            newest = max(newest, evse.lastUpdated)
+            return evse
+        }
+        for before in old?.evses ?? []
+        where !new.evses.contains(where: { same($0.uid, before.uid) }) {
+            var gone = before
+            if gone.status != .removed {
+                gone.status = .removed
+                gone.station = nil
+                gone.stationConnector = nil
+                gone.lastUpdated = max(gone.lastUpdated, at)
+                newest = max(newest, gone.lastUpdated)
+            }
+            merged.evses.append(gone)
+        }
+        merged.lastUpdated = newest
+        if let old, merged != old { merged.lastUpdated = max(newest, at) }
+        return merged
+    }
+
+    private static func merged(_ wanted: EVSE, over before: EVSE, at: Timestamp) -> EVSE {
+        var evse = wanted
+        evse.uid = before.uid
+        // Planned and removed are a person's word; every other status is the station's.
+        let isPersons = wanted.status == .planned || wanted.status == .removed
+        evse.status = isPersons ? wanted.status : before.status
+        if before.status == .planned || before.status == .removed, !isPersons {
+            evse.status = .unknown
+        }
+        evse.connectors = wanted.connectors.map { connector in
+            var connector = connector
+            let previous = before.connectors.first { same($0.id, connector.id) }
+            connector.lastUpdated = previous?.lastUpdated ?? at
+            if let previous, connector != previous { connector.lastUpdated = at }
+            return connector
+        }
+        evse.lastUpdated = before.lastUpdated
+        if evse != before { evse.lastUpdated = max(before.lastUpdated, at) }
+        return evse
+    }
+
+    private static func fresh(_ wanted: EVSE, at: Timestamp) -> EVSE {
+        var evse = wanted
+        if evse.status != .planned, evse.status != .removed { evse.status = .unknown }
+        evse.lastUpdated = at
+        for index in evse.connectors.indices { evse.connectors[index].lastUpdated = at }
+        return evse
+    }
+
+    private static func same(_ a: String, _ b: String) -> Bool { a.lowercased() == b.lowercased() }
+}
+
+/// What a location may not be.
+package enum LocationError: Error, Hashable, Sendable {
+    case evseBelongsElsewhere(uid: String, location: String)
+}

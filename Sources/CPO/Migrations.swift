@@ -1,0 +1,103 @@
+import SQL
+
+extension ChargePointOperator {
+    /// Numbers 1 to 99. Times are milliseconds UTC, energy Wh, nouns in the spelling of `Stored`.
+    package static let migrations: [Migration] = [
+        Migration(
+            1, "the journal and its readers",
+            """
+            CREATE TABLE journal (
+                seq {identity}, at BIGINT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+                body TEXT NOT NULL);
+            CREATE TABLE journal_cursor (
+                reader TEXT PRIMARY KEY, seq BIGINT NOT NULL, moved_at BIGINT NOT NULL);
+            CREATE TABLE journal_parked (
+                reader TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL,
+                reason TEXT NOT NULL, PRIMARY KEY (reader, seq));
+            CREATE TABLE sequence (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
+            """),
+        Migration(
+            2, "stations, their connectors and what these reported",
+            """
+            CREATE TABLE station (
+                id TEXT PRIMARY KEY, folded TEXT NOT NULL UNIQUE, registration TEXT NOT NULL,
+                vendor TEXT, model TEXT, serial TEXT, firmware TEXT, meter_type TEXT,
+                meter_serial TEXT, subprotocol TEXT, is_online BIGINT NOT NULL,
+                link_epoch BIGINT NOT NULL, link_changed_at BIGINT, booted_at BIGINT,
+                created_at BIGINT NOT NULL);
+            CREATE TABLE station_connector (
+                station TEXT NOT NULL REFERENCES station(id), number BIGINT NOT NULL,
+                status TEXT NOT NULL, error_code TEXT NOT NULL, info TEXT,
+                vendor_error_code TEXT, at BIGINT NOT NULL, last_stop_register_wh BIGINT,
+                PRIMARY KEY (station, number));
+            CREATE TABLE status_change (
+                station TEXT NOT NULL, connector BIGINT NOT NULL, at BIGINT NOT NULL,
+                status TEXT NOT NULL, error_code TEXT NOT NULL, received_at BIGINT NOT NULL,
+                PRIMARY KEY (station, connector, at, status, error_code));
+            """),
+        Migration(
+            3, "places, tariffs and tokens",
+            """
+            CREATE TABLE location (
+                id TEXT PRIMARY KEY, body TEXT NOT NULL, last_updated BIGINT NOT NULL);
+            CREATE TABLE evse (
+                uid TEXT PRIMARY KEY, location TEXT NOT NULL REFERENCES location(id),
+                position BIGINT NOT NULL, body TEXT NOT NULL, status TEXT NOT NULL,
+                last_updated BIGINT NOT NULL);
+            CREATE INDEX evse_location ON evse(location);
+            CREATE TABLE tariff (
+                id TEXT PRIMARY KEY, body TEXT NOT NULL, is_deleted BIGINT NOT NULL,
+                last_updated BIGINT NOT NULL);
+            CREATE TABLE token (
+                party TEXT NOT NULL, uid TEXT NOT NULL, kind TEXT NOT NULL, id_tag TEXT NOT NULL,
+                body TEXT NOT NULL, last_updated BIGINT NOT NULL,
+                PRIMARY KEY (party, uid, kind));
+            CREATE INDEX token_id_tag ON token(id_tag);
+            """),
+        Migration(
+            4, "sessions with what was measured, and their bills",
+            """
+            CREATE TABLE session (
+                key BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, station TEXT NOT NULL,
+                connector BIGINT NOT NULL, id_tag TEXT NOT NULL, natural_at BIGINT NOT NULL,
+                meter_start_wh BIGINT NOT NULL, repetition BIGINT NOT NULL,
+                reference TEXT NOT NULL, status TEXT NOT NULL, closure TEXT NOT NULL,
+                started_at BIGINT NOT NULL, ended_at BIGINT, meter_last_wh BIGINT NOT NULL,
+                start_status TEXT, authorization_status TEXT NOT NULL, auth_method TEXT NOT NULL,
+                authorization_reference TEXT, token_party TEXT NOT NULL, token_uid TEXT NOT NULL,
+                location TEXT NOT NULL, evse_uid TEXT NOT NULL, sealed TEXT NOT NULL,
+                stop_reason TEXT, stop_raw TEXT, result TEXT, suspicions TEXT NOT NULL,
+                created_at BIGINT NOT NULL, last_updated BIGINT NOT NULL,
+                UNIQUE (station, connector, id_tag, natural_at, meter_start_wh, repetition));
+            CREATE INDEX session_open ON session(closure);
+            CREATE INDEX session_reference ON session(station, reference);
+            CREATE INDEX session_connector ON session(station, connector, started_at);
+            CREATE INDEX session_started ON session(started_at);
+            CREATE TABLE meter_reading (
+                session BIGINT NOT NULL, at BIGINT NOT NULL, finger BIGINT NOT NULL,
+                register_wh BIGINT, samples TEXT NOT NULL, PRIMARY KEY (session, at, finger));
+            CREATE TABLE cdr (
+                id TEXT PRIMARY KEY, session TEXT NOT NULL, credit_of TEXT,
+                token_party TEXT NOT NULL, body TEXT NOT NULL, created_at BIGINT NOT NULL);
+            CREATE INDEX cdr_session ON cdr(session);
+            CREATE INDEX cdr_created ON cdr(created_at);
+            """),
+        Migration(
+            5, "commands and what looks wrong",
+            """
+            CREATE TABLE command (
+                id TEXT PRIMARY KEY, station TEXT NOT NULL, name TEXT NOT NULL,
+                connector BIGINT, id_tag TEXT, session TEXT, body TEXT NOT NULL,
+                state TEXT NOT NULL, door TEXT NOT NULL, reference TEXT NOT NULL, token TEXT,
+                authorization_reference TEXT, tariff TEXT, created_at BIGINT NOT NULL,
+                sent_at BIGINT, answered_at BIGINT, seen_at BIGINT, answer TEXT, effect TEXT);
+            CREATE INDEX command_state ON command(state);
+            CREATE INDEX command_station ON command(station, created_at);
+            CREATE TABLE suspicion (
+                id {identity}, at BIGINT NOT NULL, code TEXT NOT NULL, station TEXT NOT NULL,
+                connector BIGINT, session TEXT, detail TEXT NOT NULL, state TEXT NOT NULL,
+                decided_by TEXT, decided_at BIGINT);
+            CREATE INDEX suspicion_state ON suspicion(state);
+            """),
+    ]
+}

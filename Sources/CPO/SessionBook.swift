@@ -1,0 +1,67 @@
+import Charging
+
+/// The open sessions in memory, so that a meter value costs an insert and not a re-read. The rows
+/// are the truth: the book can be thrown away and read again at any time.
+struct SessionBook: Sendable {
+    struct Entry: Sendable {
+        var key: Int64
+        /// Token, location and tariff as sealed; usage and cost are filled in when asked for.
+        var session: Session
+        var builder: UsageBuilder
+        var rules: LocalTimeRules
+        var idTag: String
+        var authorization: AuthorizationStatus
+        /// When the last `session.updated` line was written; meter values within a second share one.
+        var journalledAt: Timestamp
+        /// Rated power in watts, where the plug says it.
+        var ratedWatts: Int64?
+        var stateOfCharge: Decimal?
+        /// Suspicions of a kind are raised once per session, not once per meter value.
+        var raised: Set<Suspicion.Code> = []
+    }
+
+    private(set) var entries: [Int64: Entry] = [:]
+    private var byStation: [String: [Int64]] = [:]
+    private var byID: [String: Int64] = [:]
+    var isTrusted = false
+
+    mutating func put(_ entry: Entry) {
+        remove(entry.key)
+        entries[entry.key] = entry
+        byID[entry.session.id] = entry.key
+        byStation[entry.session.station, default: []].append(entry.key)
+    }
+
+    mutating func remove(_ key: Int64) {
+        guard let old = entries.removeValue(forKey: key) else { return }
+        byID[old.session.id] = nil
+        byStation[old.session.station]?.removeAll { $0 == key }
+        if byStation[old.session.station]?.isEmpty ?? false { byStation[old.session.station] = nil }
+    }
+
+    func key(id: String) -> Int64? { byID[id] }
+
+    /// Oldest first.
+    func open(station: String, connector: ConnectorNumber) -> [Int64] {
+        (byStation[station] ?? []).filter { entries[$0]?.session.connector == connector }
+    }
+
+    func open(station: String) -> [Entry] {
+        (byStation[station] ?? []).compactMap { entries[$0] }
+    }
+
+    func key(station: String, reference: TransactionReference) -> Int64? {
+        (byStation[station] ?? []).first { entries[$0]?.session.transaction == reference }
+    }
+
+    /// Changes one entry in place: a copy would copy its segments with every meter value.
+    mutating func change<Result>(_ key: Int64, _ body: (inout Entry) -> Result) -> Result? {
+        entries[key]?.apply(body)
+    }
+}
+
+extension SessionBook.Entry {
+    fileprivate mutating func apply<Result>(_ body: (inout Self) -> Result) -> Result {
+        body(&self)
+    }
+}

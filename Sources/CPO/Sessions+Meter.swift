@@ -1,0 +1,202 @@
+import Charging
+import SQL
+import Service
+
+extension Sessions {
+    /// A status: history once, the current one forward only, and the running session's parking time.
+    func statusChanged(
+        _ report: StatusReport, from station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let (at, _) = StationTime.repaired(report.at, receivedAt: receivedAt)
+        let isNew = try stores.stations.reported(
+            report, at: at, from: station, receivedAt: receivedAt, in: transaction)
+        guard isNew else { return }
+        let isOperative = report.status != .unavailable
+        try stores.commands.saw(
+            "setAvailability", station: station, effect: report.status.rawValue, at: receivedAt,
+            in: transaction
+        ) { command in
+            command == .setAvailability(connector: report.connector, operative: isOperative)
+        }
+        for key in book.withLock({
+            $0.open(station: station, connector: report.connector)
+        }) {
+            let isTaken = book.withLock { book in
+                book.change(key) { entry in
+                    entry.session.lastUpdated = max(entry.session.lastUpdated, receivedAt)
+                    return entry.builder.take(.init(at: at, status: report.status))
+                }
+            }
+            if isTaken == false { try replay(key, in: transaction) }
+            try touch(key, receivedAt, always: true, in: transaction)
+        }
+    }
+
+    /// Meter values: stored once, taken into the running session they belong to.
+    func metered(
+        _ report: MeterReport, at station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let owner = try owner(of: report, at: station, in: transaction)
+        if owner == nil, report.transaction != nil {
+            try stores.suspicions.raise(
+                .meterValuesOfUnknownTransaction, station: station, connector: report.connector,
+                session: nil, detail: "\(report.readings.count) readings kept without a session",
+                at: receivedAt, in: transaction)
+        }
+        var changed = false
+        for reading in report.readings.prefix(Self.mostReadingsPerMessage) {
+            let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
+            let isNew = try store(
+                reading, at: at, session: owner ?? 0, station: station,
+                connector: report.connector, in: transaction)
+            guard isNew, let owner else { continue }
+            changed = true
+            try take(reading, at: at, session: owner, receivedAt, in: transaction)
+        }
+        if changed, let owner { try touch(owner, receivedAt, always: false, in: transaction) }
+    }
+
+    /// False for one that is there already.
+    func store(
+        _ reading: MeterReading, at: Timestamp, session: Int64, station: String,
+        connector: ConnectorNumber, in transaction: Transaction
+    ) throws -> Bool {
+        var finger = reading.finger
+        if session == 0 {
+            // Readings of no session share one key space, so the place is part of the finger.
+            for byte in "\(station)/\(connector)".utf8 { finger = (finger &* 31) &+ Int64(byte) }
+        }
+        return try transaction.execute(
+            """
+            INSERT INTO meter_reading (session, at, finger, register_wh, samples)
+            VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            """, session, at, finger, reading.register?.value, reading.storedSamples) == 1
+    }
+
+    /// The session a report belongs to: by its transaction, else, where the station never learnt the
+    /// number, by connector. OCPP 1.6 errata 3.18.
+    private func owner(
+        of report: MeterReport, at station: String, in transaction: Transaction
+    ) throws -> Int64? {
+        guard let reference = report.transaction else { return nil }
+        if let key = book.withLock({ $0.key(station: station, reference: reference) }) {
+            return key
+        }
+        if case .number(let number) = reference, number <= 0 {
+            let open = book.withLock { $0.open(station: station, connector: report.connector) }
+            return open.count == 1 ? open[0] : nil
+        }
+        let row = try transaction.queryOne(
+            "SELECT key FROM session WHERE station = ? AND reference = ?", station,
+            reference.storedText)
+        return try row?.int64("key")
+    }
+
+    /// Takes a stored reading into the running session; one of a session that is over only lies there.
+    private func take(
+        _ reading: MeterReading, at: Timestamp, session key: Int64, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let before = book.withLock { book -> (WattHours, Timestamp, Int64?)? in
+            book.entries[key].map {
+                ($0.builder.meterLast, $0.builder.lastReadingAt, $0.ratedWatts)
+            }
+        }
+        guard let (register, since, rated) = before else {
+            return try takeLate(reading, at: at, session: key, receivedAt, in: transaction)
+        }
+        let outcome = book.withLock { book in
+            book.change(key) { Self.take(reading, at: at, into: &$0) }
+        }
+        switch outcome {
+        case .none, .taken:
+            guard let rated, let now = reading.register else { return }
+            // A fifth more than the plug can give, and a little for registers of coarse steps.
+            let milliseconds = max(0, at.milliseconds - since.milliseconds)
+            let most = rated * milliseconds / 3_600_000 * 12 / 10 + 100
+            guard (now - register).value > most else { return }
+            try suspectOnce(
+                .registerFellOrJumped, key,
+                "from \(register) to \(now) in \(milliseconds / 1000) s",
+                receivedAt, in: transaction)
+        case .registerFell:
+            try suspectOnce(
+                .registerFellOrJumped, key,
+                "from \(register) to \(reading.register ?? .zero)", receivedAt, in: transaction)
+        case .outOfOrder:
+            // Late is normal: the rows are in order, so play them again.
+            try replay(key, in: transaction)
+        }
+    }
+
+    private func takeLate(
+        _ reading: MeterReading, at: Timestamp, session key: Int64, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        guard let register = reading.register,
+            let row = try transaction.queryOne("SELECT * FROM session WHERE key = ?", key)
+        else { return }
+        var session = try session(row: row)
+        guard session.endedAt != nil, register > session.meterLast || register < session.meterStart
+        else { return }
+        try suspect(
+            .laterThanCDR, &session, key: key,
+            "register \(register) at \(at.rfc3339), billed up to \(session.meterLast)",
+            at: receivedAt, in: transaction)
+    }
+
+    /// Builds an entry anew from its rows.
+    func replay(_ key: Int64, in transaction: Transaction) throws {
+        guard let row = try transaction.queryOne("SELECT * FROM session WHERE key = ?", key) else {
+            return
+        }
+        let old = book.withLock { $0.entries[key] }
+        var entry = try entry(row: row, in: transaction)
+        if let old {
+            entry.session.lastUpdated = max(entry.session.lastUpdated, old.session.lastUpdated)
+            entry.journalledAt = old.journalledAt
+        }
+        let replayed = entry
+        book.withLock { $0.put(replayed) }
+    }
+
+    private func suspectOnce(
+        _ code: Suspicion.Code, _ key: Int64, _ detail: String, _ at: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        guard var entry = book.withLock({ $0.entries[key] }), !entry.raised.contains(code) else {
+            return
+        }
+        try suspect(code, &entry.session, key: key, detail, at: at, in: transaction)
+        let suspicions = entry.session.suspicions
+        _ = book.withLock { book in
+            book.change(key) { entry in
+                entry.raised.insert(code)
+                entry.session.suspicions = suspicions
+            }
+        }
+    }
+
+    /// The row follows the book; a journal line at most once a second unless it is due `always`.
+    private func touch(
+        _ key: Int64, _ receivedAt: Timestamp, always: Bool, in transaction: Transaction
+    ) throws {
+        let now = book.withLock { book -> (id: String, register: WattHours, isDue: Bool)? in
+            book.change(key) { entry in
+                entry.session.lastUpdated = max(entry.session.lastUpdated, receivedAt)
+                let since = receivedAt.milliseconds - entry.journalledAt.milliseconds
+                let isDue = always || since >= Self.journalSpacingMilliseconds || since < 0
+                if isDue { entry.journalledAt = receivedAt }
+                return (entry.session.id, entry.builder.meterLast, isDue)
+            }
+        }
+        guard let now else { return }
+        try transaction.execute(
+            "UPDATE session SET meter_last_wh = ?, last_updated = ? WHERE key = ?",
+            now.register.value, receivedAt, key)
+        guard now.isDue else { return }
+        try stores.journal.append(.sessionUpdated, now.id, at: receivedAt, in: transaction)
+    }
+}

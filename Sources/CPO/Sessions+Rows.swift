@@ -1,0 +1,161 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+extension Sessions {
+    /// What a session keeps as it was when it began.
+    struct Sealed: Stored {
+        var token: Token
+        var location: Location
+        var connectorID: String
+        var tariff: Tariff?
+        var currency: String
+
+        var stored: JSONValue {
+            .members([
+                "token": token.stored, "location": location.stored,
+                "connectorID": .string(connectorID), "tariff": tariff?.stored,
+                "currency": .string(currency),
+            ])
+        }
+
+        init(
+            token: Token, location: Location, connectorID: String, tariff: Tariff?, currency: String
+        ) {
+            self.token = token
+            self.location = location
+            self.connectorID = connectorID
+            self.tariff = tariff
+            self.currency = currency
+        }
+
+        init(stored: JSONValue) throws {
+            token = try stored.nested("token")
+            location = try stored.nested("location")
+            connectorID = try stored.text("connectorID")
+            tariff = try stored.nestedOrNil("tariff")
+            currency = try stored.text("currency")
+        }
+    }
+
+    /// What a session came to.
+    struct Outcome: Stored {
+        var usage: Usage
+        var cost: Cost?
+
+        var stored: JSONValue { .members(["usage": usage.stored, "cost": cost?.stored]) }
+
+        init(usage: Usage, cost: Cost?) {
+            self.usage = usage
+            self.cost = cost
+        }
+
+        init(stored: JSONValue) throws {
+            usage = try stored.nested("usage")
+            cost = try stored.nestedOrNil("cost")
+        }
+    }
+
+    /// A session from its row alone; a running one has its usage only in the book.
+    func session(row: Row) throws -> Session {
+        let sealed = try Sealed(storedText: row.text("sealed"))
+        let outcome = try row.textOrNil("result").map { try Outcome(storedText: $0) }
+        let suspicions = try row.text("suspicions").split(separator: ",").map(String.init)
+        return Session(
+            id: try row.text("id"),
+            status: SessionStatus(rawValue: try row.text("status")) ?? .invalid,
+            station: try row.text("station"), connector: try row.int("connector"),
+            transaction: try TransactionReference(storedText: row.text("reference")),
+            token: sealed.token,
+            authMethod: AuthMethod(rawValue: try row.text("auth_method")) ?? .whitelist,
+            authorizationReference: try row.textOrNil("authorization_reference"),
+            location: sealed.location, evseUID: try row.text("evse_uid"),
+            connectorID: sealed.connectorID, tariff: sealed.tariff, currency: sealed.currency,
+            startedAt: try row.timestamp("started_at"),
+            endedAt: try row.timestampOrNil("ended_at"),
+            meterStart: WattHours(try row.int64("meter_start_wh")),
+            meterLast: WattHours(try row.int64("meter_last_wh")),
+            usage: outcome?.usage ?? Usage(segments: []), cost: outcome?.cost,
+            stopReason: try row.textOrNil("stop_reason").flatMap { StopReason(rawValue: $0) },
+            suspicions: suspicions, lastUpdated: try row.timestamp("last_updated"))
+    }
+
+    /// An entry of the book, with everything reported so far played again.
+    ///
+    /// - Parameter end: leave out what lies after it.
+    /// - Parameter highest: leave out registers above it.
+    func entry(
+        row: Row, until end: Timestamp? = nil, highest: WattHours? = nil,
+        in transaction: Transaction
+    ) throws -> SessionBook.Entry {
+        let session = try session(row: row)
+        let key = try row.int64("key")
+        var entry = SessionBook.Entry(
+            key: key, session: session,
+            builder: UsageBuilder(
+                startedAt: session.startedAt, meterStart: session.meterStart,
+                status: try row.textOrNil("start_status").flatMap { ConnectorStatus(rawValue: $0) }),
+            rules: rules(of: session.location.timeZone), idTag: try row.text("id_tag"),
+            authorization: AuthorizationStatus(rawValue: try row.text("authorization_status"))
+                ?? .invalid, journalledAt: session.lastUpdated,
+            ratedWatts: Self.ratedWatts(session.location.evses.first?.connectors.first),
+            raised: Set(session.suspicions.compactMap { Suspicion.Code(rawValue: $0) }))
+        let limit = end?.milliseconds ?? .max
+        for row in try transaction.query(
+            """
+            SELECT at, status FROM status_change
+            WHERE station = ? AND connector = ? AND at >= ? AND at < ? ORDER BY at, received_at
+            """, session.station, session.connector, session.startedAt, limit)
+        {
+            guard let status = ConnectorStatus(rawValue: try row.text("status")) else { continue }
+            _ = entry.builder.take(.init(at: try row.timestamp("at"), status: status))
+        }
+        for row in try transaction.query(
+            """
+            SELECT at, samples FROM meter_reading WHERE session = ? AND at >= ? AND at <= ?
+            ORDER BY at, finger
+            """, key, session.startedAt, limit)
+        {
+            let reading = try MeterReading(
+                at: row.timestamp("at"), storedSamples: row.text("samples"))
+            if let highest, let register = reading.register, register > highest { continue }
+            Self.take(reading, at: try row.timestamp("at"), into: &entry)
+        }
+        return entry
+    }
+
+    /// What one reading does to an entry.
+    @discardableResult
+    static func take(
+        _ reading: MeterReading, at: Timestamp, into entry: inout SessionBook.Entry
+    ) -> UsageBuilder.Outcome {
+        entry.stateOfCharge = reading.stateOfCharge ?? entry.stateOfCharge
+        return entry.builder.take(
+            UsageBuilder.Reading(
+                at: at, register: reading.register, power: reading.power, current: reading.current))
+    }
+
+    /// What the plug can give at most; nil when nobody said.
+    static func ratedWatts(_ connector: Connector?) -> Int64? {
+        guard let connector, connector.maxVoltage > 0, connector.maxAmperage > 0 else { return nil }
+        if let power = connector.maxElectricPower { return Int64(power) }
+        let phases = connector.powerType == "AC_3_PHASE" ? 3 : 1
+        return Int64(connector.maxVoltage) * Int64(connector.maxAmperage) * Int64(phases)
+    }
+
+    /// Raises a suspicion about a session and notes it in its row.
+    func suspect(
+        _ code: Suspicion.Code, _ session: inout Session, key: Int64, _ detail: String,
+        at: Timestamp, in transaction: Transaction
+    ) throws {
+        try stores.suspicions.raise(
+            code, station: session.station, connector: session.connector, session: session.id,
+            detail: detail, at: at, in: transaction)
+        guard !session.suspicions.contains(code.rawValue) else { return }
+        session.suspicions.append(code.rawValue)
+        try transaction.execute(
+            "UPDATE session SET suspicions = ? WHERE key = ?",
+            session.suspicions.joined(separator: ","), key)
+    }
+}

@@ -1,0 +1,271 @@
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+
+extension Sessions {
+    /// What is known of a tag at the moment it is shown.
+    struct Authorization {
+        var info: AuthorizationInfo
+        var token: Token?
+        /// The remote start that this tag was announced by.
+        var command: Command?
+    }
+
+    /// May this tag charge here? A remote start speaks for its own tag, known or not.
+    func authorize(
+        _ idTag: String, at station: String, connector: ConnectorNumber? = nil,
+        receivedAt: Timestamp, in transaction: Transaction
+    ) throws -> Authorization {
+        if let command = try stores.commands.awaitedStart(
+            station: station, connector: connector, idTag: idTag, at: receivedAt, in: transaction)
+        {
+            return Authorization(
+                info: AuthorizationInfo(.accepted), token: command.token, command: command)
+        }
+        guard let token = try stores.tokens.candidates(idTag: idTag, in: transaction).first else {
+            return Authorization(info: AuthorizationInfo(.invalid))
+        }
+        return Authorization(
+            info: AuthorizationInfo(token.isValid ? .accepted : .blocked, group: token.groupID),
+            token: token)
+    }
+
+    /// OCPP 1.6 §4.8: always answered with a real transaction id.
+    func started(
+        _ start: SessionStart, at station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> StationReply {
+        let idTag = Tokens.folded(start.token)
+        let natural = start.at?.milliseconds ?? 0
+        let connector = try actualConnector(start.connector, at: station, in: transaction)
+        let known = try transaction.queryOne(
+            """
+            SELECT * FROM session WHERE station = ? AND connector = ? AND id_tag = ?
+            AND natural_at = ? AND meter_start_wh = ? ORDER BY repetition DESC LIMIT 1
+            """, station, connector, idTag, natural, start.meterStart.value)
+        var repetition = 0
+        if let known {
+            // Chargers that count per session and never set their clock repeat 0 and 1970.
+            let closure = Closure(rawValue: try known.text("closure"))
+            let isAnother = StationTime.isUnset(start.at) && closure == .closed
+            guard isAnother else {
+                return try answerAgain(known, start, receivedAt: receivedAt, in: transaction)
+            }
+            repetition = try known.int("repetition") + 1
+        }
+        let authorization = try authorize(
+            start.token, at: station, connector: connector, receivedAt: receivedAt,
+            in: transaction)
+        try closeOlder(station: station, connector: connector, receivedAt, in: transaction)
+        let opened = try open(
+            start, Natural(connector: connector, idTag: idTag, at: natural, repetition: repetition),
+            authorization, at: station, receivedAt: receivedAt, in: transaction)
+        if let command = authorization.command {
+            try stores.commands.saw(
+                command, effect: opened.session.id, at: receivedAt, in: transaction)
+        }
+        try stores.journal.append(
+            .sessionStarted, opened.session.id,
+            [
+                "station": .string(station), "evse": .string(opened.session.evseUID),
+                "party": .string(opened.session.token.party.description),
+            ], at: receivedAt, in: transaction)
+        return .started(.number(Int(opened.key)), authorization.info)
+    }
+
+    private func answerAgain(
+        _ row: Row, _ start: SessionStart, receivedAt: Timestamp, in transaction: Transaction
+    ) throws -> StationReply {
+        let session = try session(row: row)
+        var info = try authorize(
+            start.token, at: session.station, connector: session.connector,
+            receivedAt: receivedAt, in: transaction
+        ).info
+        // The remote start that paid for it is spent; its word for this session still stands.
+        if session.authMethod == .command { info = AuthorizationInfo(.accepted) }
+        let key = try row.int("key")
+        return .started(session.transaction ?? .number(key), info)
+    }
+
+    /// What makes two starts the same one.
+    struct Natural {
+        var connector: ConnectorNumber
+        var idTag: String
+        var at: Int64
+        var repetition: Int
+    }
+
+    private func open(
+        _ start: SessionStart, _ natural: Natural, _ authorization: Authorization,
+        at station: String, receivedAt: Timestamp, in transaction: Transaction
+    ) throws -> SessionBook.Entry {
+        let (startedAt, wasRepaired) = StationTime.repaired(start.at, receivedAt: receivedAt)
+        let connector = natural.connector
+        let token = authorization.token ?? stranger(start.token, at: receivedAt)
+        let sealed = seal(
+            token, authorization.command, station: station, connector: connector, at: startedAt)
+        let key = try nextKey(receivedAt, in: transaction)
+        let status = try transaction.queryOne(
+            """
+            SELECT status FROM status_change WHERE station = ? AND connector = ? AND at <= ?
+            ORDER BY at DESC, received_at DESC LIMIT 1
+            """, station, connector, startedAt)
+        try transaction.execute(
+            """
+            INSERT INTO session (key, id, station, connector, id_tag, natural_at, meter_start_wh,
+            repetition, reference, status, closure, started_at, meter_last_wh, start_status,
+            authorization_status, auth_method, authorization_reference, token_party, token_uid,
+            location, evse_uid, sealed, suspicions, created_at, last_updated)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'ACTIVE', 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+            '', ?, ?)
+            """, key, UUID4.make(), station, connector, natural.idTag, natural.at,
+            start.meterStart.value, natural.repetition,
+            TransactionReference.number(Int(key)).storedText, startedAt, start.meterStart.value,
+            try status?.text("status"), authorization.info.status.rawValue,
+            (authorization.command == nil ? AuthMethod.whitelist : .command).rawValue,
+            authorization.command?.authorizationReference, token.party.description, token.uid,
+            sealed.location.id, sealed.location.evses.first?.uid ?? "", sealed.storedText,
+            receivedAt, receivedAt)
+        guard let row = try transaction.queryOne("SELECT * FROM session WHERE key = ?", key) else {
+            throw SQLError.mismatch("a session that was just stored is not there")
+        }
+        var entry = try entry(row: row, in: transaction)
+        try suspectStart(
+            start, &entry, authorization, wasRepaired: wasRepaired, repetition: natural.repetition,
+            receivedAt: receivedAt, in: transaction)
+        let opened = entry
+        book.withLock { $0.put(opened) }
+        return opened
+    }
+
+    private func suspectStart(
+        _ start: SessionStart, _ entry: inout SessionBook.Entry, _ authorization: Authorization,
+        wasRepaired: Bool, repetition: Int, receivedAt: Timestamp, in transaction: Transaction
+    ) throws {
+        let key = entry.key
+        func raise(_ code: Suspicion.Code, _ detail: String) throws {
+            entry.raised.insert(code)
+            try suspect(code, &entry.session, key: key, detail, at: receivedAt, in: transaction)
+        }
+        switch authorization.info.status {
+        case .accepted: break
+        case .invalid: try raise(.unknownToken, "nobody knows this tag")
+        case .blocked, .expired, .concurrentTransaction:
+            try raise(.refusedToken, "answered \(authorization.info.status.rawValue)")
+        }
+        if wasRepaired {
+            try raise(.stationClockWrong, "start stamped \(start.at?.rfc3339 ?? "not at all")")
+        }
+        if repetition > 0 {
+            try raise(.repeatedStartWithUnsetClock, "repetition \(repetition) of one start")
+        }
+        if start.connector != entry.session.connector
+            || !(1...Stations.mostConnectors).contains(start.connector)
+        {
+            try raise(.connectorOutOfRange, "start on connector \(start.connector)")
+        }
+        let last = try transaction.queryOne(
+            "SELECT last_stop_register_wh AS wh FROM station_connector WHERE station = ? AND number = ?",
+            entry.session.station, entry.session.connector)
+        if let last = try last?.int64OrNil("wh"), last != start.meterStart.value {
+            try raise(
+                .registerGapBetweenSessions, "last stop \(last) Wh, this start \(start.meterStart)")
+        }
+    }
+
+    /// Connector 0 of a station with one connector is that one.
+    private func actualConnector(
+        _ number: ConnectorNumber, at station: String, in transaction: Transaction
+    ) throws -> ConnectorNumber {
+        guard number == 0 else { return number }
+        let known = try transaction.query(
+            "SELECT number FROM station_connector WHERE station = ? AND number > 0", station)
+        return known.count == 1 ? try known[0].int("number") : number
+    }
+
+    /// A session that runs while another one starts on its connector lost its stop.
+    private func closeOlder(
+        station: String, connector: ConnectorNumber, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        for key in book.withLock({ $0.open(station: station, connector: connector) }) {
+            guard var entry = book.withLock({ $0.entries[key] }) else { continue }
+            let end = entry.builder.lastReadingAt
+            try suspect(
+                .orphanClosed, &entry.session, key: key,
+                "closed at its last register because a new start came", at: receivedAt,
+                in: transaction)
+            try transaction.execute(
+                """
+                UPDATE session SET closure = 'provisional', ended_at = ?, meter_last_wh = ?,
+                result = ?, last_updated = ? WHERE key = ?
+                """, end, entry.builder.meterLast.value,
+                Outcome(usage: entry.builder.usage(until: end), cost: nil).storedText, receivedAt,
+                key)
+            try stores.journal.append(
+                .sessionUpdated, entry.session.id, at: receivedAt, in: transaction)
+            book.withLock { $0.remove(key) }
+        }
+    }
+
+    private func seal(
+        _ token: Token, _ command: Command?, station: String, connector: ConnectorNumber,
+        at: Timestamp
+    ) -> Sealed {
+        guard let place = stores.locations.place(station: station, connector: connector),
+            let plug = place.evse.connectors.first
+        else {
+            return Sealed(
+                token: token, location: nowhere(station, connector, at: at), connectorID: "1",
+                tariff: nil, currency: settings.currency)
+        }
+        let tariff =
+            command?.tariffID.flatMap { stores.tariffs.tariff($0) }
+            ?? stores.tariffs.applicable(to: plug, at: at, for: token.kind)
+        return Sealed(
+            token: token, location: place.sealed, connectorID: plug.id, tariff: tariff,
+            currency: tariff?.currency ?? settings.currency)
+    }
+
+    /// Stands for a plug nobody tied to a place yet, so that its sessions are kept as well.
+    private func nowhere(
+        _ station: String, _ connector: ConnectorNumber, at: Timestamp
+    ) -> Location {
+        let uid = "\(station)/\(connector)"
+        let plug = Connector(
+            id: "1", standard: "IEC_62196_T2", format: "SOCKET", powerType: "AC_3_PHASE",
+            maxVoltage: 0, maxAmperage: 0, tariffIDs: [], lastUpdated: at)
+        let evse = EVSE(
+            uid: uid, evseID: nil, status: .unknown, connectors: [plug], station: station,
+            stationConnector: connector, lastUpdated: at)
+        return Location(
+            party: settings.party, id: station, publish: false, name: nil, address: "", city: "",
+            country: "", coordinates: Coordinates(latitude: .zero, longitude: .zero),
+            timeZone: "UTC", evses: [evse], lastUpdated: at)
+    }
+
+    /// Stands for a tag nobody knows, so that the energy it took is somebody's.
+    private func stranger(_ idTag: String, at: Timestamp) -> Token {
+        Token(
+            party: settings.party, uid: idTag, kind: .other, contractID: idTag,
+            issuer: settings.name, isValid: false, whitelist: .never, lastUpdated: at)
+    }
+
+    /// Positive, 31 bits, never given twice. It begins at a figure that grows with time, so that a
+    /// board with transactions of an earlier installation does not meet its numbers again.
+    private func nextKey(_ now: Timestamp, in transaction: Transaction) throws -> Int64 {
+        let since2020 = now.milliseconds / 1000 - 1_577_836_800
+        let first = max(1, min(since2020 / 2, 1_000_000_000))
+        let row = try transaction.queryOne(
+            """
+            INSERT INTO sequence (name, value) VALUES ('session', ?)
+            ON CONFLICT (name) DO UPDATE SET value = sequence.value + 1 RETURNING value
+            """, first)
+        guard let key = try row?.int64("value"), key <= Int64(Int32.max) else {
+            throw SQLError.tooLarge("all transaction numbers are used up")
+        }
+        return key
+    }
+}

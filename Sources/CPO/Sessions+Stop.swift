@@ -1,0 +1,200 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+extension Sessions {
+    /// OCPP 1.6 §4.10: always answered as if all were well; closed once, billed once.
+    func stopped(
+        _ stop: SessionStop, at station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> StationReply {
+        let info = try stop.token.map {
+            try authorize($0, at: station, receivedAt: receivedAt, in: transaction).info
+        }
+        guard let row = try session(for: stop, at: station, receivedAt, in: transaction) else {
+            try stores.suspicions.raise(
+                .stopOfUnknownTransaction, station: station, connector: nil, session: nil,
+                detail: Self.raw(stop), at: receivedAt, in: transaction)
+            return .stopped(info)
+        }
+        var session = try session(row: row)
+        let key = try row.int64("key")
+        if try row.text("closure") == Closure.closed.rawValue {
+            if try row.textOrNil("stop_raw") != Self.raw(stop) {
+                try suspect(
+                    .secondStopDiffers, &session, key: key, Self.raw(stop), at: receivedAt,
+                    in: transaction)
+            }
+            return .stopped(info)
+        }
+        for reading in stop.readings.prefix(Self.mostReadingsPerMessage) {
+            let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
+            _ = try store(
+                reading, at: at, session: key, station: station, connector: session.connector,
+                in: transaction)
+        }
+        try close(row, stop, receivedAt: receivedAt, in: transaction)
+        return .stopped(info)
+    }
+
+    /// Bills provisionally closed sessions whose stop did not come within the grace period.
+    package func settleOrphans(at now: Timestamp, in transaction: Transaction) throws {
+        let since = now.advanced(bySeconds: -settings.orphanGraceSeconds)
+        for row in try transaction.query(
+            "SELECT * FROM session WHERE closure = 'provisional' AND last_updated < ?", since)
+        {
+            let session = try session(row: row)
+            let stop = SessionStop(
+                transaction: session.transaction ?? .number(0), meterStop: session.meterLast,
+                at: session.endedAt, reason: .other)
+            try close(row, stop, receivedAt: now, in: transaction)
+        }
+    }
+
+    private func session(
+        for stop: SessionStop, at station: String, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> Row? {
+        if let row = try transaction.queryOne(
+            "SELECT * FROM session WHERE station = ? AND reference = ?", station,
+            stop.transaction.storedText)
+        {
+            return row
+        }
+        // A station that never learnt its number says 0 or -1: by tag and register, if only one fits.
+        guard case .number(let number) = stop.transaction, number <= 0 else { return nil }
+        let at = stop.at ?? receivedAt
+        let idTag = stop.token.map(Tokens.folded)
+        let candidates = book.withLock { book in
+            book.open(station: station).filter { entry in
+                (idTag == nil || entry.idTag == idTag)
+                    && entry.session.meterStart <= stop.meterStop && entry.session.startedAt <= at
+            }
+        }
+        guard candidates.count == 1 else { return nil }
+        return try transaction.queryOne("SELECT * FROM session WHERE key = ?", candidates[0].key)
+    }
+
+    private func close(
+        _ row: Row, _ stop: SessionStop, receivedAt: Timestamp, in transaction: Transaction
+    ) throws {
+        let key = try row.int64("key")
+        var session = try session(row: row)
+        let end = try end(of: &session, key, stop, receivedAt, in: transaction)
+        let register = try register(of: &session, key, stop, receivedAt, in: transaction)
+        // From the rows, so that a late reading, or one after the end, stands where it belongs.
+        var entry = try entry(row: row, until: end, highest: register, in: transaction)
+        _ = entry.builder.take(.init(at: end, register: register, power: nil, current: nil))
+        if session.suspicions != entry.session.suspicions {
+            entry.session.suspicions = session.suspicions
+        }
+        session = entry.session
+        session.usage = entry.builder.usage(until: end)
+        session.endedAt = end
+        session.meterLast = register
+        session.stopReason = stop.reason
+        session.lastUpdated = receivedAt
+        let isRefused = entry.authorization != .accepted
+        session.status = isRefused && session.energy == .zero ? .invalid : .completed
+        if isRefused, session.energy > .zero {
+            try suspect(
+                .chargedWhileRefused, &session, key: key,
+                "\(session.energy) after \(entry.authorization.rawValue)", at: receivedAt,
+                in: transaction)
+        }
+        session.cost = price(session, in: entry.rules)
+        try store(session, key: key, stop, receivedAt, in: transaction)
+        book.withLock { $0.remove(key) }
+        // What was refused and gave nothing owes nothing; everything else has exactly one bill.
+        guard session.status == .completed else { return }
+        try stores.cdrs.create(
+            session, cost: session.cost ?? Self.free(session), at: receivedAt, in: transaction)
+    }
+
+    private func store(
+        _ session: Session, key: Int64, _ stop: SessionStop, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            UPDATE session SET closure = 'closed', status = ?, ended_at = ?, meter_last_wh = ?,
+            stop_reason = ?, stop_raw = ?, result = ?, last_updated = ? WHERE key = ?
+            """, session.status.rawValue, session.endedAt, session.meterLast.value,
+            stop.reason.rawValue, Self.raw(stop),
+            Outcome(usage: session.usage, cost: session.cost).storedText, receivedAt, key)
+        try transaction.execute(
+            """
+            UPDATE station_connector SET last_stop_register_wh = ? WHERE station = ? AND number = ?
+            """, stop.meterStop.value, session.station, session.connector)
+        try stores.journal.append(
+            .sessionEnded, session.id,
+            [
+                "station": .string(session.station), "evse": .string(session.evseUID),
+                "party": .string(session.token.party.description),
+                "energyWh": .number(session.energy.value),
+            ], at: receivedAt, in: transaction)
+        let reference = session.transaction
+        try stores.commands.saw(
+            "stop", station: session.station, effect: session.id, at: receivedAt, in: transaction
+        ) { command in
+            guard case .stop(let wanted) = command else { return false }
+            return wanted == reference
+        }
+    }
+
+    /// When it ended: the station's time where it can be true and lies after the start.
+    private func end(
+        of session: inout Session, _ key: Int64, _ stop: SessionStop, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> Timestamp {
+        let (at, wasRepaired) = StationTime.repaired(stop.at, receivedAt: receivedAt)
+        if wasRepaired {
+            try suspect(
+                .stationClockWrong, &session, key: key,
+                "stop stamped \(stop.at?.rfc3339 ?? "not at all")", at: receivedAt, in: transaction)
+        }
+        guard at < session.startedAt else { return at }
+        try suspect(
+            .stopBeforeStart, &session, key: key, Self.raw(stop), at: receivedAt, in: transaction)
+        return session.startedAt
+    }
+
+    /// What it is billed up to: the stop's register, unless it lies below the start's.
+    private func register(
+        of session: inout Session, _ key: Int64, _ stop: SessionStop, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> WattHours {
+        guard stop.meterStop < session.meterStart else {
+            let last = book.withLock { $0.entries[key]?.builder.meterLast } ?? session.meterLast
+            if stop.meterStop < last {
+                try suspect(
+                    .registerFellOrJumped, &session, key: key,
+                    "stop at \(stop.meterStop), last reading \(last)", at: receivedAt,
+                    in: transaction)
+            }
+            return stop.meterStop
+        }
+        try suspect(
+            .stopRegisterBelowStart, &session, key: key, Self.raw(stop), at: receivedAt,
+            in: transaction)
+        return max(session.meterLast, session.meterStart)
+    }
+
+    /// What tells a repeated stop from another one.
+    static func raw(_ stop: SessionStop) -> String {
+        "transaction \(stop.transaction.storedText), register \(stop.meterStop), at "
+            + "\(stop.at?.rfc3339 ?? "-"), \(stop.reason.rawValue), tag \(stop.token == nil ? "-" : "given")"
+    }
+
+    /// The bill of a session that nobody set a price for.
+    static func free(_ session: Session) -> Cost {
+        Cost(
+            currency: session.currency, total: Price(exclVAT: .zero),
+            periods: session.usage.segments.map { segment in
+                Cost.Period(
+                    start: segment.start, end: segment.end, state: segment.state,
+                    energy: segment.energy)
+            })
+    }
+}

@@ -1,0 +1,265 @@
+import Charging
+import SQL
+import Service
+
+/// What stations report becomes sessions and bills here: one transaction per event, idempotent, and
+/// nothing that costs money is dropped because it looks wrong.
+package final class Sessions: Sendable {
+    /// `session.updated` lines of one session are at least this far apart.
+    static let journalSpacingMilliseconds: Int64 = 1000
+    /// Readings of one message beyond this are cut off.
+    static let mostReadingsPerMessage = 1000
+
+    /// What an event may touch besides sessions.
+    struct Stores: Sendable {
+        let journal: Journal
+        let stations: Stations
+        let locations: Locations
+        let tariffs: Tariffs
+        let tokens: Tokens
+        let cdrs: CDRs
+        let commands: Commands
+        let suspicions: Suspicions
+    }
+
+    /// How a session's row stands to its end.
+    enum Closure: String {
+        case open
+        /// Closed by rule because a newer start came; a late stop still completes it.
+        case provisional
+        case closed
+    }
+
+    let database: Database
+    let settings: OperatorSettings
+    let stores: Stores
+    let book = Lock(SessionBook())
+    private let zones = Lock([String: LocalTimeRules]())
+
+    init(database: Database, settings: OperatorSettings, stores: Stores) {
+        self.database = database
+        self.settings = settings
+        self.stores = stores
+    }
+
+    // MARK: Events
+
+    /// Applies one event of a registered station and says what to answer. Durable when it returns;
+    /// the same event again changes nothing and gets the same answer.
+    ///
+    /// - Parameter station: the id in the registry's spelling, as `Stations.admit` gave it.
+    /// - Throws: `SQLError` when the store is down: answer InternalError, so that the station tries
+    ///   again. `StationError.unknown`.
+    package func apply(
+        _ event: StationEvent, from station: String, receivedAt: Timestamp
+    ) async throws -> StationReply {
+        switch event {
+        case .alive: return .alive(now: receivedAt)
+        case .data: return .data(status: "UnknownVendorId", data: nil)
+        case .foreign: return .foreign(payload: "{}")
+        case .booted, .statusChanged, .authorizing, .sessionStarted, .metered, .sessionStopped:
+            break
+        }
+        do {
+            let reply = try await database.write { transaction in
+                try self.apply(event, from: station, receivedAt: receivedAt, in: transaction)
+            }
+            stores.journal.committed()
+            return reply
+        } catch {
+            distrust()
+            stores.locations.distrust()
+            throw error
+        }
+    }
+
+    /// The same inside a transaction of the caller's, who writes through `ChargePointOperator.write`.
+    package func apply(
+        _ event: StationEvent, from station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> StationReply {
+        try ensure(in: transaction)
+        switch event {
+        case .alive: return .alive(now: receivedAt)
+        case .data: return .data(status: "UnknownVendorId", data: nil)
+        case .foreign: return .foreign(payload: "{}")
+        case .booted(let identity):
+            try stores.commands.saw(
+                "reset", station: station, effect: "booted", at: receivedAt, in: transaction
+            ) { _ in true }
+            return try stores.stations.booted(station, identity, at: receivedAt, in: transaction)
+        case .statusChanged(let report):
+            try statusChanged(report, from: station, receivedAt: receivedAt, in: transaction)
+            return .noted
+        case .authorizing(let idTag):
+            return .authorization(
+                try authorize(idTag, at: station, receivedAt: receivedAt, in: transaction).info)
+        case .sessionStarted(let start):
+            return try started(start, at: station, receivedAt: receivedAt, in: transaction)
+        case .metered(let report):
+            try metered(report, at: station, receivedAt: receivedAt, in: transaction)
+            return .noted
+        case .sessionStopped(let stop):
+            return try stopped(stop, at: station, receivedAt: receivedAt, in: transaction)
+        }
+    }
+
+    // MARK: Reading
+
+    /// True while a charge runs on this connector.
+    package func hasOpen(station: String, connector: ConnectorNumber) -> Bool {
+        book.withLock { !$0.open(station: station, connector: connector).isEmpty }
+    }
+
+    /// A running session with its usage and cost as of the last report; nil when it does not run.
+    package func running(_ id: String) -> Session? {
+        guard let entry = book.withLock({ book in book.key(id: id).flatMap { book.entries[$0] } })
+        else { return nil }
+        return snapshot(of: entry)
+    }
+
+    /// All running sessions, oldest first.
+    package func running() -> [Session] {
+        book.withLock { Array($0.entries.values) }.sorted { $0.key < $1.key }.map(snapshot)
+    }
+
+    /// Latest sampled values of a running session, for pages and pushes.
+    package func live(_ id: String) -> (
+        power: Decimal?, current: Decimal?, stateOfCharge: Decimal?
+    )? {
+        book.withLock { book in
+            guard let key = book.key(id: id), let entry = book.entries[key] else { return nil }
+            return (entry.builder.power, entry.builder.current, entry.stateOfCharge)
+        }
+    }
+
+    package func session(_ id: String) async throws -> Session? {
+        if let running = running(id) { return running }
+        return try await database.read { try self.session(id, in: $0) }
+    }
+
+    package func session(_ id: String, in transaction: Transaction) throws -> Session? {
+        if let running = running(id) { return running }
+        return try transaction.queryOne("SELECT * FROM session WHERE id = ?", id).map(session(row:))
+    }
+
+    /// What a page of sessions may be asked for.
+    package struct Filter: Sendable {
+        package var station: String?
+        package var party: PartyID?
+        package var tokenUID: String?
+        package var status: SessionStatus?
+        /// By `lastUpdated`: from inclusive, until exclusive.
+        package var updatedFrom: Timestamp?
+        package var updatedUntil: Timestamp?
+        package var newestFirst = false
+
+        package init() {}
+    }
+
+    /// A page with how many match in all; ordered by start.
+    package func list(
+        _ filter: Filter = Filter(), offset: Int = 0, limit: Int = 100
+    ) async throws -> (sessions: [Session], total: Int) {
+        var conditions = ["last_updated >= ?", "last_updated < ?"]
+        var arguments: [SQLValue] = [
+            .integer(filter.updatedFrom?.milliseconds ?? 0),
+            .integer(filter.updatedUntil?.milliseconds ?? .max),
+        ]
+        func require(_ column: String, _ value: String?) {
+            guard let value else { return }
+            conditions.append("\(column) = ?")
+            arguments.append(.text(value))
+        }
+        require("station", filter.station)
+        require("token_party", filter.party?.description)
+        require("token_uid", filter.tokenUID)
+        require("status", filter.status?.rawValue)
+        let condition = conditions.joined(separator: " AND ")
+        let order = filter.newestFirst ? "DESC" : "ASC"
+        let found = arguments
+        return try await database.read { transaction in
+            let total = try transaction.query(
+                "SELECT COUNT(*) AS n FROM session WHERE \(condition)", list: found
+            ).first?.int("n")
+            let rows = try transaction.query(
+                """
+                SELECT * FROM session WHERE \(condition) ORDER BY started_at \(order), key \(order)
+                LIMIT ? OFFSET ?
+                """, list: found + [.integer(Int64(limit)), .integer(Int64(offset))])
+            return (
+                try rows.map { row in
+                    // A running one is newer in memory than its row.
+                    try self.running(row.text("id")) ?? self.session(row: row)
+                }, total ?? 0
+            )
+        }
+    }
+
+    /// What was measured during a session, in order, as the station sent it.
+    package func readings(of id: String) async throws -> [MeterReading] {
+        try await database.read { transaction in
+            try transaction.query(
+                """
+                SELECT at, samples FROM meter_reading
+                WHERE session = (SELECT key FROM session WHERE id = ?) ORDER BY at
+                """, id
+            ).map {
+                try MeterReading(at: $0.timestamp("at"), storedSamples: $0.text("samples"))
+            }
+        }
+    }
+
+    // MARK: Memory
+
+    func distrust() { book.withLock { $0.isTrusted = false } }
+
+    func ensure(in transaction: Transaction) throws {
+        guard !book.withLock({ $0.isTrusted }) else { return }
+        try load(in: transaction)
+    }
+
+    /// Reads the open sessions from their rows.
+    func load(in transaction: Transaction) throws {
+        var fresh = SessionBook()
+        for row in try transaction.query(
+            "SELECT * FROM session WHERE closure = 'open' ORDER BY key")
+        {
+            fresh.put(try entry(row: row, in: transaction))
+        }
+        fresh.isTrusted = true
+        let loaded = fresh
+        book.withLock { $0 = loaded }
+    }
+
+    /// The rules of a location's time zone; UTC, and a warning to the operator elsewhere, when the
+    /// zone is unknown here.
+    func rules(of zone: String) -> LocalTimeRules {
+        if let known = zones.withLock({ $0[zone] }) { return known }
+        var rules = LocalTimeRules.utc
+        do {
+            rules = try LocalTimeRules(tzif: ZoneInfo.load(zone))
+        } catch {
+            // Settings and locations are checked when they are entered; a zone that vanished from the
+            // system since must not stop a charge from being billed.
+        }
+        let found = rules
+        zones.withLock { $0[zone] = found }
+        return found
+    }
+
+    /// The entry as doors see it.
+    func snapshot(of entry: SessionBook.Entry) -> Session {
+        var session = entry.session
+        session.meterLast = entry.builder.meterLast
+        session.usage = entry.builder.usage(
+            until: max(entry.builder.lastReadingAt, session.lastUpdated))
+        session.cost = price(session, in: entry.rules)
+        return session
+    }
+
+    /// The only price there is; nil without a tariff.
+    func price(_ session: Session, in rules: LocalTimeRules) -> Cost? {
+        session.tariff?.cost(of: session.usage, in: rules, digits: settings.moneyDigits)
+    }
+}

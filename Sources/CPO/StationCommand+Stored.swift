@@ -1,0 +1,100 @@
+import Charging
+import JSON
+
+extension StationCommand: Stored {
+    /// The neutral name, as the admin API and the command rows spell it.
+    package var name: String {
+        switch self {
+        case .start: "start"
+        case .stop: "stop"
+        case .unlock: "unlock"
+        case .reset: "reset"
+        case .setAvailability: "setAvailability"
+        case .changeSetting: "changeSetting"
+        case .getSettings: "getSettings"
+        case .clearCache: "clearCache"
+        case .trigger: "trigger"
+        case .data: "data"
+        case .foreign: "foreign"
+        }
+    }
+
+    package var stored: JSONValue {
+        var members: [String: JSONValue] =
+            switch self {
+            case .start(let connector, let token):
+                ["connector": .int(connector) ?? .null, "token": .string(token)]
+            case .stop(let transaction): ["transaction": transaction.stored]
+            case .unlock(let connector): ["connector": .number(connector)]
+            case .reset(let kind): ["kind": .string(kind.rawValue)]
+            case .setAvailability(let connector, let operative):
+                ["connector": .number(connector), "operative": .bool(operative)]
+            case .changeSetting(let key, let value):
+                ["key": .string(key), "value": .string(value)]
+            case .getSettings(let keys): ["keys": .array(keys.map { .string($0) })]
+            case .clearCache: [:]
+            case .trigger(let message, let connector):
+                ["message": .string(message), "connector": .int(connector) ?? .null]
+            case .data(let data):
+                [
+                    "vendor": .string(data.vendor), "message": .text(data.message) ?? .null,
+                    "data": .text(data.data) ?? .null,
+                ]
+            case .foreign(let action, let payload):
+                ["action": .string(action), "payload": .string(payload)]
+            }
+        members["command"] = .string(name)
+        return .object(members)
+    }
+
+    package init(stored: JSONValue) throws {
+        switch try stored.text("command") {
+        case "start":
+            self = .start(
+                connector: try stored.intOrNil("connector"), token: try stored.text("token"))
+        case "stop": self = .stop(try stored.nested("transaction"))
+        case "unlock": self = .unlock(connector: try stored.int("connector"))
+        case "reset": self = .reset(try stored.choice("kind"))
+        case "setAvailability":
+            self = .setAvailability(
+                connector: try stored.int("connector"), operative: try stored.bool("operative"))
+        case "changeSetting":
+            self = .changeSetting(key: try stored.text("key"), value: try stored.text("value"))
+        case "getSettings": self = .getSettings(keys: try stored.texts("keys"))
+        case "clearCache": self = .clearCache
+        case "trigger":
+            self = .trigger(
+                message: try stored.text("message"), connector: try stored.intOrNil("connector"))
+        case "data":
+            self = .data(
+                DataMessage(
+                    vendor: try stored.text("vendor"), message: try stored.textOrNil("message"),
+                    data: try stored.textOrNil("data")))
+        case "foreign":
+            self = .foreign(
+                action: try stored.text("action"), payload: try stored.text("payload"))
+        default: throw StoredError(key: "command")
+        }
+    }
+}
+
+extension TransactionReference: Stored {
+    /// A number for 1.6, a text for 2.x; the two never mean the same transaction.
+    package var stored: JSONValue {
+        switch self {
+        case .number(let number): .number(number)
+        case .text(let text): .string(text)
+        case .local(let text): ["local": .string(text)]
+        }
+    }
+
+    package init(stored: JSONValue) throws {
+        if let number = stored.int {
+            self = .number(number)
+        } else if let text = stored.string {
+            self = .text(text)
+        } else {
+            self = .local(try stored.text("local"))
+        }
+    }
+}

@@ -1,0 +1,302 @@
+import Charging
+import JSON
+import SQL
+
+/// The registry: who is known, what it says of itself, whether its line is up, what its plugs do.
+package final class Stations: Sendable {
+    /// Connectors of one station; absurd numbers are clamped away. Quirk list, NumberOfConnectors.
+    package static let mostConnectors = 64
+
+    private let database: Database
+    private let journal: Journal
+    private let locations: Locations
+    private let settings: OperatorSettings
+
+    init(
+        database: Database, journal: Journal, locations: Locations, settings: OperatorSettings
+    ) {
+        self.database = database
+        self.journal = journal
+        self.locations = locations
+        self.settings = settings
+    }
+
+    // MARK: Reading
+
+    package func station(_ id: String) async throws -> StationRecord? {
+        try await database.read { try self.station(id, in: $0) }
+    }
+
+    /// By id, ignoring case: the registry's spelling wins.
+    package func station(_ id: String, in transaction: Transaction) throws -> StationRecord? {
+        guard
+            let row = try transaction.queryOne(
+                "SELECT * FROM station WHERE folded = ?", id.lowercased())
+        else { return nil }
+        var station = try StationRecord(row: row)
+        station.connectors = try transaction.query(
+            "SELECT * FROM station_connector WHERE station = ? ORDER BY number", station.id
+        ).map(StationRecord.Connector.init(row:))
+        return station
+    }
+
+    /// By id, in pages.
+    package func list(after id: String = "", limit: Int = 200) async throws -> [StationRecord] {
+        try await database.read { transaction in
+            var stations = try transaction.query(
+                "SELECT * FROM station WHERE folded > ? ORDER BY folded LIMIT ?", id.lowercased(),
+                limit
+            ).map(StationRecord.init(row:))
+            for index in stations.indices {
+                stations[index].connectors = try transaction.query(
+                    "SELECT * FROM station_connector WHERE station = ? ORDER BY number",
+                    stations[index].id
+                ).map(StationRecord.Connector.init(row:))
+            }
+            return stations
+        }
+    }
+
+    // MARK: Registration
+
+    /// What becomes of a station that knocks: its record, made here where the policy adopts it or
+    /// lists it; nil where it is refused.
+    package func admit(_ id: String, at: Timestamp, in transaction: Transaction) throws
+        -> StationRecord?
+    {
+        if let known = try station(id, in: transaction) {
+            return known.registration == .rejected ? nil : known
+        }
+        switch settings.unknownStations {
+        case .refuse: return nil
+        case .inbox: return try register(id, .pending, at: at, in: transaction)
+        case .adopt: return try register(id, .accepted, at: at, in: transaction)
+        }
+    }
+
+    /// Makes a station known, or changes how it is registered.
+    @discardableResult
+    package func register(
+        _ id: String, _ registration: RegistrationStatus, at: Timestamp,
+        in transaction: Transaction
+    ) throws -> StationRecord {
+        if var known = try station(id, in: transaction) {
+            guard known.registration != registration else { return known }
+            try transaction.execute(
+                "UPDATE station SET registration = ? WHERE id = ?", registration.rawValue, known.id)
+            known.registration = registration
+            try journal.append(
+                .stationChanged, known.id, ["registration": .string(registration.rawValue)],
+                at: at, in: transaction)
+            return known
+        }
+        try transaction.execute(
+            """
+            INSERT INTO station (id, folded, registration, is_online, link_epoch, created_at)
+            VALUES (?, ?, ?, 0, 0, ?)
+            """, id, id.lowercased(), registration.rawValue, at)
+        try journal.append(
+            .stationAdded, id, ["registration": .string(registration.rawValue)], at: at,
+            in: transaction)
+        return StationRecord(id: id, registration: registration, createdAt: at)
+    }
+
+    /// Takes a station out of the registry. Its sessions and bills stay.
+    package func remove(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        guard let known = try station(id, in: transaction) else { return false }
+        try transaction.execute("DELETE FROM station_connector WHERE station = ?", known.id)
+        try transaction.execute("DELETE FROM station WHERE id = ?", known.id)
+        for place in locations.places(station: known.id) {
+            var location = place.location
+            for index in location.evses.indices where location.evses[index].uid == place.evse.uid {
+                location.evses[index].station = nil
+                location.evses[index].stationConnector = nil
+            }
+            try locations.put(location, at: at, in: transaction)
+        }
+        try journal.append(
+            .stationChanged, known.id, ["removed": true], at: at, in: transaction)
+        return true
+    }
+
+    // MARK: The line
+
+    /// A new authenticated socket: newest wins.
+    ///
+    /// - Returns: its epoch; every later call about this socket carries it.
+    package func attached(
+        _ id: String, subprotocol: String, at: Timestamp, in transaction: Transaction
+    ) throws -> Int64 {
+        let row = try transaction.queryOne(
+            """
+            UPDATE station SET is_online = 1, link_epoch = link_epoch + 1, subprotocol = ?,
+            link_changed_at = ? WHERE id = ? RETURNING link_epoch
+            """, subprotocol, at, id)
+        guard let epoch = try row?.int64("link_epoch") else { throw StationError.unknown }
+        try linkMoved(id, isOnline: true, at: at, in: transaction)
+        return epoch
+    }
+
+    /// A socket's end. A late end of an old one does nothing: false.
+    @discardableResult
+    package func detached(
+        _ id: String, epoch: Int64, at: Timestamp, in transaction: Transaction
+    ) throws -> Bool {
+        let count = try transaction.execute(
+            """
+            UPDATE station SET is_online = 0, link_changed_at = ?
+            WHERE id = ? AND link_epoch = ? AND is_online = 1
+            """, at, id, epoch)
+        guard count == 1 else { return false }
+        try linkMoved(id, isOnline: false, at: at, in: transaction)
+        return true
+    }
+
+    /// At the server's start no socket is open, whatever the rows say.
+    package func allDetached(at: Timestamp, in transaction: Transaction) throws {
+        for row in try transaction.query("SELECT id, link_epoch FROM station WHERE is_online = 1") {
+            try detached(
+                row.text("id"), epoch: row.int64("link_epoch"), at: at, in: transaction)
+        }
+    }
+
+    private func linkMoved(
+        _ id: String, isOnline: Bool, at: Timestamp, in transaction: Transaction
+    ) throws {
+        try journal.append(
+            .stationLink, id, ["online": .bool(isOnline)], at: at, in: transaction)
+        guard let station = try station(id, in: transaction) else { return }
+        for place in locations.places(station: id) {
+            guard let number = place.evse.stationConnector else { continue }
+            try locations.setStatus(
+                Self.evseStatus(of: station, connector: number), station: id, connector: number,
+                at: at, in: transaction)
+        }
+    }
+
+    // MARK: What stations report
+
+    /// A boot: answered from the registration; rows only change where the station differs.
+    func booted(
+        _ id: String, _ identity: StationIdentity, at: Timestamp, in transaction: Transaction
+    ) throws -> StationReply {
+        guard let known = try station(id, in: transaction) else { throw StationError.unknown }
+        if known.identity != identity {
+            try journal.append(
+                .stationChanged, id,
+                .members([
+                    "vendor": .string(identity.vendor), "model": .string(identity.model),
+                    "firmware": .text(identity.firmware),
+                ]), at: at, in: transaction)
+        }
+        try transaction.execute(
+            """
+            UPDATE station SET vendor = ?, model = ?, serial = ?, firmware = ?, meter_type = ?,
+            meter_serial = ?, booted_at = ? WHERE id = ?
+            """, identity.vendor, identity.model, identity.serial, identity.firmware,
+            identity.meterType, identity.meterSerial, at, id)
+        return .booted(
+            known.registration, intervalSeconds: settings.heartbeatIntervalSeconds, now: at)
+    }
+
+    /// Stores a status; the current one only moves forward by the station's time.
+    ///
+    /// - Returns: false for one that was told before.
+    func reported(
+        _ report: StatusReport, at moment: Timestamp, from id: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> Bool {
+        let isNew = try transaction.execute(
+            """
+            INSERT INTO status_change (station, connector, at, status, error_code, received_at)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            """, id, report.connector, moment, report.status.rawValue, report.errorCode, receivedAt)
+        guard isNew == 1, (0...Self.mostConnectors).contains(report.connector) else {
+            return isNew == 1
+        }
+        let moved = try transaction.execute(
+            """
+            INSERT INTO station_connector
+            (station, number, status, error_code, info, vendor_error_code, at)
+            VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (station, number) DO UPDATE SET
+            status = excluded.status, error_code = excluded.error_code, info = excluded.info,
+            vendor_error_code = excluded.vendor_error_code, at = excluded.at
+            WHERE excluded.at >= station_connector.at
+            """, id, report.connector, report.status.rawValue, report.errorCode, report.info,
+            report.vendorErrorCode, moment)
+        guard moved == 1 else { return true }
+        try journal.append(
+            .connectorStatus, "\(id)/\(report.connector)",
+            [
+                "status": .string(report.status.rawValue), "error": .string(report.errorCode),
+                "at": .time(moment),
+            ], at: receivedAt, in: transaction)
+        if let station = try station(id, in: transaction) {
+            let numbers =
+                report.connector == 0
+                ? locations.places(station: id).compactMap(\.evse.stationConnector)
+                : [report.connector]
+            for number in numbers {
+                try locations.setStatus(
+                    Self.evseStatus(of: station, connector: number), station: id,
+                    connector: number, at: receivedAt, in: transaction)
+            }
+        }
+        return true
+    }
+
+    /// What partners are told of a plug. OCPI 2.2.1 §8.4.22.
+    static func evseStatus(of station: StationRecord, connector number: ConnectorNumber)
+        -> EVSEStatus
+    {
+        guard station.isOnline else { return .unknown }
+        let whole = station.connectors.first { $0.number == 0 }
+        if whole?.status == .faulted { return .outOfOrder }
+        guard let connector = station.connectors.first(where: { $0.number == number }) else {
+            return .unknown
+        }
+        if whole?.status == .unavailable { return .inoperative }
+        return switch connector.status {
+        case .available: .available
+        case .preparing, .charging, .suspendedEV, .suspendedEVSE, .finishing: .charging
+        case .reserved: .reserved
+        case .unavailable: .inoperative
+        case .faulted: .outOfOrder
+        }
+    }
+}
+
+package enum StationError: Error, Hashable, Sendable {
+    /// Not in the registry: the door admits a station before it speaks for it.
+    case unknown
+}
+
+extension StationRecord {
+    init(row: Row) throws {
+        let identity = try row.textOrNil("vendor").map {
+            StationIdentity(
+                vendor: $0, model: try row.textOrNil("model") ?? "",
+                serial: try row.textOrNil("serial"), firmware: try row.textOrNil("firmware"),
+                meterType: try row.textOrNil("meter_type"),
+                meterSerial: try row.textOrNil("meter_serial"))
+        }
+        self.init(
+            id: try row.text("id"),
+            registration: RegistrationStatus(rawValue: try row.text("registration")) ?? .pending,
+            identity: identity, subprotocol: try row.textOrNil("subprotocol"),
+            isOnline: try row.bool("is_online"), linkEpoch: try row.int64("link_epoch"),
+            linkChangedAt: try row.timestampOrNil("link_changed_at"),
+            bootedAt: try row.timestampOrNil("booted_at"),
+            createdAt: try row.timestamp("created_at"))
+    }
+}
+
+extension StationRecord.Connector {
+    init(row: Row) throws {
+        self.init(
+            number: try row.int("number"),
+            status: ConnectorStatus(rawValue: try row.text("status")) ?? .faulted,
+            errorCode: try row.text("error_code"), info: try row.textOrNil("info"),
+            vendorErrorCode: try row.textOrNil("vendor_error_code"), at: try row.timestamp("at"))
+    }
+}

@@ -1,0 +1,93 @@
+import Charging
+import Crypto
+import JSON
+import SQL
+
+/// Who may charge: the operator's own drivers and those of its partners.
+package final class Tokens: Sendable {
+    private let database: Database
+    private let journal: Journal
+
+    init(database: Database, journal: Journal) {
+        self.database = database
+        self.journal = journal
+    }
+
+    /// What a station is told: the uid, or a stand-in where it is longer than OCPP 1.6 §7.28 allows.
+    package static func idTag(of uid: String) -> String {
+        guard uid.utf8.count > 20 else { return uid }
+        let hash = SHA256.hash(Array(uid.lowercased().utf8))
+        return "K" + Hex.encode(hash).prefix(19).uppercased()
+    }
+
+    /// How tags are compared: padding and case do not matter.
+    static func folded(_ idTag: String) -> String {
+        var text = Substring(idTag)
+        while let first = text.first, first.isWhitespace { text.removeFirst() }
+        while let last = text.last, last.isWhitespace { text.removeLast() }
+        return text.lowercased()
+    }
+
+    /// - Returns: false when nothing differs.
+    @discardableResult
+    package func put(_ new: Token, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        let old = try find(
+            uid: new.uid, party: new.party, kind: new.kind, in: transaction)
+        guard new != old else { return false }
+        // Not INSERT OR REPLACE: the key is compared ignoring case and keeps its first spelling.
+        let uid = old?.uid ?? new.uid
+        try transaction.execute(
+            """
+            INSERT INTO token (party, uid, kind, id_tag, body, last_updated)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (party, uid, kind) DO UPDATE SET
+            body = excluded.body, last_updated = excluded.last_updated
+            """, new.party.description, uid, new.kind.rawValue,
+            Self.folded(Self.idTag(of: new.uid)), new.storedText, new.lastUpdated)
+        try journal.append(
+            .tokenChanged, uid, ["party": .string(new.party.description)], at: at, in: transaction)
+        return true
+    }
+
+    package func find(
+        uid: String, party: PartyID, kind: Token.Kind, in transaction: Transaction
+    ) throws -> Token? {
+        try candidates(idTag: Self.idTag(of: uid), in: transaction).first {
+            $0.party == party && $0.kind == kind && $0.uid.lowercased() == uid.lowercased()
+        }
+    }
+
+    /// Every owner's token behind what a station read; valid ones first.
+    package func candidates(idTag: String, in transaction: Transaction) throws -> [Token] {
+        let tokens = try transaction.query(
+            "SELECT body FROM token WHERE id_tag = ? ORDER BY party, kind", Self.folded(idTag)
+        ).map { try Token(storedText: $0.text("body")) }
+        return tokens.filter(\.isValid) + tokens.filter { !$0.isValid }
+    }
+
+    /// By uid, in pages.
+    package func list(
+        party: PartyID? = nil, after uid: String = "", limit: Int = 200
+    ) async throws -> [Token] {
+        try await database.read { transaction in
+            try transaction.query(
+                """
+                SELECT body FROM token WHERE uid > ? AND (? IS NULL OR party = ?)
+                ORDER BY uid, party, kind LIMIT ?
+                """, uid, party?.description, party?.description, limit
+            ).map { try Token(storedText: $0.text("body")) }
+        }
+    }
+
+    /// A token that no partner knows is not deleted but made invalid; own ones may go.
+    package func delete(
+        uid: String, party: PartyID, at: Timestamp, in transaction: Transaction
+    ) throws -> Bool {
+        let count = try transaction.execute(
+            "DELETE FROM token WHERE id_tag = ? AND party = ?",
+            Self.folded(Self.idTag(of: uid)), party.description)
+        guard count > 0 else { return false }
+        try journal.append(
+            .tokenChanged, uid, ["party": .string(party.description)], at: at, in: transaction)
+        return true
+    }
+}
