@@ -70,7 +70,7 @@ package struct SettingsCatalogue: Sendable {
     }
 
     /// Keys are compared ignoring case.
-    package subscript(key: String) -> Definition? {
+    package subscript(key key: String) -> Definition? {
         byKey[key.lowercased()].map { definitions[$0] }
     }
 
@@ -79,7 +79,7 @@ package struct SettingsCatalogue: Sendable {
     }
 
     package func verdict(on value: String, for key: String) -> Verdict {
-        guard let definition = self[key] else { return .notSupported }
+        guard let definition = self[key: key] else { return .notSupported }
         guard definition.access != .readOnly, let tidy = Self.tidy(value, definition.kind)
         else { return .rejected }
         return .accepted(tidy, needsReboot: definition.needsReboot)
