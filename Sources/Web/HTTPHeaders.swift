@@ -70,3 +70,15 @@ package struct HTTPHeaders: Sendable, Hashable {
 extension HTTPHeaders: ExpressibleByDictionaryLiteral {
     package init(dictionaryLiteral elements: (String, String)...) { self.init(elements) }
 }
+
+extension HTTPHeaders {
+    /// Header names libwebsockets does not know by itself; it can only be asked for each by name,
+    /// so a header that is neither known to it nor listed here does not reach a handler.
+    package static let carried: [String] = [
+        "x-request-id", "x-correlation-id", "x-forwarded-for", "x-forwarded-proto",
+        "x-gateway-authorization", "x-csrf-token", "x-api-key", "x-requested-with",
+        "ocpi-from-country-code", "ocpi-from-party-id", "ocpi-to-country-code", "ocpi-to-party-id",
+        "idempotency-key", "last-event-id", "traceparent", "tracestate", "digest", "signature",
+        "proxy-authorization", "sec-fetch-site", "sec-fetch-mode",
+    ]
+}

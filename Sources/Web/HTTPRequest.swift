@@ -1,3 +1,5 @@
+import Crypto
+
 /// One HTTP request, its body read whole, its path and query decoded once.
 package struct HTTPRequest: Sendable {
     /// One `name=value` of the query. `&` and `=` inside a value are already decoded.
@@ -88,7 +90,7 @@ package struct BasicCredentials: Sendable, Hashable {
     package init?(header: String?) {
         guard let header, let space = header.utf8.firstIndex(of: UInt8(ascii: " ")),
             HTTPHeaders.same(String(header[..<space]), "Basic"),
-            let decoded = Base64Bytes.decoded(header[space...].utf8),
+            let decoded = Base64.decodeLeniently(header[space...]),
             let colon = decoded.firstIndex(of: UInt8(ascii: ":"))
         else { return nil }
         self.init(user: Array(decoded[..<colon]), password: Array(decoded[(colon + 1)...]))

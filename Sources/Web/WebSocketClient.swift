@@ -1,7 +1,10 @@
+import CWeb
+import Service
+
 /// A WebSocket to a server: its messages come in order through `messages`.
 ///
 /// It needs no libuv and no thread of the caller; names are resolved off the loop. Connecting again
-/// is the caller's, with a `Backoff`.
+/// is the caller's, with a `Backoff`. When the last reference goes, the connection is cut.
 package final class WebSocketClient: Sendable {
     package struct Configuration: Sendable {
         /// `ws://` or `wss://`, host, port, path.
@@ -9,15 +12,14 @@ package final class WebSocketClient: Sendable {
         /// Offered in this order; the server must answer one of them.
         package var subprotocols: [String]
         package var credentials: BasicCredentials?
-        /// PEM file of the authorities a `wss` server is checked against, name included.
+        /// PEM file of the authorities a `wss` server is checked against, name included; nil takes
+        /// the system's.
         package var caFile: String?
         /// PEM files of our own certificate and key, if the server wants one.
         package var certificateFile: String?
         package var keyFile: String?
         /// Resolving, connecting, TLS and handshake together.
         package var connectSeconds = 20
-        /// Ping, pong, message and queue bounds.
-        package var limits = WebLimits()
         /// Messages waiting to be read; further ones wait in the kernel's buffers.
         package var maxInboxMessages = 64
 
@@ -31,47 +33,55 @@ package final class WebSocketClient: Sendable {
     package let subprotocol: String
     /// Whole messages in order; ends when the connection is closed. One reader.
     package let messages: WebSocketInbox
+    private let connection: WebSocketConnection
+    private let end: ClientEnd
 
-    init(subprotocol: String, messages: WebSocketInbox) {
+    init(subprotocol: String, session: ClientSession) {
         self.subprotocol = subprotocol
-        self.messages = messages
+        messages = session.inbox
+        connection = session.connection
+        end = session.end
+    }
+
+    deinit {
+        let connection = connection
+        Task { await connection.close(1001) }
     }
 
     /// Resolves, connects, checks certificate and subprotocol.
     ///
-    /// - Parameter shard: the loop that carries it; nil shares one `poll` loop in the process.
+    /// - Parameter shard: the loop that carries it, with the limits it was made with; nil shares one
+    ///   `poll` loop in the process.
     package static func connect(_ configuration: Configuration, on shard: Shard? = nil)
         async throws(WebSocketClientError) -> WebSocketClient
     {
-        throw .refused(reason: "not built yet")
+        guard let url = WebSocketURL(configuration.url) else {
+            throw .badConfiguration(reason: "not a ws:// or wss:// URL: \(configuration.url)")
+        }
+        let carrier: Shard
+        if let shard { carrier = shard } else { carrier = try ClientLoop.shared.get() }
+        let attempt = ClientAttempt(configuration, url, on: carrier)
+        return try await attempt.run()
     }
 
     /// Queues a text message.
     ///
     /// - Throws: `.closed` when the connection is gone, `.queueFull` when the peer does not read.
-    package func send(_ text: [UInt8]) async throws(WebSocketClientError) {}
-
-    /// Sends what is queued and closes.
-    package func close(_ code: Int = 1000, reason: String = "") async {}
-
-    /// Waits until the connection is gone and says how.
-    package func closure() async -> WebSocketClosure { .init(code: 1006, byPeer: false) }
-}
-
-/// Messages of a `WebSocketClient`, for one reader.
-package final class WebSocketInbox: AsyncSequence, Sendable {
-    package typealias Element = [UInt8]
-    package typealias Failure = Never
-
-    package struct AsyncIterator: AsyncIteratorProtocol {
-        let inbox: WebSocketInbox
-        package mutating func next() async -> [UInt8]? { await inbox.next() }
+    package func send(_ text: [UInt8]) async throws(WebSocketClientError) {
+        switch await connection.deliver(text, isText: true, on: connection.shard) {
+        case .sent: return
+        case .closed: throw .closed
+        case .queueFull: throw .queueFull
+        }
     }
 
-    package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(inbox: self) }
+    /// Sends what is queued and closes.
+    package func close(_ code: Int = 1000, reason: String = "") async {
+        await connection.close(code, reason: reason)
+    }
 
-    /// The next message; nil once the connection is closed and everything was read.
-    package func next() async -> [UInt8]? { nil }
+    /// Waits until the connection is gone and says how.
+    package func closure() async -> WebSocketClosure { await end.closure() }
 }
 
 /// Why there is no connection.
@@ -85,8 +95,85 @@ package enum WebSocketClientError: Error, Hashable, Sendable {
     /// The server answered the handshake with this status.
     case status(Int)
     /// The server chose no subprotocol, or one that was not offered.
-    case wrongSubprotocol(String)
+    case wrongSubprotocol
     case timedOut
     case closed
     case queueFull
+}
+
+/// The loop that carries clients which name none. It lives as long as the process.
+enum ClientLoop {
+    static let shared: Result<Shard, WebSocketClientError> = {
+        do {
+            let shard = try Shard.make(kind: .poll)
+            shard.start(name: "web-client")
+            return .success(shard)
+        } catch {
+            return .failure(.refused(reason: "\(error)"))
+        }
+    }()
+}
+
+/// Hears a client's connection and hands on what it hears.
+final class ClientSession: WebSocketSession {
+    let connection: WebSocketConnection
+    let inbox: WebSocketInbox
+    let end = ClientEnd()
+    private let ready: @Sendable (Result<WebSocketClient, WebSocketClientError>) -> Void
+
+    init(
+        _ connection: WebSocketConnection, maxMessages: Int,
+        ready: @escaping @Sendable (Result<WebSocketClient, WebSocketClientError>) -> Void
+    ) {
+        self.connection = connection
+        self.ready = ready
+        inbox = WebSocketInbox(limit: maxMessages) {
+            Task { await connection.allowReading(true, on: connection.shard) }
+        }
+    }
+
+    func opened(on shard: isolated Shard) {
+        ready(
+            .success(
+                WebSocketClient(subprotocol: connection.subprotocol(on: shard), session: self)))
+    }
+
+    func received(_ message: RawSpan, isText: Bool, on shard: isolated Shard) {
+        let bytes = message.withUnsafeBytes { Array($0) }
+        if !inbox.put(bytes) { connection.allowReading(false, on: shard) }
+    }
+
+    func closed(_ closure: WebSocketClosure, on shard: isolated Shard) {
+        inbox.end()
+        end.set(closure)
+    }
+}
+
+/// How a connection ended, once it has.
+final class ClientEnd: Sendable {
+    private struct State {
+        var closure: WebSocketClosure?
+        var waiters: [CheckedContinuation<WebSocketClosure, Never>] = []
+    }
+
+    private let state = Lock(State())
+
+    func set(_ closure: WebSocketClosure) {
+        let waiters = state.withLock { state in
+            state.closure = closure
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume(returning: closure) }
+    }
+
+    func closure() async -> WebSocketClosure {
+        await withCheckedContinuation { continuation in
+            let known = state.withLock { state in
+                if state.closure == nil { state.waiters.append(continuation) }
+                return state.closure
+            }
+            if let known { continuation.resume(returning: known) }
+        }
+    }
 }
