@@ -1,0 +1,158 @@
+import Charging
+import SQL
+import Service
+
+/// What the board must not forget: charges, what of them the operator has not confirmed, settings.
+///
+/// A start, sample or stop is committed here before it is sent and deleted only after its answer,
+/// in order, for ever. Any single instruction may be the last before the power goes: each step is
+/// one SQL transaction, and what is found at the next start is enough to bill every watt-hour once.
+package final class BoardJournal: Sendable {
+    let database: Database
+    let limits: JournalLimits
+    /// Differs from boot to boot of the board, not from start to start of the program.
+    package let bootID: String
+
+    /// Opens or makes the journal and brings its schema up to date.
+    package init(
+        path: String, bootID: String, limits: JournalLimits = JournalLimits(),
+        clock: any ServiceClock = .system
+    ) async throws {
+        var bounds = DatabaseLimits()
+        bounds.cacheKiB = 512
+        bounds.cachedStatements = 64
+        bounds.journalBytes = 1 << 20
+        database = try Database(path: path, readers: 1, limits: bounds, clock: clock)
+        self.limits = limits
+        self.bootID = bootID
+        try await database.migrate(Self.migrations)
+    }
+
+    package func close() async { await database.close() }
+
+    // MARK: The life of a charge
+
+    /// Makes a start durable together with the message that will tell it.
+    ///
+    /// - Returns: the board's own number of the charge.
+    func start(
+        connector: ConnectorNumber, token: String, isRemote: Bool, register: WattHours,
+        at: Timestamp
+    ) async throws -> Int64 {
+        let bootID = bootID
+        return try await database.write { sql in
+            let row = try sql.queryOne(
+                """
+                INSERT INTO charge (connector, token, is_remote, meter_start_wh, started_at,
+                    last_register_wh, last_alive_at, boot_id)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+                """,
+                connector, token, isRemote, register.value, at, register.value, at, bootID)
+            guard let id = try row?.int64("id") else { throw JournalError.noNumber }
+            try sql.execute("INSERT INTO message (charge_id, kind) VALUES (?, 'start')", id)
+            return id
+        }
+    }
+
+    /// Keeps a running charge's register, so that a power cut loses no more than what came after.
+    func keep(register: WattHours, of charge: Int64, at: Timestamp) async throws {
+        try await database.write { sql in
+            try sql.execute(
+                """
+                UPDATE charge SET last_register_wh = ?, last_alive_at = ?
+                WHERE id = ? AND stopped_at IS NULL
+                """, register.value, at, charge)
+        }
+    }
+
+    /// Queues a sample; thins what waits where it is too much.
+    func sample(_ sample: StoredSample, of charge: Int64) async throws {
+        let most = limits.samples
+        let text = sample.text
+        try await database.write { sql in
+            try sql.execute(
+                "INSERT INTO message (charge_id, kind, body) VALUES (?, 'sample', ?)", charge, text)
+            try sql.execute(
+                """
+                UPDATE charge SET last_register_wh = ?, last_alive_at = ?
+                WHERE id = ? AND stopped_at IS NULL
+                """, sample.snapshot.register.value, sample.snapshot.at, charge)
+            let count = try sql.queryOne("SELECT COUNT(*) AS n FROM message WHERE kind = 'sample'")
+            guard try count?.int("n") ?? 0 > most else { return }
+            try sql.execute(
+                """
+                DELETE FROM message WHERE seq IN (
+                    SELECT seq FROM (
+                        SELECT seq, ROW_NUMBER() OVER (ORDER BY seq) AS place
+                        FROM message WHERE kind = 'sample') AS numbered
+                    WHERE place % 2 = 0)
+                """)
+        }
+    }
+
+    /// Makes a stop durable together with its message. A second stop of the same charge changes
+    /// nothing.
+    func stop(_ stop: ConnectorMachine.Stop) async throws {
+        try await database.write { sql in
+            let changed = try sql.execute(
+                """
+                UPDATE charge SET meter_stop_wh = ?, stopped_at = ?, stop_reason = ?,
+                    stop_token = ?, is_last_good = ?
+                WHERE id = ? AND stopped_at IS NULL
+                """,
+                stop.register.value, stop.at, stop.reason.rawValue, stop.token, stop.isLastGood,
+                stop.transaction)
+            guard changed > 0 else { return }
+            try sql.execute(
+                "INSERT INTO message (charge_id, kind) VALUES (?, 'stop')", stop.transaction)
+        }
+    }
+
+    /// The charges that were open when the program last ended, to be closed by their connectors.
+    func recovered() async throws -> [ConnectorNumber: ConnectorMachine.Recovered] {
+        let bootID = bootID
+        return try await database.read { sql in
+            var found: [ConnectorNumber: ConnectorMachine.Recovered] = [:]
+            for row in try sql.query("SELECT * FROM charge WHERE stopped_at IS NULL ORDER BY id") {
+                let sameBoot = try row.text("boot_id") == bootID
+                found[try row.int("connector")] = ConnectorMachine.Recovered(
+                    transaction: try row.int64("id"), token: try row.text("token"),
+                    lastRegister: WattHours(try row.int64("last_register_wh")),
+                    lastAlive: try row.timestamp("last_alive_at"),
+                    // The board ran on and only the program ended, or the power was gone.
+                    reason: sameBoot ? .reboot : .powerLoss)
+            }
+            return found
+        }
+    }
+
+    /// Closes what no connector will: charges of connectors that are no longer configured, and all
+    /// but the newest where a connector has several open ones.
+    func closeOrphans(connectors: [ConnectorNumber]) async throws -> Int {
+        let newest = try await recovered()
+        let keep = Set(
+            newest.filter { connectors.contains($0.key) }.map { $0.value.transaction })
+        return try await database.write { sql in
+            var closed = 0
+            for row in try sql.query("SELECT * FROM charge WHERE stopped_at IS NULL") {
+                let id = try row.int64("id")
+                if keep.contains(id) { continue }
+                try sql.execute(
+                    """
+                    UPDATE charge SET meter_stop_wh = last_register_wh, stopped_at = last_alive_at,
+                        stop_reason = 'PowerLoss', is_last_good = 1 WHERE id = ?
+                    """, id)
+                try sql.execute("INSERT INTO message (charge_id, kind) VALUES (?, 'stop')", id)
+                closed += 1
+            }
+            return closed
+        }
+    }
+}
+
+package enum JournalError: Error, Hashable, Sendable {
+    /// The database gave no number to a new row.
+    case noNumber
+    /// A row holds what this program never writes.
+    case damaged(String)
+}
