@@ -1,0 +1,163 @@
+import Charging
+import HAL
+import Service
+
+extension ConnectorController {
+    private func pause(_ milliseconds: Int64) async -> Bool {
+        do {
+            try await clock.sleep(milliseconds: milliseconds)
+            return !Task.isCancelled
+        } catch {
+            return false  // Cancelled: the only error of a clock.
+        }
+    }
+
+    func tick() async {
+        let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
+        while await pause(polls.tick) {
+            take(.tick)
+            // The closed level falls by itself unless it is renewed: a hung program opens.
+            if machine.isContactorClosed,
+                clock.monotonicMilliseconds - contactorSetAt >= max(0, renewal - polls.tick)
+            {
+                devices.contactor.set(closed: true)
+                contactorSetAt = clock.monotonicMilliseconds
+            }
+        }
+    }
+
+    func pollPilot() async {
+        repeat {
+            do throws(DeviceError) {
+                let reading = try await devices.pilot.reading()
+                note("pilot", nil)
+                lastOffered = reading.value.offered
+                take(.pilot(reading.value.state, diode: reading.value.diode))
+            } catch {
+                note("pilot", error)
+                // A pilot nobody can read is one on which nothing may flow.
+                take(.pilot(.e, diode: .unknown))
+            }
+        } while await pause(polls.pilot)
+    }
+
+    func pollMirror() async {
+        guard machine.board.feedback != .none else { return }
+        repeat {
+            do throws(DeviceError) {
+                let state = try await devices.contactor.state()
+                note("contactor", nil)
+                take(.outputs(areWorking: true))
+                // A reading asked for before the last command tells of the time before it.
+                if state.askedAt >= machine.contactorCommandedAt { take(.mirror(state.value)) }
+            } catch {
+                note("contactor", error)
+                if case .outputNotSet = error { take(.outputs(areWorking: false)) }
+                take(.mirror(.unknown))
+            }
+        } while await pause(polls.mirror)
+    }
+
+    func pollSafety() async {
+        guard devices.residualCurrent != nil || devices.emergencyStop != nil else { return }
+        repeat {
+            if let device = devices.emergencyStop {
+                do throws(DeviceError) {
+                    let isActive = try await device.isActive().value
+                    note("emergencyStop", nil)
+                    take(.emergencyStop(isActive: isActive))
+                } catch {
+                    note("emergencyStop", error)
+                    take(.emergencyStop(isActive: true))
+                }
+            }
+            if let device = devices.residualCurrent {
+                do throws(DeviceError) {
+                    let state = try await device.state().value
+                    note("residualCurrent", nil)
+                    take(.residualCurrent(state))
+                } catch {
+                    note("residualCurrent", error)
+                    // Not tripped, which would latch, but nothing flows either.
+                    take(.residualCurrent(.notTested))
+                }
+            }
+        } while await pause(polls.safety)
+    }
+
+    func pollSocket() async {
+        guard devices.proximity != nil || devices.lock != nil else { return }
+        repeat {
+            if let device = devices.proximity {
+                do throws(DeviceError) {
+                    let rating = try await device.rating().value
+                    note("proximity", nil)
+                    take(.proximity(rating))
+                } catch {
+                    note("proximity", error)
+                    take(.proximity(nil))
+                }
+            }
+            if let device = devices.lock {
+                do throws(DeviceError) {
+                    let isLocked = try await device.isLocked().value
+                    note("lock", nil)
+                    take(.locked(isLocked))
+                } catch {
+                    note("lock", error)
+                    take(.locked(false))
+                }
+            }
+        } while await pause(polls.mirror)
+    }
+
+    func pollTemperature() async {
+        guard let device = devices.temperature else { return }
+        repeat {
+            do throws(DeviceError) {
+                let tenths = try await device.tenthsOfDegree().value
+                note("temperature", nil)
+                take(.temperature(degrees: tenths / 10))
+            } catch {
+                note("temperature", error)
+                // Unread counts as too hot.
+                take(.temperature(degrees: machine.board.maximumDegrees + 1))
+            }
+        } while await pause(polls.temperature)
+    }
+
+    func pollMeter() async {
+        repeat {
+            do throws(MeterError) {
+                let readings = try await devices.meter.readings()
+                lastMeterError = nil
+                note("meter", nil)
+                take(.meter(MeterSnapshot(readings)))
+            } catch {
+                lastMeterError = "\(error)"
+                note("meter", error)
+                take(.meterFailed)
+            }
+        } while await pause(polls.meter)
+    }
+
+    /// Says once that a device failed, and once that it is back.
+    private func note(_ device: String, _ error: (any Error)?) {
+        if let error {
+            guard isFailing.insert(device).inserted else { return }
+            log.warning(
+                "device failed",
+                ["connector": number, "device": device, "reason": String(describing: error)])
+        } else if isFailing.remove(device) != nil {
+            log.notice("device is back", ["connector": number, "device": device])
+        }
+    }
+}
+
+extension MeterSnapshot {
+    init(_ readings: MeterReadings) {
+        self.init(
+            register: readings.energy, currents: readings.currents, voltages: readings.voltages,
+            power: readings.power, askedAt: readings.askedAt, at: readings.at)
+    }
+}

@@ -1,0 +1,105 @@
+import Charging
+import HAL
+import Service
+
+/// What a connector shows of itself, for `kerb-edge status` and the agent.
+package struct ConnectorView: Hashable, Sendable {
+    package var number: ConnectorNumber
+    package var status: ConnectorMachine.Status
+    package var isContactorClosed: Bool
+    package var pilot: PilotState?
+    package var signal: PilotSignal
+    package var available: Amperes
+    /// Everything that forbids energy now; empty while it is allowed.
+    package var hindrances: [Hindrance]
+    package var isOperative: Bool
+    package var charge: Charge?
+    package var meter: MeterSnapshot?
+    package var meterAgeMilliseconds: Int64?
+    package var meterError: String?
+
+    package struct Charge: Hashable, Sendable {
+        package var id: Int64?
+        package var token: String
+        package var startedAt: Timestamp
+        package var energy: WattHours
+        package var isStopping: Bool
+    }
+}
+
+extension ConnectorMachine {
+    var isContactorClosed: Bool { contactor.isClosed }
+    var contactorCommandedAt: Int64 { contactor.commandedAt }
+
+    func view(at now: Instant, meterError: String?) -> ConnectorView {
+        ConnectorView(
+            number: number, status: status(at: now), isContactorClosed: contactor.isClosed,
+            pilot: pilot, signal: signal, available: available,
+            hindrances: mayEnergise(contactor.isClosed ? .stay : .close, at: now).hindrances,
+            isOperative: isOperative,
+            charge: transaction.map {
+                .init(
+                    id: $0.id, token: $0.token, startedAt: $0.startedAt,
+                    energy: $0.lastRegister - $0.startRegister,
+                    isStopping: !$0.isRunning && $0.phase != .starting)
+            },
+            meter: meter, meterAgeMilliseconds: meter.map { now.since($0.askedAt) },
+            meterError: meterError)
+    }
+}
+
+extension ConnectorController {
+    private var now: Instant { Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now) }
+
+    package func view() -> ConnectorView { machine.view(at: now, meterError: lastMeterError) }
+
+    package var hasTransaction: Bool { machine.transaction != nil }
+
+    /// The token and number of the charge that runs here.
+    package func charge() -> (id: Int64, token: String)? {
+        guard let transaction = machine.transaction, let id = transaction.id,
+            transaction.isRunning
+        else { return nil }
+        return (id, transaction.token)
+    }
+
+    package var isPlugged: Bool { machine.isPlugged }
+
+    /// Takes a remote start if the machine would; says why not otherwise.
+    package func remoteStart(token: String, needsAuthorization: Bool) -> String? {
+        if let why = machine.refusalOfRemoteStart(token: token) { return why }
+        take(.remoteStart(token: token, needsAuthorization: needsAuthorization))
+        return nil
+    }
+
+    /// The operator's word on the token of a charge, if that charge is still the running one.
+    package func transactionToken(_ info: AuthorizationInfo, charge: Int64) {
+        guard machine.transaction?.id == charge else { return }
+        take(.transactionToken(info))
+    }
+
+    /// Stops what runs and waits until the stop is on the disk, or gives up.
+    package func stop(_ reason: StopReason, withinMilliseconds limit: Int64) async -> Bool {
+        take(.stop(reason))
+        let deadline = clock.monotonicMilliseconds + limit
+        while machine.transaction != nil {
+            guard clock.monotonicMilliseconds < deadline else { return false }
+            do { try await clock.sleep(milliseconds: polls.tick) } catch { return false }
+        }
+        return true
+    }
+}
+
+extension ConnectorController {
+    package nonisolated var hasLock: Bool { devices.lock != nil }
+
+    /// Waits until the lock reads open; false when it does not.
+    func waitUnlocked() async -> Bool {
+        let deadline = clock.monotonicMilliseconds + ConnectorTimings.lockConfirms
+        while machine.isLocked != false {
+            guard clock.monotonicMilliseconds < deadline else { return false }
+            do { try await clock.sleep(milliseconds: polls.tick) } catch { return false }
+        }
+        return true
+    }
+}

@@ -1,0 +1,208 @@
+import Charging
+import HAL
+import Service
+
+/// Owns one machine, reads its inputs, and sets its outputs before it reads on.
+///
+/// It lives on the control thread, apart from the pool that serves network and disk, and never
+/// awaits between an input and its outputs. Disk and operator work is queued and comes back as an
+/// input.
+package actor ConnectorController {
+    /// What the agent has to know.
+    package enum Notice: Hashable, Sendable {
+        case status(ConnectorMachine.Status)
+        case authorize(token: String)
+        /// Something that is owed to the operator is on the disk.
+        case journalled
+        case tokenRefused(AuthorizationStatus)
+        case startAbandoned(ConnectorMachine.StartFailure)
+    }
+
+    package nonisolated let number: ConnectorNumber
+    package nonisolated let notices: AsyncStream<Notice>
+    let devices: ConnectorDevices
+    let journal: BoardJournal
+    let clock: any ServiceClock
+    let log: Log
+    let polls: PollIntervals
+    var machine: ConnectorMachine
+    var contactorSetAt: Int64 = .min
+    var writes: [ConnectorMachine.JournalEntry] = []
+    var lastMeterError: String?
+    var lastOffered: Amperes?
+    var isFailing: Set<String> = []
+    private let noticeWriter: AsyncStream<Notice>.Continuation
+    private let writeSignal: AsyncStream<Void>.Continuation
+    private let writeSignals: AsyncStream<Void>
+    private let executor: ThreadExecutor
+
+    /// Entries waiting for the disk; above, samples and registers give way. Starts and stops do not,
+    /// and there is at most one of each.
+    private static let mostWaitingEntries = 64
+    private static let mostWaitingNotices = 256
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
+
+    package init(
+        machine: ConnectorMachine, devices: ConnectorDevices, journal: BoardJournal,
+        executor: ThreadExecutor, polls: PollIntervals = PollIntervals(),
+        clock: any ServiceClock = .system, log: Log
+    ) {
+        number = machine.number
+        self.machine = machine
+        self.devices = devices
+        self.journal = journal
+        self.executor = executor
+        self.polls = polls
+        self.clock = clock
+        self.log = log
+        (notices, noticeWriter) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingNewest(Self.mostWaitingNotices))
+        (writeSignals, writeSignal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Reads inputs and writes the journal until it is cancelled; then opens.
+    package func run() async {
+        devices.makeSafe()
+        await withTaskGroup { group in
+            group.addTask { await self.tick() }
+            group.addTask { await self.pollPilot() }
+            group.addTask { await self.pollMirror() }
+            group.addTask { await self.pollSafety() }
+            group.addTask { await self.pollSocket() }
+            group.addTask { await self.pollTemperature() }
+            group.addTask { await self.pollMeter() }
+            group.addTask { await self.writeJournal() }
+            // Any of them ends only by cancellation.
+            await group.waitForAll()
+        }
+        devices.makeSafe()
+        noticeWriter.finish()
+    }
+
+    /// The one inbox: no two inputs interleave, because nothing here awaits.
+    package func take(_ input: ConnectorMachine.Input) {
+        let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
+        for effect in machine.handle(input, at: now) {
+            switch effect {
+            case .output(let output): set(output)
+            case .journal(let entry): queue(entry)
+            case .authorize(let token): noticeWriter.yield(.authorize(token: token))
+            case .report(let report): tell(report)
+            }
+        }
+    }
+
+    private func set(_ output: ConnectorMachine.Output) {
+        switch output {
+        case .contactor(let closed):
+            devices.contactor.set(closed: closed)
+            contactorSetAt = clock.monotonicMilliseconds
+            log.info("contactor", ["connector": number, "closed": closed])
+        case .pilot(let signal):
+            devices.pilot.set(signal)
+            log.debug("pilot", ["connector": number, "signal": "\(signal)"])
+        case .lock(let locked): devices.lock?.set(locked: locked)
+        case .indicator(let indication): devices.indicator?.show(indication)
+        }
+    }
+
+    private func tell(_ report: ConnectorMachine.Report) {
+        switch report {
+        case .status(let status):
+            log.notice(
+                "status changed",
+                [
+                    "connector": number, "status": status.status.rawValue,
+                    "errorCode": status.errorCode == "NoError" ? nil : status.errorCode,
+                    "reason": status.info,
+                ])
+            noticeWriter.yield(.status(status))
+        case .tokenRefused(let status):
+            log.notice("token refused", ["connector": number, "status": status.rawValue])
+            noticeWriter.yield(.tokenRefused(status))
+        case .startAbandoned(let why):
+            log.notice("start abandoned", ["connector": number, "reason": why.rawValue])
+            noticeWriter.yield(.startAbandoned(why))
+        }
+    }
+
+    // MARK: The disk
+
+    private func queue(_ entry: ConnectorMachine.JournalEntry) {
+        switch entry {
+        case .start, .stop, .latched: writes.append(entry)
+        case .register(let charge, _, _):
+            // Only the last one counts.
+            writes.removeAll {
+                if case .register(charge, _, _) = $0 { true } else { false }
+            }
+            if writes.count < Self.mostWaitingEntries { writes.append(entry) }
+        case .sample:
+            if writes.count < Self.mostWaitingEntries {
+                writes.append(entry)
+            } else {
+                log.warning("sample not kept, the disk is slow", ["connector": number])
+            }
+        }
+        writeSignal.yield()
+    }
+
+    private func writeJournal() async {
+        for await _ in writeSignals {
+            while !writes.isEmpty {
+                let entry = writes.removeFirst()
+                await write(entry)
+            }
+        }
+    }
+
+    private func write(_ entry: ConnectorMachine.JournalEntry) async {
+        do {
+            switch entry {
+            case .start(let token, let isRemote, let register, let at):
+                let charge = try await journal.start(
+                    connector: number, token: token, isRemote: isRemote, register: register, at: at)
+                log.notice(
+                    "session started",
+                    ["connector": number, "charge": charge, "registerWh": register.value])
+                take(.journal(.started(charge)))
+            case .sample(let charge, let snapshot, let context):
+                try await journal.sample(StoredSample(snapshot, context), of: charge)
+            case .register(let charge, let register, let at):
+                try await journal.keep(register: register, of: charge, at: at)
+                return
+            case .stop(let stop):
+                try await journal.stop(stop)
+                log.notice(
+                    "session ended",
+                    [
+                        "connector": number, "charge": stop.transaction,
+                        "registerWh": stop.register.value, "reason": stop.reason.rawValue,
+                        "lastGood": stop.isLastGood ? true : nil,
+                    ])
+                take(.journal(.stopped))
+            case .latched(let faults):
+                try await journal.setLatched(faults, connector: number)
+                return
+            }
+            noticeWriter.yield(.journalled)
+        } catch {
+            log.error(
+                "journal not written", ["connector": number, "error": String(describing: error)])
+            switch entry {
+            case .start: take(.journal(.startFailed))
+            case .stop: take(.journal(.stopFailed))
+            case .sample, .register: break
+            case .latched:
+                // The latch holds in memory; the disk is tried again with the next tick.
+                writes.append(entry)
+                // A failing disk must not be asked in a tight loop.
+                try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)
+                writeSignal.yield()
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+import Charging
+import Crypto
+import JSON
+import OCPP
+import Service
+
+extension StationAgent {
+    /// What became of one of our calls.
+    enum CallOutcome: Hashable, Sendable {
+        case answered(StationReply)
+        /// The operator answered with an error.
+        case refused(CallError)
+        /// No answer, or no link. Says nothing about whether the call arrived.
+        case silent
+        /// The version cannot say it.
+        case unsayable
+    }
+
+    /// Sends one call and waits for its answer; one at a time is under way. OCPP-J 1.6 §4.1.1.
+    func call(
+        _ event: StationEvent, _ priority: CallQueue<Int>.Priority = .ordinary
+    ) async -> CallOutcome {
+        guard link != nil else { return .silent }
+        let dialect = configuration.dialect
+        let request: CallRequest
+        do throws(DialectError) {
+            request = try dialect.request(for: event)
+        } catch {
+            log.error("event cannot be told", ["error": String(describing: error)])
+            return .unsayable
+        }
+        let tag = nextTag
+        nextTag += 1
+        let call = CallQueue<Int>.Call(
+            tag: tag, id: MessageID(UUID4.make()), request: request, priority: priority,
+            answerMilliseconds: configuration.answerMilliseconds)
+        let outcome = await withCheckedContinuation { continuation in
+            waiting[tag] = continuation
+            perform(queue.handle(.enqueue(call), at: clock.monotonicMilliseconds))
+        }
+        switch outcome {
+        case .answered(let payload):
+            do throws(CallError) {
+                return .answered(try dialect.reply(in: payload.span.bytes, to: event).value)
+            } catch {
+                log.warning(
+                    "answer not read",
+                    ["action": request.action, "error": error.description])
+                return .refused(error)
+            }
+        case .refused(let error):
+            log.warning(
+                "call refused",
+                [
+                    "action": request.action, "code": error.code.spelled(in: dialect.version),
+                    "description": error.description,
+                ])
+            return .refused(error)
+        case .timedOut, .expired, .linkLost, .cancelled, .replaced, .queueFull:
+            log.debug("call not answered", ["action": request.action])
+            return .silent
+        }
+    }
+
+    func perform(_ effects: [CallQueue<Int>.Effect]) {
+        for effect in effects {
+            switch effect {
+            case .send(let call):
+                log.debug("call sent", ["action": call.request.action])
+                outbox?.yield(Frame.call(call.id, call.request))
+            case .settled(let call, let outcome):
+                waiting.removeValue(forKey: call.tag)?.resume(returning: outcome)
+            case .stray(let id): log.debug("answer to no call", ["id": id.text])
+            }
+        }
+    }
+
+    // MARK: What is owed
+
+    /// Sends what the journal holds, in order, until it is empty or must wait.
+    func deliver() async {
+        while registration == .accepted, link != nil, !Task.isCancelled {
+            do {
+                guard let message = try await journal.nextMessage(at: clock.now) else { return }
+                guard try await deliver(message) else { return }
+            } catch {
+                log.error("journal not read", ["error": String(describing: error)])
+                deliveryWaitsUntil = clock.monotonicMilliseconds + 5_000
+                return
+            }
+        }
+    }
+
+    /// True if the next message may follow at once.
+    private func deliver(_ message: BoardJournal.Message) async throws -> Bool {
+        let retry = Int64(settings.int(.transactionMessageRetrySeconds, else: 60)) * 1000
+        guard let event = event(for: message) else {
+            try await journal.confirm(message)
+            return true
+        }
+        switch await call(event, .transaction) {
+        case .answered(let reply):
+            if try await settle(message, reply) { return true }
+        case .refused: break
+        case .unsayable:
+            // Only a sample can be; a start or stop steps aside and stays for a person to see.
+            return try await refused(message, attempts: 1, retry)
+        case .silent:
+            // Silence is no answer: nothing is counted, nothing given up.
+            deliveryWaitsUntil = clock.monotonicMilliseconds + (link == nil ? 0 : retry)
+            return false
+        }
+        let attempts = settings.int(.transactionMessageAttempts, else: 3)
+        return try await refused(message, attempts: attempts, retry)
+    }
+
+    private func refused(
+        _ message: BoardJournal.Message, attempts: Int, _ retry: Int64
+    ) async throws -> Bool {
+        switch try await journal.refuse(message, attempts: attempts, at: clock.now) {
+        case .again:
+            // Each wait is longer than the one before. OCPP 1.6 §3.7.1.
+            deliveryWaitsUntil =
+                clock.monotonicMilliseconds + retry * Int64(message.refusals + 1)
+            return false
+        case .dropped:
+            log.warning("meter sample given up", ["charge": message.charge])
+            return true
+        case .parked:
+            log.error("charge parked, the operator refuses it", ["charge": message.charge])
+            return true
+        }
+    }
+
+    /// nil for a sample of which nothing is left to tell.
+    private func event(for message: BoardJournal.Message) -> StationEvent? {
+        switch message.kind {
+        case .start(let start): return .sessionStarted(start)
+        case .stop(let stop): return .sessionStopped(stop)
+        case .sample(let connector, let transaction, let stored):
+            guard let sample = StoredSample(text: stored.text) else { return nil }
+            let reading = sample.reading(of: settings.measurands(.measurandsSampled))
+            guard !reading.samples.isEmpty else { return nil }
+            return .metered(
+                MeterReport(connector: connector, transaction: transaction, readings: [reading]))
+        }
+    }
+
+    /// False where the answer is of another kind than the question.
+    private func settle(
+        _ message: BoardJournal.Message, _ reply: StationReply
+    ) async throws -> Bool {
+        switch (message.kind, reply) {
+        case (.start(let start), .started(.number(let id), let info)):
+            try await journal.confirmStart(message, operatorID: id)
+            log.notice("start confirmed", ["charge": message.charge, "transaction": id])
+            try await learn(start.token, info)
+            let connector = connectors.first { $0.number == start.connector }
+            await connector?.transactionToken(info, charge: message.charge)
+        case (.sample, .noted): try await journal.confirm(message)
+        case (.stop(let stop), .stopped(let info)):
+            try await journal.confirm(message)
+            log.notice("stop confirmed", ["charge": message.charge])
+            if let token = stop.token, let info { try await learn(token, info) }
+        case (.start, _), (.sample, _), (.stop, _): return false
+        }
+        return true
+    }
+
+    // MARK: Tokens
+
+    private func learn(_ token: String, _ info: AuthorizationInfo) async throws {
+        guard settings.bool(.authorizationCacheEnabled) else { return }
+        try await journal.learn(token: token, info, at: clock.now)
+    }
+
+    /// May this token charge? OCPP 1.6 §3.4, §3.5, §4.1.
+    func authorize(token: String) async -> AuthorizationInfo {
+        let known = await knownToken(token)
+        let isOnline = registration == .accepted && link != nil
+        if isOnline {
+            if settings.bool(.localPreAuthorize), let known, known.status == .accepted {
+                return known
+            }
+            switch await call(.authorizing(token: token), .urgent) {
+            case .answered(.authorization(let info)):
+                do { try await learn(token, info) } catch {
+                    log.warning("token not remembered", ["error": String(describing: error)])
+                }
+                return info
+            case .answered, .refused, .unsayable: return AuthorizationInfo(.invalid)
+            case .silent: break  // As if offline.
+            }
+        }
+        return offline(known)
+    }
+
+    private func knownToken(_ token: String) async -> AuthorizationInfo? {
+        guard settings.bool(.authorizationCacheEnabled) else { return nil }
+        do {
+            return try await journal.known(token: token, at: clock.now)
+        } catch {
+            log.warning("tokens not read", ["error": String(describing: error)])
+            return nil
+        }
+    }
+
+    /// A refused token stays refused offline; an unknown one charges only where the operator
+    /// takes that risk. OCPP 1.6 §3.5.1.
+    private func offline(_ known: AuthorizationInfo?) -> AuthorizationInfo {
+        if let known {
+            return settings.bool(.localAuthorizeOffline) || known.status != .accepted
+                ? known : AuthorizationInfo(.invalid)
+        }
+        return AuthorizationInfo(
+            settings.bool(.allowOfflineTransactionForUnknownToken) ? .accepted : .invalid)
+    }
+
+    /// A token shown at the board; nil where one reader serves all connectors.
+    package func present(token: String, at connector: ConnectorNumber?) async {
+        if let connector {
+            await connectors.first { $0.number == connector }?.take(.token(token))
+            return
+        }
+        var views: [(ConnectorController, ConnectorView)] = []
+        for connector in connectors { views.append((connector, await connector.view())) }
+        let same = views.first { $0.1.charge?.token.lowercased() == token.lowercased() }
+        let plugged = views.first {
+            $0.1.charge == nil && $0.1.status.status == .preparing
+        }
+        let free = views.first { $0.1.charge == nil && $0.1.status.status != .faulted }
+        await (same ?? plugged ?? free ?? views.first)?.0.take(.token(token))
+    }
+}

@@ -1,0 +1,267 @@
+import Charging
+import JSON
+import OCPP
+import Service
+
+extension StationAgent {
+    /// Answers one call of the operator's; the same message twice gets the same answer once done.
+    func serve(_ frame: Frame, _ action: String, _ message: [UInt8]) async {
+        let dialect = configuration.dialect
+        let fingerprint = ReplyCache.fingerprint(of: message.span.bytes)
+        if case .repeated(let reply) = replies.find(frame.id, fingerprint: fingerprint) {
+            outbox?.yield(reply)
+            return
+        }
+        let reply: [UInt8]
+        do throws(CallError) {
+            let command = try command(action, message, frame.payload)
+            let answer = await execute(command)
+            log.info("command", ["action": action, "answer": answer.summary])
+            reply = Frame.result(frame.id) { dialect.write(answer, to: command, into: &$0) }
+        } catch {
+            log.warning("command not read", ["action": action, "error": error.description])
+            reply = Frame.error(frame.id, error, in: dialect.version)
+        }
+        replies.remember(frame.id, fingerprint: fingerprint, reply: reply)
+        outbox?.yield(reply)
+    }
+
+    private func command(
+        _ action: String, _ message: [UInt8], _ payload: Range<Int>
+    ) throws(CallError) -> StationCommand {
+        let bytes = message.span.bytes.extracting(payload)
+        return try configuration.dialect.command(action: action, payload: bytes).value
+    }
+
+    private func execute(_ command: StationCommand) async -> CommandAnswer {
+        switch command {
+        case .start(let connector, let token): await start(token, on: connector)
+        case .stop(let transaction): await stop(transaction)
+        case .unlock(let connector): await unlock(connector)
+        case .reset(let kind): reset(kind)
+        case .setAvailability(let connector, let operative):
+            await setAvailability(connector, operative)
+        case .changeSetting(let key, let value): await change(key, value)
+        case .getSettings(let keys): settings.answer(to: keys)
+        case .clearCache: await clearCache()
+        case .trigger(let message, let connector): trigger(message, connector)
+        case .data: .data(status: "UnknownVendorId", data: nil)
+        case .foreign: .status("NotSupported")
+        }
+    }
+
+    private var accepted: CommandAnswer { .status("Accepted") }
+    private var rejected: CommandAnswer { .status("Rejected") }
+
+    private func controller(_ number: ConnectorNumber) -> ConnectorController? {
+        connectors.first { $0.number == number }
+    }
+
+    /// Accepted means "will try": the car may not be there yet. OCPP 1.6 §5.11.
+    private func start(_ token: String, on number: ConnectorNumber?) async -> CommandAnswer {
+        guard registration == .accepted else { return rejected }
+        var candidates = connectors.filter { number == nil || $0.number == number }
+        if number == nil {
+            // Where a car waits already, first.
+            var plugged: [ConnectorController] = []
+            for connector in candidates where await connector.isPlugged {
+                plugged.append(connector)
+            }
+            candidates = plugged + candidates.filter { one in !plugged.contains { $0 === one } }
+        }
+        let needsAuthorization = settings.bool(.authorizeRemoteStart)
+        for connector in candidates {
+            let why = await connector.remoteStart(
+                token: token, needsAuthorization: needsAuthorization)
+            guard let why else { return accepted }
+            log.notice("remote start refused", ["connector": connector.number, "reason": why])
+        }
+        return rejected
+    }
+
+    private func stop(_ transaction: TransactionReference) async -> CommandAnswer {
+        guard registration == .accepted, case .number(let id) = transaction else { return rejected }
+        do {
+            guard let (charge, number) = try await journal.openCharge(operatorID: id),
+                let connector = controller(number), await connector.charge()?.id == charge
+            else { return rejected }
+            await connector.take(.stop(.remote))
+            return accepted
+        } catch {
+            log.error("journal not read", ["error": String(describing: error)])
+            return rejected
+        }
+    }
+
+    /// Ends what runs, then opens the lock. OCPP 1.6 §5.18.
+    private func unlock(_ number: ConnectorNumber) async -> CommandAnswer {
+        guard let connector = controller(number), connector.hasLock else {
+            return .status("NotSupported")
+        }
+        _ = await connector.stop(.unlockCommand, withinMilliseconds: 15_000)
+        return .status(await connector.waitUnlocked() ? "Unlocked" : "UnlockFailed")
+    }
+
+    private func reset(_ kind: ResetKind) -> CommandAnswer {
+        errands.yield { await self.shutDown(kind == .soft ? .softReset : .hardReset, kind) }
+        return accepted
+    }
+
+    /// Stops every charge, tells what can be told in time, and ends the program.
+    private func shutDown(_ reason: StopReason, _ kind: ResetKind) async {
+        await stopAll(reason)
+        await configuration.restart(kind)
+    }
+
+    /// Ends every charge in order and gives the operator a moment to hear of it.
+    package func stopAll(_ reason: StopReason) async {
+        await withTaskGroup { group in
+            for connector in connectors {
+                group.addTask { _ = await connector.stop(reason, withinMilliseconds: 20_000) }
+            }
+        }
+        deliveryWaitsUntil = 0
+        let deadline = clock.monotonicMilliseconds + 5_000
+        while link != nil, registration == .accepted, clock.monotonicMilliseconds < deadline {
+            wake.yield()
+            do {
+                if try await journal.depth() == 0 { break }
+                try await clock.sleep(milliseconds: 100)
+            } catch { break }
+        }
+    }
+
+    private func setAvailability(
+        _ number: ConnectorNumber, _ operative: Bool
+    ) async -> CommandAnswer {
+        let concerned = number == 0 ? connectors : connectors.filter { $0.number == number }
+        guard !concerned.isEmpty else { return rejected }
+        do {
+            let numbers = concerned.map(\.number) + (number == 0 ? [0] : [])
+            try await journal.setAvailability(numbers, operative: operative)
+        } catch {
+            log.error("journal not written", ["error": String(describing: error)])
+            return rejected
+        }
+        if number == 0 { isStationOperative = operative }
+        var isScheduled = false
+        for connector in concerned {
+            if !operative, await connector.hasTransaction { isScheduled = true }
+            await connector.take(.operative(operative))
+        }
+        errands.yield { await self.reportStatuses() }
+        return isScheduled ? .status("Scheduled") : accepted
+    }
+
+    private func change(_ key: String, _ value: String) async -> CommandAnswer {
+        switch settings.verdict(on: value, for: key) {
+        case .notSupported: return .status("NotSupported")
+        case .rejected: return rejected
+        case .accepted(let tidy, let needsReboot):
+            do {
+                try await journal.set(key, to: tidy)
+            } catch {
+                log.error("journal not written", ["error": String(describing: error)])
+                return rejected
+            }
+            settings.hold(tidy, for: key)
+            for connector in connectors { await connector.take(.rules(settings.connectorRules)) }
+            return needsReboot ? .status("RebootRequired") : accepted
+        }
+    }
+
+    private func clearCache() async -> CommandAnswer {
+        guard settings.bool(.authorizationCacheEnabled) else { return rejected }
+        do {
+            try await journal.forgetTokens()
+            return accepted
+        } catch {
+            log.error("journal not written", ["error": String(describing: error)])
+            return rejected
+        }
+    }
+
+    /// The answer goes first, then the message. OCPP 1.6 §5.17.
+    private func trigger(_ message: String, _ number: ConnectorNumber?) -> CommandAnswer {
+        if let number, number != 0, controller(number) == nil { return rejected }
+        switch message {
+        case "Heartbeat":
+            errands.yield { await self.beat() }
+        case "StatusNotification":
+            for key in Array(told.keys) where number == nil || key == number {
+                told.removeValue(forKey: key)
+            }
+            errands.yield { await self.reportStatuses() }
+        case "MeterValues":
+            errands.yield { await self.reportMeters(number) }
+        case "BootNotification":
+            // Once accepted a station must not boot again by word alone. OCPP 1.6 errata 3.40.
+            guard registration != .accepted else { return rejected }
+            errands.yield { _ = await self.call(.booted(self.configuration.identity), .urgent) }
+        default: return .status("NotImplemented")
+        }
+        return accepted
+    }
+
+    private func reportMeters(_ number: ConnectorNumber?) async {
+        for connector in connectors where number == nil || number == 0 || connector.number == number
+        {
+            let view = await connector.view()
+            guard let meter = view.meter else { continue }
+            var transaction: TransactionReference?
+            if let charge = view.charge?.id {
+                do {
+                    transaction = try await journal.operatorID(of: charge).map { .number($0) }
+                } catch {
+                    log.error("journal not read", ["error": String(describing: error)])
+                }
+            }
+            let reading = StoredSample(meter, .trigger)
+                .reading(of: settings.measurands(.measurandsSampled))
+            guard !reading.samples.isEmpty else { continue }
+            _ = await call(
+                .metered(
+                    MeterReport(
+                        connector: connector.number, transaction: transaction, readings: [reading]))
+            )
+        }
+    }
+}
+
+extension CommandAnswer {
+    /// One word for the log.
+    var summary: String {
+        switch self {
+        case .status(let status): status
+        case .settings(let settings, let unknown): "\(settings.count) known, \(unknown.count) not"
+        case .data(let status, _): status
+        case .foreign: "foreign"
+        }
+    }
+}
+
+// MARK: What the agent shows
+
+/// The station at a glance, for `kerb-edge status`.
+package struct StationView: Hashable, Sendable {
+    package var stationID: String
+    package var isLinked: Bool
+    package var linkedSince: Timestamp?
+    package var registration: RegistrationStatus?
+    package var journalDepth: Int?
+    package var connectors: [ConnectorView]
+}
+
+extension StationAgent {
+    package func view() async -> StationView {
+        var views: [ConnectorView] = []
+        for connector in connectors { views.append(await connector.view()) }
+        var depth: Int?
+        do { depth = try await journal.depth() } catch {
+            log.warning("journal not read", ["error": String(describing: error)])
+        }
+        return StationView(
+            stationID: configuration.stationID, isLinked: link != nil, linkedSince: linkSince,
+            registration: registration, journalDepth: depth, connectors: views)
+    }
+}

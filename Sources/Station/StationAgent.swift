@@ -1,0 +1,276 @@
+import Charging
+import JSON
+import OCPP
+import Service
+
+/// The station's side of OCPP: tells the operator what happened, does what the operator asks.
+///
+/// Nothing of it is needed for a charge to be safe: connectors go on while it waits, retries or
+/// sleeps.
+package actor StationAgent {
+    package struct Configuration: Sendable {
+        package var stationID: String
+        package var identity: StationIdentity
+        package var dialect: any Dialect
+        /// Opens a link that offers these subprotocols.
+        package var connect: @Sendable ([String]) async throws -> any StationLink
+        /// Ends the program so that its supervisor starts it again.
+        package var restart: @Sendable (ResetKind) async -> Void
+        /// Between tries to connect; random within, doubling. OCPP 2.0.1 part 4 §5.3, used on 1.6.
+        package var backoff = Backoff(firstMilliseconds: 2_000, longestMilliseconds: 300_000)
+        /// A call that is not answered within this is taken for lost.
+        package var answerMilliseconds: Int64 = 30_000
+
+        package init(
+            stationID: String, identity: StationIdentity, dialect: any Dialect,
+            connect: @escaping @Sendable ([String]) async throws -> any StationLink,
+            restart: @escaping @Sendable (ResetKind) async -> Void
+        ) {
+            self.stationID = stationID
+            self.identity = identity
+            self.dialect = dialect
+            self.connect = connect
+            self.restart = restart
+        }
+    }
+
+    let configuration: Configuration
+    let connectors: [ConnectorController]
+    let journal: BoardJournal
+    let settings: StationSettings
+    let clock: any ServiceClock
+    let log: Log
+
+    // The link; all of it is new with every connection.
+    var link: (any StationLink)?
+    var queue = CallQueue<Int>()
+    var waiting: [Int: CheckedContinuation<CallQueue<Int>.Outcome, Never>] = [:]
+    var nextTag = 1
+    var outbox: AsyncStream<[UInt8]>.Continuation?
+    var replies = ReplyCache()
+    var linkSince: Timestamp?
+    var lastHeartbeat: Int64 = 0
+
+    // What outlives a link.
+    var registration: RegistrationStatus?
+    var isStationOperative: Bool
+    var statuses: [ConnectorNumber: StatusReport] = [:]
+    var told: [ConnectorNumber: StatusReport] = [:]
+    var deliveryWaitsUntil: Int64 = 0
+    var backoff: Backoff
+    let wake: AsyncStream<Void>.Continuation
+    private let wakes: AsyncStream<Void>
+    let errands: AsyncStream<@Sendable () async -> Void>.Continuation
+    private let errandList: AsyncStream<@Sendable () async -> Void>
+
+    /// Messages that wait for the socket; the peer has stopped reading when there are more.
+    private static let mostWaitingMessages = 128
+    private static let mostErrands = 32
+
+    package init(
+        _ configuration: Configuration, connectors: [ConnectorController], journal: BoardJournal,
+        settings: StationSettings, isStationOperative: Bool = true,
+        clock: any ServiceClock = .system, log: Log
+    ) {
+        self.configuration = configuration
+        self.connectors = connectors
+        self.journal = journal
+        self.settings = settings
+        self.isStationOperative = isStationOperative
+        self.clock = clock
+        self.log = log
+        backoff = configuration.backoff
+        (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (errandList, errands) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingOldest(Self.mostErrands))
+    }
+
+    /// Runs until it is cancelled.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.stayConnected() }
+            group.addTask { await self.deliverForEver() }
+            for connector in connectors {
+                group.addTask { await self.listen(to: connector) }
+            }
+            for await errand in errandList { group.addTask { await errand() } }
+            group.cancelAll()
+        }
+    }
+
+    // MARK: The link
+
+    private func stayConnected() async {
+        while !Task.isCancelled {
+            do {
+                let link = try await configuration.connect([
+                    configuration.dialect.version.subprotocol
+                ])
+                await converse(link)
+                log.notice("link closed")
+            } catch {
+                log.warning("link not made", ["error": String(describing: error)])
+            }
+            // Cancellation ends the loop by its condition.
+            try? await clock.sleep(milliseconds: backoff.next())
+        }
+    }
+
+    private func converse(_ link: any StationLink) async {
+        let (messages, outbox) = AsyncStream<[UInt8]>.makeStream(
+            bufferingPolicy: .bufferingOldest(Self.mostWaitingMessages))
+        self.link = link
+        self.outbox = outbox
+        queue = CallQueue<Int>()
+        replies = ReplyCache()
+        linkSince = clock.now
+        lastHeartbeat = clock.monotonicMilliseconds
+        perform(queue.handle(.linkIsUp, at: clock.monotonicMilliseconds))
+        log.notice("link up", ["subprotocol": link.subprotocol])
+        await withTaskGroup { group in
+            group.addTask {
+                for await message in messages {
+                    do { try await link.send(message) } catch { break }
+                }
+                await link.close()
+            }
+            group.addTask { await self.keepTime() }
+            group.addTask { await self.introduce() }
+            while let message = await link.next() { await receive(message) }
+            group.cancelAll()
+            outbox.finish()
+        }
+        self.link = nil
+        self.outbox = nil
+        linkSince = nil
+        perform(queue.handle(.linkIsDown, at: clock.monotonicMilliseconds))
+        await link.close()
+    }
+
+    /// The clock of a link: answers that do not come, heartbeats, deliveries to be tried again.
+    private func keepTime() async {
+        while !Task.isCancelled {
+            do { try await clock.sleep(milliseconds: 500) } catch { return }
+            let now = clock.monotonicMilliseconds
+            perform(queue.handle(.tick, at: now))
+            wake.yield()
+            let interval = Int64(settings.int(.heartbeatIntervalSeconds, else: 300)) * 1000
+            if registration == .accepted, interval > 0, now - lastHeartbeat >= interval {
+                lastHeartbeat = now
+                errands.yield { await self.beat() }
+            }
+        }
+    }
+
+    func beat() async {
+        if case .answered(.alive(let now)) = await call(.alive) { compare(clockWith: now) }
+    }
+
+    private func compare(clockWith operatorsTime: Timestamp) {
+        let difference = clock.now.seconds(since: operatorsTime)
+        guard abs(difference) > 60 else { return }
+        log.warning("clock differs from the operator's", ["seconds": difference])
+    }
+
+    // MARK: Boot
+
+    /// BootNotification until it is accepted, once per start of the program. OCPP 1.6 §4.2.
+    private func introduce() async {
+        while registration != .accepted, !Task.isCancelled {
+            let outcome = await call(.booted(configuration.identity), .urgent)
+            var wait: Int64 = 30_000
+            if case .answered(.booted(let status, let interval, let now)) = outcome {
+                registration = status
+                compare(clockWith: now)
+                log.notice(
+                    "registered", ["status": status.rawValue, "intervalSeconds": interval])
+                if status == .accepted {
+                    if interval > 0 { settings.hold(String(interval), for: "HeartbeatInterval") }
+                    told = [:]
+                    break
+                }
+                wait = min(max(Int64(interval), 10), 86_400) * 1000
+            }
+            do { try await clock.sleep(milliseconds: wait) } catch { return }
+        }
+        guard registration == .accepted, !Task.isCancelled else { return }
+        backoff.reset()
+        await reportStatuses()
+        wake.yield()
+    }
+
+    // MARK: Connectors
+
+    private func listen(to connector: ConnectorController) async {
+        for await notice in connector.notices {
+            switch notice {
+            case .status(let status):
+                statuses[connector.number] = StatusReport(
+                    connector: connector.number, status: status.status,
+                    errorCode: status.errorCode, info: status.info,
+                    vendorErrorCode: status.vendorErrorCode, at: clock.now)
+                errands.yield { await self.reportStatuses() }
+            case .authorize(let token):
+                errands.yield {
+                    let info = await self.authorize(token: token)
+                    await connector.take(.authorization(token: token, info))
+                }
+            case .journalled: wake.yield()
+            case .tokenRefused, .startAbandoned: break
+            }
+        }
+    }
+
+    /// Tells every status the operator does not have yet; old ones are never sent. OCPP 1.6 §4.9.
+    func reportStatuses() async {
+        guard registration == .accepted, link != nil else { return }
+        var present = statuses
+        present[0] = StatusReport(
+            connector: 0, status: isStationOperative ? .available : .unavailable, at: clock.now)
+        for (number, status) in present.sorted(by: { $0.key < $1.key }) {
+            if let known = told[number], known.isSame(as: status) { continue }
+            let before = told[number]
+            told[number] = status
+            if case .answered = await call(.statusChanged(status)) { continue }
+            // Not heard: it is tried again with the next change or link.
+            if told[number] == status { told[number] = before }
+        }
+    }
+
+    // MARK: Delivery
+
+    private func deliverForEver() async {
+        for await _ in wakes {
+            if clock.monotonicMilliseconds >= deliveryWaitsUntil { await deliver() }
+        }
+    }
+
+    func receive(_ message: [UInt8]) async {
+        do throws(FrameError) {
+            let frame = try Frame(reading: message.span.bytes)
+            let now = clock.monotonicMilliseconds
+            switch frame.kind {
+            case .call(let action): await serve(frame, action, message)
+            case .result:
+                perform(
+                    queue.handle(.result(frame.id, payload: Array(message[frame.payload])), at: now)
+                )
+            case .error(let error): perform(queue.handle(.error(frame.id, error), at: now))
+            }
+        } catch {
+            log.warning("frame not read", ["error": String(describing: error)])
+            if case .answerable(let id, let why) = error {
+                outbox?.yield(Frame.error(id, why, in: configuration.dialect.version))
+            }
+        }
+    }
+}
+
+extension StatusReport {
+    /// The same but for when it was seen.
+    func isSame(as other: StatusReport) -> Bool {
+        var other = other
+        other.at = at
+        return self == other
+    }
+}
