@@ -81,8 +81,12 @@ extension Sessions {
     ) throws {
         let key = try row.int64("key")
         var session = try session(row: row)
-        let end = try end(of: &session, key, stop, receivedAt, in: transaction)
+        var end = try end(of: &session, key, stop, receivedAt, in: transaction)
         let register = try register(of: &session, key, stop, receivedAt, in: transaction)
+        // Energy needs a stretch to lie in: the shortest there is, so that no time is billed.
+        if end == session.startedAt, register > session.meterStart {
+            end = end.advanced(bySeconds: 1)
+        }
         // From the rows, so that a late reading, or one after the end, stands where it belongs.
         var entry = try entry(row: row, until: end, highest: register, in: transaction)
         _ = entry.builder.take(.init(at: end, register: register, power: nil, current: nil))

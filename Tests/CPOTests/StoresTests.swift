@@ -1,0 +1,175 @@
+import CPO
+import Charging
+import SQL
+import Service
+import TestSupport
+import Testing
+
+@Suite struct `Places` {
+    @Test func `raise lastUpdated from the plug up and nowhere else`() async throws {
+        let house = try await House()
+        let before = try #require(house.cpo.locations.location("L-1"))
+        var changed = before
+        changed.evses[0].connectors[0].tariffIDs = ["T-2"]
+        let wanted = changed
+        let isChanged = try await house.cpo.write {
+            try house.cpo.locations.put(wanted, at: House.noon, in: $0)
+        }
+        let after = try #require(house.cpo.locations.location("l-1"))
+        #expect(isChanged)
+        #expect(after.lastUpdated == House.noon)
+        #expect(after.evses[0].lastUpdated == House.noon)
+        #expect(after.evses[0].connectors[0].lastUpdated == House.noon)
+        #expect(after.evses[1] == before.evses[1])
+        let again = try await house.cpo.write {
+            try house.cpo.locations.put(
+                wanted, at: House.noon.advanced(bySeconds: 60), in: $0)
+        }
+        #expect(!again)
+        #expect(house.cpo.locations.location("L-1") == after)
+    }
+
+    @Test func `follow the status of their station, forward only`() async throws {
+        let house = try await House()
+        func status() -> EVSEStatus? { house.cpo.locations.evse("E-1")?.evse.status }
+        _ = try await house.apply(House.status(0, .available))
+        #expect(status() == .available)
+        _ = try await house.apply(House.status(60, .charging))
+        #expect(status() == .charging)
+        // A backlog must not overwrite what is newer.
+        _ = try await house.apply(House.status(30, .faulted))
+        #expect(status() == .charging)
+        _ = try await house.cpo.write {
+            try house.cpo.stations.detached("CS-1", epoch: 1, at: House.noon, in: $0)
+        }
+        #expect(status() == .unknown)
+        let epoch = try await house.cpo.write {
+            try house.cpo.stations.attached(
+                "CS-1", subprotocol: "ocpp1.6", at: House.noon, in: $0)
+        }
+        #expect(epoch == 2)
+        #expect(status() == .charging)
+    }
+
+    @Test func `keep an EVSE that is gone as removed`() async throws {
+        let house = try await House()
+        var less = try #require(house.cpo.locations.location("L-1"))
+        less.evses.removeLast()
+        let wanted = less
+        _ = try await house.cpo.write {
+            try house.cpo.locations.put(wanted, at: House.noon, in: $0)
+        }
+        let after = try #require(house.cpo.locations.location("L-1"))
+        #expect(after.evses.map(\.status) == [.unknown, .removed])
+        #expect(house.cpo.locations.place(station: "CS-1", connector: 2) == nil)
+    }
+
+    @Test func `come back from their rows as they were`() async throws {
+        let folder = TemporaryFolder()
+        let before = try await House(path: folder.file("a.sqlite"))
+        _ = try await before.apply(House.status(0, .available))
+        let locations = before.cpo.locations.all()
+        let tariffs = before.cpo.tariffs.all()
+        await before.cpo.database.close()
+        let after = try await House(path: folder.file("a.sqlite"), isNew: false)
+        #expect(after.cpo.locations.all() == locations)
+        #expect(after.cpo.tariffs.all() == tariffs)
+        #expect(!locations.isEmpty && !tariffs.isEmpty)
+    }
+
+    @Test func `forget what a failed transaction told them`() async throws {
+        struct Broken: Error {}
+        let house = try await House()
+        let newest = try await house.cpo.journal.newest()
+        await #expect(throws: Broken.self) {
+            try await house.cpo.write { transaction in
+                _ = try house.cpo.locations.retire("L-1", at: House.noon, in: transaction)
+                throw Broken()
+            }
+        }
+        _ = try await house.apply(House.status(0, .available))
+        #expect(house.cpo.locations.evse("E-1")?.evse.status == .available)
+        #expect(
+            try await house.cpo.journal.lines(after: newest).map(\.kind) == [
+                .connectorStatus, .evseStatus,
+            ])
+    }
+}
+
+@Suite struct `The link of a station` {
+    @Test func `is not ended by an old socket`() async throws {
+        let house = try await House()
+        let ended = try await house.cpo.write { transaction in
+            _ = try house.cpo.stations.attached(
+                "CS-1", subprotocol: "ocpp1.6", at: House.noon, in: transaction)
+            return try house.cpo.stations.detached(
+                "CS-1", epoch: 1, at: House.noon, in: transaction)
+        }
+        #expect(!ended)
+        #expect(try await house.cpo.stations.station("cs-1")?.isOnline == true)
+    }
+}
+
+@Suite struct `A reader of the journal` {
+    @Test func `gets every line once, coalesces states and survives a restart`() async throws {
+        let house = try await House()
+        let reader = JournalReader(
+            name: "peer", kinds: [.evseStatus, .sessionStarted, .cdrCreated])
+        let (transaction, _) = try await house.started(House.start(0))
+        for second in 1...5 {
+            let status: ConnectorStatus = second % 2 == 0 ? .charging : .available
+            _ = try await house.apply(House.status(Int64(second), status))
+        }
+        _ = try await house.apply(House.stop(transaction, 600, 1500), at: 600)
+        let heard = Lock([JournalLine]())
+        func listen(until count: Int) async throws {
+            await withThrowingTaskGroup(of: Void.self) { group in
+                let (full, continuation) = AsyncStream.makeStream(of: Void.self)
+                group.addTask {
+                    try await reader.run(house.cpo, fromStart: true) { line in
+                        if heard.withLock({ lines in
+                            lines.append(line)
+                            return lines.count >= count
+                        }) {
+                            continuation.finish()
+                        }
+                        return .delivered
+                    }
+                }
+                for await _ in full {}
+                group.cancelAll()
+            }
+        }
+        try await listen(until: 3)
+        #expect(heard.withLock { $0.map(\.kind) } == [.sessionStarted, .evseStatus, .cdrCreated])
+        _ = try await house.started(House.start(900, register: 1500), at: 900)
+        try await listen(until: 4)
+        #expect(heard.withLock { $0.last?.kind } == .sessionStarted)
+    }
+
+    @Test func `parks a line that is refused and goes on`() async throws {
+        let house = try await House()
+        _ = try await house.started(House.start(0))
+        _ = try await house.started(House.start(0, connector: 2))
+        let heard = Lock([String]())
+        let reader = JournalReader(name: "peer", kinds: [.sessionStarted])
+        await withThrowingTaskGroup(of: Void.self) { group in
+            let (both, continuation) = AsyncStream.makeStream(of: Void.self)
+            group.addTask {
+                try await reader.run(house.cpo, fromStart: true) { line in
+                    let count = heard.withLock { lines in
+                        lines.append(line.subject)
+                        return lines.count
+                    }
+                    if count == 2 { continuation.finish() }
+                    return count == 1 ? .park(reason: "400") : .delivered
+                }
+            }
+            for await _ in both {}
+            group.cancelAll()
+        }
+        let parked = try await house.cpo.journal.parked("peer")
+        #expect(parked.map(\.line.subject) == [heard.withLock { $0[0] }])
+        #expect(parked.map(\.reason) == ["400"])
+    }
+}
