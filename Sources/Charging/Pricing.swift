@@ -46,6 +46,10 @@ package struct Pricing: Sendable {
         var time: Int?
     }
 
+    /// How often the wall clock is looked at in one session. A year of cuts every hour is far below;
+    /// beyond it stands a broken clock, and the price in force then stays.
+    static let maximumLocalEpochs = 50_000
+
     let tariff: Tariff
     let plan: TariffPlan
     private let rules: LocalTimeRules
@@ -160,9 +164,11 @@ package struct Pricing: Sendable {
         localUntil =
             rules.nextBoundary(after: moment, minutes: plan.boundaryMinutes)
             ?? Timestamp(milliseconds: .max)
-        // Beyond the years that can be written the wall clock stands still.
-        if localUntil <= moment { localUntil = Timestamp(milliseconds: .max) }
         localEpoch += 1
+        // Beyond the years that can be written the wall clock stands still.
+        if localUntil <= moment || localEpoch >= Self.maximumLocalEpochs {
+            localUntil = Timestamp(milliseconds: .max)
+        }
     }
 
     // MARK: Choosing and adding up
