@@ -24,7 +24,8 @@ package struct Backoff: Sendable {
     /// Milliseconds to wait before the next try.
     package mutating func next() -> Int64 {
         var step = firstMilliseconds
-        for _ in 0..<tries where step < longestMilliseconds {
+        // 63 doublings reach any limit, whatever the number of tries.
+        for _ in 0..<min(tries, 63) {
             step = step > longestMilliseconds / 2 ? longestMilliseconds : step * 2
         }
         tries += 1
