@@ -165,6 +165,31 @@ package final class Locations: Sendable {
         return true
     }
 
+    /// Gives the plug of an adopted station a place: the first EVSE of the location that is not tied
+    /// yet, else a new one like the last. False when it has a place or there is no such location.
+    @discardableResult
+    func adopt(
+        station: String, connector: ConnectorNumber, into id: String, at: Timestamp,
+        in transaction: Transaction
+    ) throws -> Bool {
+        try ensure(in: transaction)
+        guard connector > 0, place(station: station, connector: connector) == nil,
+            var location = location(id)
+        else { return false }
+        let isFree: (EVSE) -> Bool = { $0.station == nil && $0.status != .removed }
+        if let index = location.evses.firstIndex(where: isFree) {
+            location.evses[index].station = station
+            location.evses[index].stationConnector = connector
+        } else if var evse = location.evses.last {
+            evse.uid = "\(station)-\(connector)"
+            evse.evseID = evse.evseID.map { "\($0)*\(location.evses.count + 1)" }
+            evse.station = station
+            evse.stationConnector = connector
+            location.evses.append(evse)
+        }
+        return try put(location, at: at, in: transaction)
+    }
+
     /// Moves the status of the EVSE behind a station's connector; false when it has it already.
     @discardableResult
     func setStatus(

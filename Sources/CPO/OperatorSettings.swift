@@ -9,6 +9,8 @@ package struct OperatorSettings: Hashable, Sendable {
     /// Digits after the point of published money.
     package var moneyDigits: Int
     package var unknownStations: UnknownStations
+    /// Where plugs of adopted stations find their place; nil leaves them without one.
+    package var adoptionLocation: String?
     package var heartbeatIntervalSeconds: Int
     /// How long after a remote start its StartTransaction is still taken for it.
     package var remoteStartWindowSeconds: Int64
@@ -19,7 +21,8 @@ package struct OperatorSettings: Hashable, Sendable {
 
     package init(
         party: PartyID, name: String, currency: String, moneyDigits: Int = 2,
-        unknownStations: UnknownStations = .inbox, heartbeatIntervalSeconds: Int = 300,
+        unknownStations: UnknownStations = .inbox, adoptionLocation: String? = nil,
+        heartbeatIntervalSeconds: Int = 300,
         remoteStartWindowSeconds: Int64 = 180, commandDeadlineSeconds: Int = 30,
         orphanGraceSeconds: Int64 = 86_400
     ) {
@@ -28,6 +31,7 @@ package struct OperatorSettings: Hashable, Sendable {
         self.currency = currency
         self.moneyDigits = moneyDigits
         self.unknownStations = unknownStations
+        self.adoptionLocation = adoptionLocation
         self.heartbeatIntervalSeconds = heartbeatIntervalSeconds
         self.remoteStartWindowSeconds = remoteStartWindowSeconds
         self.commandDeadlineSeconds = commandDeadlineSeconds

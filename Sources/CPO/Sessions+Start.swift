@@ -58,6 +58,7 @@ extension Sessions {
         let authorization = try authorize(
             start.token, at: station, connector: connector, receivedAt: receivedAt,
             in: transaction)
+        try stores.stations.adopt(station, connector, at: receivedAt, in: transaction)
         try closeOlder(station: station, connector: connector, receivedAt, in: transaction)
         let opened = try open(
             start, Natural(connector: connector, idTag: idTag, at: natural, repetition: repetition),

@@ -225,6 +225,7 @@ package final class Stations: Sendable {
             """, id, report.connector, report.status.rawValue, report.errorCode, report.info,
             report.vendorErrorCode, moment)
         guard moved == 1 else { return true }
+        try adopt(id, report.connector, at: receivedAt, in: transaction)
         try journal.append(
             .connectorStatus, "\(id)/\(report.connector)",
             [
@@ -243,6 +244,17 @@ package final class Stations: Sendable {
             }
         }
         return true
+    }
+
+    /// Gives a plug its place where unknown stations are adopted with all they have.
+    func adopt(
+        _ id: String, _ connector: ConnectorNumber, at: Timestamp, in transaction: Transaction
+    ) throws {
+        guard settings.unknownStations == .adopt, let location = settings.adoptionLocation,
+            (1...Self.mostConnectors).contains(connector)
+        else { return }
+        try locations.adopt(
+            station: id, connector: connector, into: location, at: at, in: transaction)
     }
 
     /// What partners are told of a plug. OCPI 2.2.1 §8.4.22.

@@ -13,14 +13,16 @@ struct House {
     let cpo: ChargePointOperator
     let clock: ManualClock
 
-    init(path: String = ":memory:", isNew: Bool = true) async throws {
+    init(
+        path: String = ":memory:", isNew: Bool = true,
+        settings: OperatorSettings = OperatorSettings(
+            party: House.party, name: "Kerb", currency: "INR")
+    ) async throws {
         let clock = ManualClock(Self.noon)
         let database = try Database(path: path, readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations)
         let cpo = try await ChargePointOperator(
-            database: database,
-            settings: OperatorSettings(party: Self.party, name: "Kerb", currency: "INR"),
-            clock: clock, log: .silent)
+            database: database, settings: settings, clock: clock, log: .silent)
         self.cpo = cpo
         self.clock = clock
         guard isNew else { return }

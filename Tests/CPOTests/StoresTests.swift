@@ -64,6 +64,25 @@ import Testing
         #expect(house.cpo.locations.place(station: "CS-1", connector: 2) == nil)
     }
 
+    @Test func `take in the plugs of an adopted station`() async throws {
+        let house = try await House(
+            settings: OperatorSettings(
+                party: House.party, name: "Kerb", currency: "INR", unknownStations: .adopt,
+                adoptionLocation: "L-1"))
+        _ = try await house.cpo.write { transaction in
+            try house.cpo.stations.admit("CS-2", at: House.noon, in: transaction)
+        }
+        for connector in [0, 1, 1, 2] {
+            _ = try await house.cpo.sessions.apply(
+                House.status(Int64(connector), .available, connector: connector), from: "CS-2",
+                receivedAt: House.noon)
+        }
+        let place = house.cpo.locations.place(station: "CS-2", connector: 2)
+        #expect(house.cpo.locations.location("L-1")?.evses.count == 4)
+        #expect(place?.evse.uid == "CS-2-2")
+        #expect(place?.evse.evseID == "IN*KRB*E2*3*4")
+    }
+
     @Test func `come back from their rows as they were`() async throws {
         let folder = TemporaryFolder()
         let before = try await House(path: folder.file("a.sqlite"))
