@@ -1,0 +1,185 @@
+import Charging
+import TestSupport
+import Testing
+
+@testable import Station
+
+@Suite struct `A board journal` {
+    let folder = TemporaryFolder()
+    let noon = Timestamp(seconds: 1_790_000_000)
+
+    private func open(limits: JournalLimits = JournalLimits(), bootID: String = "a")
+        async throws -> BoardJournal
+    {
+        try await BoardJournal(path: folder.file("j.db"), bootID: bootID, limits: limits)
+    }
+
+    private func start(_ journal: BoardJournal, token: String = "TAG") async throws -> Int64 {
+        try await journal.start(
+            connector: 1, token: token, isRemote: false, register: WattHours(100), at: noon)
+    }
+
+    private func stop(_ charge: Int64, register: Int64 = 250) -> ConnectorMachine.Stop {
+        .init(
+            transaction: charge, register: WattHours(register), at: noon.advanced(bySeconds: 60),
+            reason: .remote, token: nil, isLastGood: false)
+    }
+
+    private func sample(_ register: Int64) -> StoredSample {
+        StoredSample(
+            MeterSnapshot(
+                register: WattHours(register), currents: [Amperes(milliamperes: 15_123)],
+                power: Watts(3_500), askedAt: 0, at: noon), .samplePeriodic)
+    }
+
+    private func next(_ journal: BoardJournal, at: Timestamp? = nil) async throws
+        -> BoardJournal.Message
+    {
+        try #require(try await journal.nextMessage(at: at ?? noon))
+    }
+
+    @Test func `hands out start, samples and stop in order, the number bound when it leaves`()
+        async throws
+    {
+        let journal = try await open()
+        let charge = try await start(journal)
+        try await journal.sample(sample(180), of: charge)
+        try await journal.stop(stop(charge))
+        let first = try await next(journal)
+        guard case .start(let start) = first.kind else { return #expect(Bool(false)) }
+        #expect(start.meterStart == WattHours(100))
+        try await journal.confirmStart(first, operatorID: 77)
+        let second = try await next(journal)
+        guard case .sample(1, .number(77), let stored) = second.kind else {
+            return #expect(Bool(false))
+        }
+        #expect(StoredSample(text: stored.text)?.snapshot.register == WattHours(180))
+        try await journal.confirm(second)
+        let third = try await next(journal)
+        guard case .stop(let stop) = third.kind else { return #expect(Bool(false)) }
+        #expect(stop.transaction == .number(77))
+        #expect(stop.meterStop == WattHours(250))
+        try await journal.confirm(third)
+        #expect(try await journal.nextMessage(at: noon) == nil)
+        #expect(try await journal.depth() == 0)
+        await journal.close()
+    }
+
+    @Test func `knows after an end at any step what is open and what is owed`() async throws {
+        var journal = try await open()
+        let charge = try await start(journal)
+        await journal.close()
+        journal = try await open()
+        #expect(try await journal.recovered()[1]?.lastRegister == WattHours(100))
+        #expect(try await journal.recovered()[1]?.reason == .reboot)
+        try await journal.keep(register: WattHours(140), of: charge, at: noon)
+        await journal.close()
+        journal = try await open(bootID: "b")
+        let recovered = try await journal.recovered()[1]
+        #expect(recovered?.lastRegister == WattHours(140))
+        #expect(recovered?.reason == .powerLoss)
+        try await journal.confirmStart(try await next(journal), operatorID: 5)
+        try await journal.stop(stop(charge))
+        await journal.close()
+        journal = try await open()
+        #expect(try await journal.recovered().isEmpty)
+        guard case .stop(let stop) = try await next(journal).kind else {
+            return #expect(Bool(false))
+        }
+        #expect(stop.transaction == .number(5))
+        await journal.close()
+    }
+
+    @Test func `takes a second stop of one charge for the first`() async throws {
+        let journal = try await open()
+        let charge = try await start(journal)
+        try await journal.stop(stop(charge))
+        try await journal.stop(stop(charge, register: 999))
+        #expect(try await journal.depth() == 2)
+        await journal.close()
+    }
+
+    @Test func `thins samples and never loses a start or a stop`() async throws {
+        var limits = JournalLimits()
+        limits.samples = 20
+        let journal = try await open(limits: limits)
+        for _ in 0..<3 {
+            let charge = try await start(journal)
+            for register in 0..<50 {
+                try await journal.sample(sample(Int64(100 + register)), of: charge)
+            }
+            try await journal.stop(stop(charge))
+        }
+        var starts = 0
+        var stops = 0
+        var samples = 0
+        while let message = try await journal.nextMessage(at: noon) {
+            switch message.kind {
+            case .start:
+                starts += 1
+                try await journal.confirmStart(message, operatorID: starts)
+            case .sample:
+                samples += 1
+                try await journal.confirm(message)
+            case .stop:
+                stops += 1
+                try await journal.confirm(message)
+            }
+        }
+        #expect(starts == 3)
+        #expect(stops == 3)
+        #expect(samples <= 20 && samples >= 10)
+        await journal.close()
+    }
+
+    @Test func `parks a charge that is refused again and again and lets the next pass`()
+        async throws
+    {
+        let journal = try await open()
+        let bad = try await start(journal, token: "BAD")
+        try await journal.stop(stop(bad))
+        let good = try await start(journal, token: "GOOD")
+        let message = try await next(journal)
+        #expect(try await journal.refuse(message, attempts: 2, at: noon) == .again)
+        #expect(
+            try await journal.refuse(try await next(journal), attempts: 2, at: noon) == .parked)
+        #expect(try await next(journal).charge == good)
+        // Nothing of the parked one is lost: its turn comes again.
+        let later = noon.advanced(bySeconds: 3600)
+        #expect(try await next(journal, at: later).charge == bad)
+        #expect(try await journal.depth() == 3)
+        await journal.close()
+    }
+
+    @Test func `closes charges that no connector will close`() async throws {
+        let journal = try await open()
+        _ = try await start(journal)
+        #expect(try await journal.closeOrphans(connectors: [2]) == 1)
+        #expect(try await journal.recovered().isEmpty)
+        #expect(try await journal.depth() == 2)
+        await journal.close()
+    }
+
+    @Test func `forgets refused tokens first`() async throws {
+        var limits = JournalLimits()
+        limits.knownTokens = 2
+        let journal = try await open(limits: limits)
+        try await journal.learn(token: "A", AuthorizationInfo(.accepted), at: noon)
+        try await journal.learn(
+            token: "B", AuthorizationInfo(.blocked), at: noon.advanced(bySeconds: 1))
+        try await journal.learn(
+            token: "C", AuthorizationInfo(.accepted), at: noon.advanced(bySeconds: 2))
+        #expect(try await journal.known(token: "a", at: noon)?.status == .accepted)
+        #expect(try await journal.known(token: "B", at: noon) == nil)
+        #expect(try await journal.known(token: "C", at: noon)?.status == .accepted)
+        await journal.close()
+    }
+
+    @Test func `takes an expired token for expired`() async throws {
+        let journal = try await open()
+        try await journal.learn(
+            token: "A", AuthorizationInfo(.accepted, expires: noon), at: noon)
+        #expect(try await journal.known(token: "A", at: noon)?.status == .expired)
+        await journal.close()
+    }
+}

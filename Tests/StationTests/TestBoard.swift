@@ -1,0 +1,82 @@
+import Charging
+import HAL
+import Service
+
+/// A board with a car in the process: the car answers the pilot, the meter counts while the relay
+/// is closed, and a test breaks what it likes.
+final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCurrentDevice {
+    struct State {
+        var isPlugged = false
+        var wantsEnergy = true
+        var signal = PilotSignal.x1
+        var isClosed = false
+        var register: Int64 = 5_000
+        /// Added with each reading while the relay is closed.
+        var perReading: Int64 = 3
+        var isMeterDead = false
+        var isStopPressed = false
+        /// What the board was told, in order.
+        var contactor: [Bool] = []
+    }
+
+    let state = Lock(State())
+    let clock: any ServiceClock = .system
+    let name = "test"
+    let deadMan = DeadMan(.simulated, opensWithinMilliseconds: 1000, renewMilliseconds: 300)
+
+    func change(_ body: (inout State) -> Void) { state.withLock { body(&$0) } }
+
+    var relayIsClosed: Bool { state.withLock { $0.isClosed } }
+    var register: Int64 { state.withLock { $0.register } }
+
+    private func measured<Value>(_ value: Value) -> Measured<Value> {
+        Measured(value, source: "test", askedAt: clock.monotonicMilliseconds, at: clock.now)
+    }
+
+    func set(closed: Bool) {
+        state.withLock {
+            if $0.contactor.last != closed { $0.contactor.append(closed) }
+            $0.isClosed = closed
+        }
+    }
+
+    func state() async throws(DeviceError) -> Measured<MirrorState> {
+        measured(relayIsClosed ? .closed : .open)
+    }
+
+    func set(_ signal: PilotSignal) { state.withLock { $0.signal = signal } }
+
+    func reading() async throws(DeviceError) -> Measured<PilotReading> {
+        let state = state.withLock { $0 }
+        var offered = Amperes.zero
+        var pilot = state.isPlugged ? PilotState.b : .a
+        if case .pwm(let amperes) = state.signal {
+            offered = amperes
+            if state.isPlugged, state.wantsEnergy { pilot = .c }
+        }
+        return measured(PilotReading(state: pilot, diode: .passed, offered: offered))
+    }
+
+    func readings() async throws(MeterError) -> MeterReadings {
+        let asked = clock.monotonicMilliseconds
+        let state = state.withLock { state in
+            if state.isClosed { state.register += state.perReading }
+            return state
+        }
+        if state.isMeterDead { throw .noAnswer }
+        return MeterReadings(
+            energy: WattHours(state.register),
+            currents: [Amperes(milliamperes: state.isClosed ? 16_000 : 0)],
+            power: Watts(state.isClosed ? 3_680 : 0), source: "test", askedAt: asked,
+            at: clock.now)
+    }
+
+    func identity() async throws(MeterError) -> MeterIdentity { MeterIdentity() }
+    func isActive() async throws(DeviceError) -> Measured<Bool> {
+        measured(state.withLock { $0.isStopPressed })
+    }
+    func state() async throws(DeviceError) -> Measured<ResidualCurrentState> {
+        measured(.healthy)
+    }
+    func selfTest() async throws(DeviceError) {}
+}

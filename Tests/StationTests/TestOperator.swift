@@ -1,0 +1,168 @@
+import Charging
+import JSON
+import OCPP
+import OCPP16
+import Service
+
+@testable import Station
+
+/// An operator played by the test: hears everything, answers by a script, asks what it is told to.
+final class TestOperator: StationLink {
+    typealias Script = @Sendable (StationEvent) -> StationReply?
+
+    private struct State {
+        var heard: [StationEvent] = []
+        var script: Script
+        var waiters:
+            [(isMet: @Sendable ([StationEvent]) -> Bool, CheckedContinuation<Void, Never>)] =
+                []
+        var asked: [String: (StationCommand, CheckedContinuation<CommandAnswer?, Never>)] = [:]
+        var next = 1
+        var isUp = true
+    }
+
+    private let state: Lock<State>
+    private let dialect = OCPP16Dialect()
+    private let toStation: AsyncStream<[UInt8]>
+    private let writer: AsyncStream<[UInt8]>.Continuation
+    let subprotocol = "ocpp1.6"
+
+    init(script: @escaping Script = TestOperator.friendly) {
+        state = Lock(State(script: script))
+        (toStation, writer) = AsyncStream.makeStream()
+    }
+
+    /// Says yes to everything; transactions are numbered by their start register.
+    static let friendly: Script = { event in
+        switch event {
+        case .booted: .booted(.accepted, intervalSeconds: 300, now: SystemClock().now)
+        case .alive: .alive(now: SystemClock().now)
+        case .authorizing: .authorization(AuthorizationInfo(.accepted))
+        case .sessionStarted(let start):
+            .started(.number(Int(start.meterStart.value)), AuthorizationInfo(.accepted))
+        case .sessionStopped: .stopped(nil)
+        case .statusChanged, .metered: .noted
+        case .data, .foreign: nil
+        }
+    }
+
+    // MARK: The link's side
+
+    func next() async -> [UInt8]? {
+        var iterator = toStation.makeAsyncIterator()
+        return await iterator.next()
+    }
+
+    func close() async { hangUp() }
+
+    struct HungUp: Error {}
+
+    func send(_ message: [UInt8]) async throws {
+        guard state.withLock({ $0.isUp }) else { throw HungUp() }
+        let frame = try Frame(reading: message.span.bytes)
+        let payload = Array(message[frame.payload])
+        switch frame.kind {
+        case .call(let action):
+            let event = try dialect.event(action: action, payload: payload.span.bytes).value
+            let script = hear(event)
+            guard let reply = script(event) else { return }
+            writer.yield(Frame.result(frame.id) { dialect.write(reply, to: event, into: &$0) })
+        case .result:
+            guard
+                let (command, waiter) = state.withLock({
+                    $0.asked.removeValue(forKey: frame.id.text)
+                })
+            else { return }
+            waiter.resume(
+                returning: try dialect.answer(in: payload.span.bytes, to: command).value)
+        case .error:
+            state.withLock({ $0.asked.removeValue(forKey: frame.id.text) })?.1
+                .resume(returning: nil)
+        }
+    }
+
+    private func hear(_ event: StationEvent) -> Script {
+        let (script, met) = state.withLock { state in
+            state.heard.append(event)
+            let met = state.waiters.filter { $0.isMet(state.heard) }.map(\.1)
+            state.waiters.removeAll { $0.isMet(state.heard) }
+            return (state.script, met)
+        }
+        for waiter in met { waiter.resume() }
+        return script
+    }
+
+    // MARK: The test's side
+
+    var heard: [StationEvent] { state.withLock { $0.heard } }
+
+    func hangUp() {
+        let asked = state.withLock { state in
+            state.isUp = false
+            defer { state.asked = [:] }
+            return state.asked.values.map(\.1)
+        }
+        for waiter in asked { waiter.resume(returning: nil) }
+        writer.finish()
+    }
+
+    /// Waits until what was heard is enough.
+    func hears(_ isMet: @escaping @Sendable ([StationEvent]) -> Bool) async {
+        await withCheckedContinuation { continuation in
+            let isMetAlready = state.withLock { state in
+                if isMet(state.heard) { return true }
+                state.waiters.append((isMet, continuation))
+                return false
+            }
+            if isMetAlready { continuation.resume() }
+        }
+    }
+
+    func hears(status: ConnectorStatus) async {
+        await hears {
+            $0.contains {
+                if case .statusChanged(let report) = $0 {
+                    report.connector == 1 && report.status == status
+                } else {
+                    false
+                }
+            }
+        }
+    }
+
+    /// The station's answer; nil for an error or a closed link.
+    func ask(_ command: StationCommand) async throws -> CommandAnswer? {
+        let request = try dialect.request(for: command)
+        return await withCheckedContinuation { continuation in
+            let id = state.withLock { state in
+                state.next += 1
+                let id = "test-\(state.next)"
+                state.asked[id] = (command, continuation)
+                return id
+            }
+            writer.yield(Frame.call(MessageID(id), request))
+        }
+    }
+}
+
+extension [StationEvent] {
+    var starts: [SessionStart] {
+        compactMap { if case .sessionStarted(let start) = $0 { start } else { nil } }
+    }
+    var stops: [SessionStop] {
+        compactMap { if case .sessionStopped(let stop) = $0 { stop } else { nil } }
+    }
+    var reports: [MeterReport] {
+        compactMap { if case .metered(let report) = $0 { report } else { nil } }
+    }
+    var statuses: [ConnectorStatus] {
+        compactMap {
+            if case .statusChanged(let report) = $0, report.connector == 1 {
+                report.status
+            } else {
+                nil
+            }
+        }
+    }
+    var boots: Int { count { if case .booted = $0 { true } else { false } } }
+}

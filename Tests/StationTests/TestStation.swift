@@ -1,0 +1,80 @@
+import Charging
+import HAL
+import OCPP
+import OCPP16
+import Service
+import TestSupport
+
+@testable import Station
+
+/// A whole station in the process: board, controller, journal on disk, agent; links as a test
+/// hands them out.
+struct TestStation {
+    let board: TestBoard
+    let controller: ConnectorController
+    let agent: StationAgent
+    let journal: BoardJournal
+    let links: AsyncStream<TestOperator>.Continuation
+
+    struct NoLink: Error {}
+
+    static func make(
+        board: TestBoard = TestBoard(), path: String, bootID: String = "boot-1",
+        settings written: [String: String] = [:]
+    ) async throws -> TestStation {
+        let journal = try await BoardJournal(path: path, bootID: bootID)
+        let clock = SystemClock()
+        let settings = StationSettings(
+            catalogue: .ocpp16,
+            defaults: [.measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import"],
+            written: written)
+        let recovered = try await journal.recovered()
+        let capabilities = BoardCapabilities.bench()
+        let machine = ConnectorMachine(
+            number: 1, board: capabilities, rules: settings.connectorRules,
+            latched: try await journal.latchedFaults()[1] ?? [], recovering: recovered[1],
+            at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
+        var polls = PollIntervals()
+        polls.meter = 100
+        polls.tick = 20
+        polls.pilot = 20
+        polls.mirror = 20
+        polls.safety = 20
+        let controller = ConnectorController(
+            machine: machine,
+            devices: ConnectorDevices(
+                contactor: board, pilot: board, meter: board, residualCurrent: board,
+                emergencyStop: board),
+            journal: journal, executor: ThreadExecutor(name: "control"), polls: polls, log: .silent)
+        let (stream, links) = AsyncStream<TestOperator>.makeStream()
+        var configuration = StationAgent.Configuration(
+            stationID: "CP1", identity: StationIdentity(vendor: "Kerb", model: "test"),
+            dialect: OCPP16Dialect(),
+            connect: { _ in
+                var iterator = stream.makeAsyncIterator()
+                guard let link = await iterator.next() else { throw NoLink() }
+                return link
+            }, restart: { _ in })
+        configuration.backoff = Backoff(firstMilliseconds: 1, longestMilliseconds: 2)
+        configuration.answerMilliseconds = 1_000
+        let agent = StationAgent(
+            configuration, connectors: [controller], journal: journal, settings: settings,
+            log: .silent)
+        return TestStation(
+            board: board, controller: controller, agent: agent, journal: journal, links: links)
+    }
+
+    /// Runs station and test side by side; the station ends with the test.
+    func during(_ test: @escaping @Sendable () async throws -> Void) async throws {
+        try await withThrowingTaskGroup { group in
+            group.addTask { await controller.run() }
+            group.addTask { await agent.run() }
+            do { try await test() } catch {
+                group.cancelAll()
+                throw error
+            }
+            group.cancelAll()
+        }
+        await journal.close()
+    }
+}
