@@ -1,9 +1,10 @@
 # What a person types. `make help` lists it; .ci holds the scripts behind it.
 SWIFT ?= swift
 PYTHON := .venv/bin/python
-# Faster debug builds: no index, no debug-info wrapping. The same flags everywhere, or everything rebuilds.
-FAST := --disable-index-store -Xswiftc -gnone
-RELEASE := -c release --static-swift-stdlib --disable-index-store
+# Debug builds without debug-info wrapping; tests on Linux are found through the index. The same flags
+# everywhere, or everything rebuilds.
+FAST := --enable-index-store -Xswiftc -gnone
+RELEASE := -c release --static-swift-stdlib
 PROGRAMS := kerb-edge kerb-cpo kerb-sim
 
 .PHONY: all help setup build-debug test test-long lint format journey demo bench clean
