@@ -1,0 +1,147 @@
+import CPO
+import Charging
+import Crypto
+import Glibc
+import SQL
+import Service
+import Web
+
+/// A whole site on loopback with nothing to set up: for a first look, for training, for the journey.
+///
+/// Everything lies in one folder that can be thrown away. A second start finds it as it was.
+struct Demo: Sendable {
+    let folder: String
+    let port: Int
+    let isNew: Bool
+
+    init(_ invocation: CommandTable.Invocation) throws {
+        if invocation.value("--config") != nil {
+            throw Program.Failure(
+                code: .usage, text: "--demo has no configuration; leave --config out")
+        }
+        folder = invocation.value("--data") ?? "kerb-demo"
+        guard let port = Int(invocation.value("--port") ?? "8080"), (1...65_534).contains(port)
+        else { throw Program.Failure(code: .usage, text: "--port must be from 1 to 65534") }
+        self.port = port
+        try FileSystem.makeFolder(folder)
+        isNew = !FileSystem.exists("\(folder)/kerb.sqlite")
+        try makeCertificates()
+    }
+
+    /// One plain port for people and partners; chargers use TLS beside it.
+    func settings() throws -> Settings {
+        let tls = TLSListener(
+            certificateFile: "\(folder)/server.pem", keyFile: "\(folder)/server-key.pem")
+        return Settings(
+            listeners: [
+                Listener(name: "main", port: port),
+                Listener(
+                    name: "stations", port: port + 1, tls: tls,
+                    pathPrefixes: Settings.Area.ocpp.prefixes),
+            ], database: "\(folder)/kerb.sqlite", readers: 2,
+            publicURL: "http://127.0.0.1:\(port)", timeZone: "Asia/Kolkata",
+            house: OperatorSettings(
+                party: Self.party, name: "Kerb Demo", currency: "INR", unknownStations: .adopt,
+                adoptionLocation: Self.locationID, heartbeatIntervalSeconds: 60),
+            ocpp: Settings.OCPP(lowestSecurityProfile: 0, pingSeconds: 20), drainSeconds: 2)
+    }
+
+    /// Puts the samples where they are missing.
+    func furnish(_ house: ChargePointOperator) async throws {
+        let now = house.clock.now
+        try await house.write { transaction in
+            for tariff in Self.tariffs(at: now) where house.tariffs.tariff(tariff.id) == nil {
+                try house.tariffs.put(tariff, at: now, in: transaction)
+            }
+            if house.locations.location(Self.locationID) == nil {
+                try house.locations.put(Self.location(at: now), at: now, in: transaction)
+            }
+            for token in Self.tokens(at: now) {
+                let known = try house.tokens.find(
+                    uid: token.uid, party: token.party, kind: token.kind, in: transaction)
+                if known == nil { try house.tokens.put(token, at: now, in: transaction) }
+            }
+        }
+    }
+
+    func welcome(_ addresses: [BoundAddress]) {
+        for address in addresses {
+            switch address.name {
+            case "main": print("console   http://127.0.0.1:\(address.port)/console/")
+            default:
+                print("chargers  wss://127.0.0.1:\(address.port)/ocpp/ID (CA: \(folder)/ca.pem)")
+            }
+        }
+        // Somebody may be waiting for these lines in a pipe.
+        fflush(nil)
+    }
+
+    // MARK: Certificates
+
+    /// A throw-away CA and a server certificate for loopback, made once.
+    private func makeCertificates() throws {
+        let names = ["ca.pem", "server.pem", "server-key.pem"].map { "\(folder)/\($0)" }
+        guard !names.allSatisfy(FileSystem.exists) else { return }
+        let authority = try CertificateAuthority(commonName: "Kerb demo CA", validDays: 365)
+        let server = try authority.issueServer(
+            commonName: "localhost", names: [.dns("localhost"), .ip("127.0.0.1")], validDays: 365)
+        try FileSystem.writeAtomically(
+            Array(server.privateKeyPEM.utf8), to: names[2], mode: 0o600)
+        try FileSystem.writeAtomically(
+            Array(server.certificatePEM.utf8), to: names[1], mode: 0o644)
+        try FileSystem.writeAtomically(
+            Array(authority.certificatePEM().utf8), to: names[0], mode: 0o644)
+    }
+
+    // MARK: Samples
+
+    static let party = PartyID(country: "IN", party: "KRB")
+    static let locationID = "DEMO"
+
+    /// N-19: 18 and 25 INR per kWh, with 18 % tax.
+    static func tariffs(at now: Timestamp) -> [Tariff] {
+        [("DEMO-AC1", Int64(18)), ("DEMO-AC3", 25)].map { id, price in
+            Tariff(
+                party: party, id: id, currency: "INR", kind: "REGULAR",
+                texts: [.init(language: "en", text: "\(price).00 INR per kWh, plus 18 % GST")],
+                elements: [
+                    .init(components: [
+                        .init(.energy, price: Decimal(price), vat: Decimal(18))
+                    ])
+                ], lastUpdated: now)
+        }
+    }
+
+    /// Tied to the first charger that connects: its connector 1 is the 22 kW socket.
+    static func location(at now: Timestamp) -> Location {
+        let three = Connector(
+            id: "1", standard: "IEC_62196_T2", format: "SOCKET", powerType: "AC_3_PHASE",
+            maxVoltage: 230, maxAmperage: 32, maxElectricPower: 22_000, tariffIDs: ["DEMO-AC3"],
+            lastUpdated: now)
+        let single = Connector(
+            id: "1", standard: "IEC_62196_T2", format: "SOCKET", powerType: "AC_1_PHASE",
+            maxVoltage: 230, maxAmperage: 32, maxElectricPower: 7_400, tariffIDs: ["DEMO-AC1"],
+            lastUpdated: now)
+        let evses = [three, single].enumerated().map { index, connector in
+            EVSE(
+                uid: "DEMO-\(index + 1)", evseID: "IN*KRB*EDEMO*\(index + 1)", status: .unknown,
+                connectors: [connector], physicalReference: "Bay \(index + 1)", lastUpdated: now)
+        }
+        return Location(
+            party: party, id: locationID, name: "Kerb Demo Yard", address: "12 Ring Road",
+            city: "Delhi", postalCode: "110009", country: "IND",
+            coordinates: Coordinates(
+                latitude: Decimal(significand: 287_041, scale: 4),
+                longitude: Decimal(significand: 771_025, scale: 4)),
+            timeZone: "Asia/Kolkata", evses: evses, lastUpdated: now)
+    }
+
+    static func tokens(at now: Timestamp) -> [Token] {
+        [("DEMO-CARD-1", true), ("DEMO-CARD-2", true), ("DEMO-BLOCKED", false)].map {
+            uid, isValid in
+            Token(
+                party: party, uid: uid, kind: .rfid, contractID: "IN-KRB-\(uid)",
+                issuer: "Kerb Demo", isValid: isValid, lastUpdated: now)
+        }
+    }
+}

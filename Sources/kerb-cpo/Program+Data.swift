@@ -1,0 +1,148 @@
+import CPO
+import Charging
+import Glibc
+import SQL
+import Service
+import Web
+
+extension Program {
+    // MARK: The database as a file
+
+    static func open(_ settings: Settings) async throws -> Database {
+        let database = try Database(path: settings.database, readers: settings.readers)
+        try await database.migrate(Doors.migrations)
+        return database
+    }
+
+    static func migrate(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        let settings = try settings(invocation)
+        let database = try await open(settings)
+        await database.close()
+        print("\(settings.database): up to date")
+        return .done
+    }
+
+    static func backup(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        let settings = try settings(invocation)
+        let database = try Database(path: settings.database, readers: 1)
+        try await database.backup(to: invocation.arguments[0])
+        await database.close()
+        print("\(invocation.arguments[0]): written")
+        return .done
+    }
+
+    /// The old database is kept beside the new one, so that a mistake can be undone.
+    static func restore(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        let settings = try settings(invocation)
+        let source = invocation.arguments[0]
+        guard FileSystem.exists(source) else {
+            throw Failure(text: "\(source) is not there")
+        }
+        let copy = try Database(path: source, readers: 1)
+        let wrong = try await copy.quickCheck()
+        await copy.close()
+        guard wrong.isEmpty else {
+            throw Failure(text: "\(source) is damaged: \(wrong.joined(separator: "; "))")
+        }
+        if FileSystem.exists(settings.database) {
+            let running = try Database(path: settings.database, readers: 1)
+            let isUsed = try await running.read { transaction in
+                try transaction.queryOne(
+                    "SELECT name FROM sqlite_master WHERE name = 'station'") != nil
+                    && transaction.queryOne("SELECT id FROM station WHERE is_online = 1 LIMIT 1")
+                        != nil
+            }
+            await running.close()
+            if isUsed {
+                throw Failure(
+                    code: .refused,
+                    text: "chargers are connected to \(settings.database); stop the server first")
+            }
+            let old = "\(settings.database).before-restore"
+            for suffix in ["", "-wal", "-shm"] {
+                try FileSystem.remove(old + suffix)
+                guard FileSystem.exists(settings.database + suffix) else { continue }
+                guard rename(settings.database + suffix, old + suffix) == 0 else {
+                    throw FileError(settings.database, errno: errno)
+                }
+            }
+        }
+        let restored = try Database(path: source, readers: 1)
+        try await restored.backup(to: settings.database)
+        await restored.close()
+        let database = try await open(settings)
+        await database.close()
+        print("\(settings.database): restored from \(source)")
+        return .done
+    }
+
+    // MARK: Looking for trouble
+
+    static func doctor(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        let settings = try settings(invocation)
+        var findings: [(name: String, isFine: Bool, what: String)] = []
+        func note(_ name: String, _ problem: String?, fine: String) {
+            findings.append((name, problem == nil, problem ?? fine))
+        }
+        do {
+            let database = try await open(settings)
+            let wrong = try await database.quickCheck()
+            note("database", wrong.isEmpty ? nil : wrong.joined(separator: "; "), fine: "sound")
+            await database.close()
+        } catch {
+            note("database", "\(settings.database): \(error)", fine: "")
+        }
+        do throws(FileError) {
+            let free = try FileSystem.freeBytes(at: settings.database)
+            note(
+                "disk", free < 1 << 30 ? "only \(free >> 20) MiB free" : nil,
+                fine: "\(free >> 30) GiB free")
+        } catch {
+            note("disk", "\(error)", fine: "")
+        }
+        for listener in settings.listeners {
+            guard let tls = listener.tls else { continue }
+            for file in [tls.certificateFile, tls.keyFile] {
+                do throws(FileError) {
+                    _ = try FileSystem.read(file)
+                    note("certificate", nil, fine: "\(file) can be read")
+                } catch {
+                    note("certificate", "\(error)", fine: "")
+                }
+            }
+        }
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(7), &limit)
+        note(
+            "descriptors",
+            limit.rlim_cur < 4096 ? "only \(limit.rlim_cur); raise LimitNOFILE" : nil,
+            fine: "\(limit.rlim_cur)")
+        let now = SystemClock().now
+        note(
+            "clock", now < Timestamp(seconds: 1_767_225_600) ? "says \(now)" : nil, fine: "\(now)")
+        for finding in findings {
+            print("\(finding.isFine ? "ok  " : "BAD ") \(finding.name): \(finding.what)")
+        }
+        return findings.allSatisfy(\.isFine) ? .done : .failed
+    }
+}
+
+// MARK: What the doors bring
+
+extension Program {
+    static func addUser(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        throw Failure(text: "the console's users are not built in yet")
+    }
+
+    static func addKey(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        throw Failure(text: "the API's keys are not built in yet")
+    }
+
+    static func invite(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        throw Failure(text: "OCPI partners are not built in yet")
+    }
+
+    static func makeBecknKey(_ invocation: CommandTable.Invocation) throws -> ExitCode {
+        throw Failure(text: "Beckn keys are not built in yet")
+    }
+}

@@ -1,0 +1,185 @@
+import CPO
+import Charging
+import Service
+import Web
+
+/// Everything `cpo.yaml` can say, as the program uses it. Keys, defaults and what happens when one is
+/// wrong stand in `Config/cpo.yaml`; a test holds the two together.
+struct Settings: Sendable {
+    enum Area: String, CaseIterable, Sendable {
+        case ocpp, ocpi, beckn, console, api, metrics
+
+        /// Paths a listener lets through for it.
+        var prefixes: [String] {
+            switch self {
+            case .ocpp: ["/ocpp/"]
+            case .ocpi: ["/ocpi/"]
+            case .beckn: ["/beckn/"]
+            case .console: ["/console", "/api/v1/"]
+            case .api: ["/api/v1/"]
+            case .metrics: ["/metrics"]
+            }
+        }
+    }
+
+    var listeners: [Listener]
+    /// Path of the SQLite file.
+    var database: String
+    var readers: Int
+    /// Base of the addresses partners are told, without a slash at the end.
+    var publicURL: String
+    var timeZone: String
+    var house: OperatorSettings
+    var ocpp: OCPP
+    var drainSeconds: Int
+
+    struct OCPP: Sendable {
+        var lowestSecurityProfile: Int
+        var pingSeconds: Int
+    }
+
+    static func load(_ file: String) throws(ConfigProblems) -> Configuration<Settings> {
+        try Configuration.load(file: file, read)
+    }
+
+    /// Reads the file key by key; the same description serves check, origin and schema.
+    static func read(_ top: ConfigSection) -> Settings {
+        let listeners = top.list(
+            "listeners", atLeast: 1, atMost: 16, about: "where the program can be reached", listener
+        )
+        let database = databasePath(top)
+        let party = top.section("party", about: "the operator as partners know it")
+        let country = party.text("countryCode", about: "ISO 3166-1 alpha-2, e.g. IN")
+        let id = party.text("partyID", about: "three characters, e.g. KRB")
+        if country.utf8.count != 2 || !country.utf8.allSatisfy(isLetter) {
+            party.problem("countryCode", "`party.countryCode` must be two letters, like IN")
+        }
+        if id.utf8.count != 3 || !id.utf8.allSatisfy({ isLetter($0) || isDigit($0) }) {
+            party.problem("partyID", "`party.partyID` must be three letters or digits, like KRB")
+        }
+        let name = party.text("name", about: "the operator's name as drivers see it")
+        let currency = top.text("currency", default: "EUR", about: "ISO 4217")
+        if currency.utf8.count != 3 || currency != currency.uppercased() {
+            top.problem("currency", "`currency` must be an ISO 4217 code like INR")
+        }
+        let zone = top.text("timeZone", default: "UTC", about: "IANA name; for reports")
+        do throws(ZoneInfoError) {
+            _ = try ZoneInfo.load(zone)
+        } catch {
+            top.problem("timeZone", "\(error)")
+        }
+        let ocpp = top.section("ocpp", about: "chargers")
+        let house = OperatorSettings(
+            party: PartyID(country: country, party: id), name: name, currency: currency,
+            moneyDigits: top.int(
+                "moneyDigits", default: 2, in: 0...6, about: "digits after the point of money"),
+            unknownStations: ocpp.choice(
+                "unknownStations", default: .inbox, about: "what becomes of unknown chargers"),
+            adoptionLocation: ocpp.textOrNil(
+                "adoptionLocation", about: "location id for the plugs of adopted chargers"),
+            heartbeatIntervalSeconds: ocpp.int(
+                "heartbeatIntervalSeconds", default: 300, in: 10...86_400, about: "told at boot"),
+            remoteStartWindowSeconds: Int64(
+                ocpp.int(
+                    "remoteStartWindowSeconds", default: 180, in: 30...3600,
+                    about: "how long a remote start waits for its session")),
+            commandDeadlineSeconds: ocpp.int(
+                "commandDeadlineSeconds", default: 30, in: 5...300,
+                about: "how long a call waits for the charger's answer"),
+            orphanGraceSeconds: Int64(
+                ocpp.int(
+                    "orphanGraceSeconds", default: 86_400, in: 60...2_592_000,
+                    about: "how long a session without a stop waits for it")))
+        return Settings(
+            listeners: listeners, database: database,
+            readers: top.int(
+                "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
+            publicURL: publicURL(top), timeZone: zone, house: house,
+            ocpp: OCPP(
+                lowestSecurityProfile: ocpp.int(
+                    "lowestSecurityProfile", default: 1, in: 0...3,
+                    about: "0 none, 1 password, 2 password over TLS, 3 client certificate"),
+                pingSeconds: ocpp.int(
+                    "pingSeconds", default: 60, in: 5...3600,
+                    about: "a silent charger is pinged after this")),
+            drainSeconds: top.int(
+                "drainSeconds", default: 10, in: 0...300,
+                about: "time over which connections are closed at the end"))
+    }
+
+    private static func listener(_ section: ConfigSection) -> Listener {
+        let areas = section.texts(
+            "serves", default: Area.allCases.map(\.rawValue),
+            about: "ocpp, ocpi, beckn, console, api, metrics")
+        for area in areas where Area(rawValue: area) == nil {
+            let known = Area.allCases.map(\.rawValue).joined(separator: ", ")
+            section.problem("serves", "`serves` does not know \(area); it knows \(known)")
+        }
+        let served = Set(areas.compactMap(Area.init(rawValue:)))
+        var tls: TLSListener?
+        if let files = section.sectionOrNil("tls", about: "certificate of this listener") {
+            let kind = section.choice(
+                "clientCertificates", of: Certificates.self, default: Certificates.none,
+                about: "whether chargers and partners show certificates")
+            let authority = files.pathOrNil("clientCAFile", about: "who signs client certificates")
+            if kind != .none, authority == nil {
+                section.problem(
+                    "clientCertificates", "client certificates need `tls.clientCAFile`")
+            }
+            tls = TLSListener(
+                certificateFile: files.path("certificateFile", about: "PEM, the chain included"),
+                keyFile: files.path("keyFile", about: "PEM, mode 0600"), clientCAFile: authority,
+                clientCertificates: kind.webKind)
+        }
+        let everything = served == Set(Area.allCases)
+        return Listener(
+            name: section.text("name", default: "main", about: "for logs and metrics"),
+            address: section.text("address", default: "127.0.0.1", about: "IPv4 or IPv6 address"),
+            port: section.int("port", default: 8080, in: 1...65_535), tls: tls,
+            pathPrefixes: everything
+                ? []
+                : ["/healthz", "/readyz"] + served.flatMap(\.prefixes).sorted())
+    }
+
+    /// The words of the configuration for `TLSListener.ClientCertificates`.
+    enum Certificates: String, CaseIterable {
+        case none, optional, required
+
+        var webKind: TLSListener.ClientCertificates {
+            switch self {
+            case .none: .none
+            case .optional: .optional
+            case .required: .required
+            }
+        }
+    }
+
+    private static func databasePath(_ top: ConfigSection) -> String {
+        let text = top.text(
+            "database", default: "sqlite:/var/lib/kerb-cpo/kerb.sqlite",
+            about: "sqlite:PATH")
+        guard text.hasPrefix("sqlite:"), text.utf8.count > 7 else {
+            top.problem(
+                "database", "`database` must be sqlite:PATH; other engines are not built in yet")
+            return ""
+        }
+        return String(text.dropFirst(7))
+    }
+
+    private static func publicURL(_ top: ConfigSection) -> String {
+        var url = top.text(
+            "publicURL", default: "http://127.0.0.1:8080",
+            about: "the address partners reach this program by")
+        while url.hasSuffix("/") { url.removeLast() }
+        if !url.hasPrefix("https://"), !url.hasPrefix("http://") {
+            top.problem("publicURL", "`publicURL` must begin with https:// (or http:// in a test)")
+        }
+        return url
+    }
+
+    private static func isLetter(_ byte: UInt8) -> Bool {
+        (byte | 0x20) >= UInt8(ascii: "a") && (byte | 0x20) <= UInt8(ascii: "z")
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
+}
