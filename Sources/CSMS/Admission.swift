@@ -1,0 +1,141 @@
+import CPO
+import Charging
+import Crypto
+import OCPP
+import Web
+
+/// Whether a socket may become a station's link: a pure decision on what the handshake shows.
+/// OCPP-J 1.6 §3, §6; OCPP 1.6 security white paper §2.
+struct Admission {
+    /// Why a handshake was refused; shown to the operator, never to the peer.
+    enum Refusal: String, Hashable, Sendable, CaseIterable {
+        case badStationID = "the path names no station id that can be used"
+        case unknownStation = "the station is not registered"
+        case rejectedStation = "the station is registered as rejected"
+        case noCredentials = "no password was sent"
+        case wrongUser = "the user is not the station's id"
+        case wrongPassword = "the password is wrong"
+        case noPasswordSet = "no password is set for the station"
+        case wrongCertificate = "the client certificate names another station"
+        case weakProfile = "the security profile is too low"
+        case wrongProfile = "the security profile is not the station's"
+        case noSubprotocol = "no OCPP version in common"
+        case flapping = "several devices seem to use this id"
+
+        var status: Int {
+            switch self {
+            case .badStationID, .unknownStation, .rejectedStation: 404
+            case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
+            case .wrongCertificate, .weakProfile, .wrongProfile: 403
+            case .noSubprotocol: 400
+            case .flapping: 429
+            }
+        }
+    }
+
+    struct Granted: Hashable, Sendable {
+        /// The registry's spelling where it is known.
+        var station: String
+        var version: ProtocolVersion
+        var deviations: Deviations
+        /// A first password, to be remembered.
+        var firstPassword: [UInt8]?
+        var isStrict: Bool
+    }
+
+    enum Verdict: Hashable, Sendable {
+        case granted(Granted)
+        case refused(Refusal)
+        /// 101 and close at once: nothing in common to speak. OCPP-J 1.6 §3.2.
+        case speechless
+    }
+
+    /// Characters of a station id. OCPP 2.0.1 part 4 §3.1.1.
+    static let stationIDCharacters = 48
+
+    let settings: CentralSystemSettings
+    let unknownStations: UnknownStations
+    let versions: [ProtocolVersion]
+
+    func decide(_ request: UpgradeRequest, _ known: (String) -> StationDirectory.Entry?) -> Verdict
+    {
+        guard let wanted = Self.stationID(path: request.http.path) else {
+            return .refused(.badStationID)
+        }
+        let entry = known(wanted)
+        if entry == nil, unknownStations == .refuse { return .refused(.unknownStation) }
+        if entry?.registration == .rejected { return .refused(.rejectedStation) }
+        var granted = Granted(
+            station: entry?.id ?? wanted, version: .v16, deviations: Deviations(),
+            firstPassword: nil, isStrict: entry?.access.isStrict ?? false)
+        if let refusal = prove(request, entry?.access ?? StationAccess(), &granted) {
+            return .refused(refusal)
+        }
+        guard let offered = request.subprotocol.flatMap({ ProtocolVersion(subprotocol: $0) }),
+            versions.contains(offered)
+        else { return .speechless }
+        granted.version = offered
+        return .granted(granted)
+    }
+
+    /// The last segment of the path that is not empty: any prefix is taken.
+    ///
+    /// Letters and digits and `*-_=:+|@.` are 2.0.1's identifierString; 1.6 stations use blanks,
+    /// slashes and more, so only what could hurt is refused.
+    static func stationID(path: String) -> String? {
+        guard let last = path.split(separator: "/").last else { return nil }
+        let id = String(last)
+        guard id.unicodeScalars.count <= stationIDCharacters, id != "ocpp" else { return nil }
+        for scalar in id.unicodeScalars where scalar.value < 0x20 || scalar.value == 0x7F {
+            return nil
+        }
+        return id
+    }
+
+    private func prove(
+        _ request: UpgradeRequest, _ access: StationAccess, _ granted: inout Granted
+    ) -> Refusal? {
+        let profile: Int
+        if let certificate = request.http.clientCertificate {
+            let name = access.certificateName ?? granted.station
+            guard certificate.commonName.lowercased() == name.lowercased() else {
+                return .wrongCertificate
+            }
+            profile = 3
+        } else if let credentials = request.credentials {
+            if let refusal = check(credentials, access, &granted) { return refusal }
+            profile = request.http.isTLS ? 2 : 1
+        } else {
+            // A station that has a password never gets in without it.
+            if access.verifier != nil { return .noCredentials }
+            profile = 0
+        }
+        if profile < settings.lowestSecurityProfile {
+            return profile == 0 ? .noCredentials : .weakProfile
+        }
+        if let wanted = access.securityProfile, wanted != profile { return .wrongProfile }
+        return nil
+    }
+
+    private func check(
+        _ credentials: BasicCredentials, _ access: StationAccess, _ granted: inout Granted
+    ) -> Refusal? {
+        let user = String(decoding: credentials.user, as: UTF8.self)
+        if user.lowercased() != granted.station.lowercased() {
+            guard access.takesAnyUser else { return .wrongUser }
+            granted.deviations.insert(.userNotStation)
+        }
+        guard let verifier = access.verifier else {
+            // The first password of a station that is being adopted or listed becomes its password.
+            guard unknownStations != .refuse else { return .noPasswordSet }
+            granted.firstPassword = credentials.password
+            return nil
+        }
+        switch verifier.match(credentials.password) {
+        case .no: return .wrongPassword
+        case .yesAsHex: granted.deviations.insert(.passwordAsHex)
+        case .yes: break
+        }
+        return nil
+    }
+}

@@ -1,0 +1,292 @@
+import CPO
+import Charging
+import JSON
+import OCPP
+import SQL
+import Service
+import Web
+
+/// The OCPP door: stations knock at `/ocpp/{stationID}`, their events go to the house, the house's
+/// commands go to them.
+package final class CentralSystem: Sendable {
+    let house: ChargePointOperator
+    let settings: CentralSystemSettings
+    let links = LinkRegistry<StationLink>()
+    let directory = StationDirectory()
+    let log: MessageLog
+    private let dialects: [any Dialect]
+    private let admission: Admission
+
+    /// - Parameter dialects: in the order of our preference; only these are offered.
+    package init(
+        house: ChargePointOperator, dialects: [any Dialect],
+        settings: CentralSystemSettings = CentralSystemSettings()
+    ) {
+        self.house = house
+        self.dialects = dialects
+        self.settings = settings
+        log = MessageLog(house: house, settings: settings)
+        admission = Admission(
+            settings: settings, unknownStations: house.settings.unknownStations,
+            versions: dialects.map(\.version))
+    }
+
+    /// Reads who may connect. Before the server starts.
+    package func load() async throws {
+        let now = house.clock.now
+        try await house.write { [stations = house.stations] transaction in
+            try stations.allDetached(at: now, in: transaction)
+        }
+        try await directory.load(from: house)
+    }
+
+    /// Adds the WebSocket route.
+    package func mount(on router: inout Router) {
+        router.add(
+            "/ocpp/{path...}",
+            webSocket: WebSocketRoute(subprotocols: dialects.map(\.version.subprotocol)) {
+                self.decide($0)
+            })
+    }
+
+    /// Writes the message log and follows the registry until cancelled; the roof owns the task.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.log.run() }
+            group.addTask { await self.followRegistry() }
+        }
+        await log.flush()
+    }
+
+    /// Open links, replaced ones left out.
+    package var linkCount: Int { links.count }
+
+    // MARK: The handshake
+
+    private func decide(_ request: UpgradeRequest) -> UpgradeDecision {
+        let now = house.clock.now
+        var verdict = admission.decide(request) { directory[$0] }
+        if case .granted(let granted) = verdict,
+            links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes
+        {
+            verdict = .refused(.flapping)
+        }
+        switch verdict {
+        case .refused(let reason):
+            let name = Admission.stationID(path: request.http.path) ?? "?"
+            log.refused(name, reason, from: request.http.remoteAddress, at: now)
+            house.log.info(
+                "station refused",
+                [
+                    "station": name, "reason": reason.rawValue,
+                    "address": request.http.remoteAddress,
+                ])
+            return .refuse(status: reason.status)
+        case .speechless:
+            let name = Admission.stationID(path: request.http.path) ?? "?"
+            log.refused(name, .noSubprotocol, from: request.http.remoteAddress, at: now)
+            return .accept { _, _ in Speechless() }
+        case .granted(let granted):
+            guard let dialect = dialects.first(where: { $0.version == granted.version }) else {
+                return .refuse(status: 400)
+            }
+            return .accept { connection, _ in
+                StationLink(
+                    connection: connection, dialect: dialect, granted: granted, center: self)
+            }
+        }
+    }
+
+    /// Hears a socket that the server closes at once: nothing in common to speak.
+    private final class Speechless: WebSocketSession {
+        func opened(on shard: isolated Shard) {}
+        func received(_ message: RawSpan, isText: Bool, on shard: isolated Shard) {}
+        func closed(_ closure: WebSocketClosure, on shard: isolated Shard) {}
+    }
+
+    // MARK: A link's life
+
+    enum Admitted: Sendable {
+        case admitted(StationRecord, Int64)
+        case replaced
+        case refused
+        case failed
+    }
+
+    /// Makes a socket the station's newest in the registry, durably.
+    func admit(_ link: StationLink) async -> Admitted {
+        let (now, granted, epoch) = (house.clock.now, link.granted, link.epoch)
+        let access = granted.firstPassword.map { password -> StationAccess in
+            var access = StationAccess()
+            access.verifier = StationVerifier(password: password)
+            return access
+        }
+        do {
+            let admitted = try await house.write { [self] transaction -> Admitted in
+                guard links.isCurrent(granted.station, epoch: epoch) else { return .replaced }
+                guard
+                    let record = try house.stations.admit(
+                        granted.station, at: now, in: transaction)
+                else { return .refused }
+                try access?.store(record.id, at: now, in: transaction)
+                let number = try house.stations.attached(
+                    record.id, subprotocol: link.dialect.version.subprotocol, at: now,
+                    in: transaction)
+                return .admitted(record, number)
+            }
+            if case .admitted(let record, _) = admitted {
+                directory.put(record)
+                if let access { directory.put(access, for: record.id) }
+                log.count(granted.deviations, of: record.id, at: now)
+                house.log.notice(
+                    "station connected",
+                    ["station": record.id, "address": link.connection.remoteAddress])
+            }
+            return admitted
+        } catch {
+            house.log.error(
+                "station not admitted", ["station": granted.station, "error": "\(error)"])
+            return .failed
+        }
+    }
+
+    func detached(_ station: String, _ number: Int64) async {
+        let now = house.clock.now
+        do {
+            try await house.write { [stations = house.stations] transaction in
+                try stations.detached(station, epoch: number, at: now, in: transaction)
+            }
+            house.log.notice("station disconnected", ["station": station])
+        } catch {
+            // `load` puts every station offline at the next start; until then the row is wrong.
+            house.log.error("detach not stored", ["station": station, "error": "\(error)"])
+        }
+    }
+
+    /// One event to the house; durable when it returns.
+    func apply(
+        _ event: StationEvent, from station: String, receivedAt: Timestamp
+    ) async throws -> StationReply {
+        let reply = try await house.sessions.apply(event, from: station, receivedAt: receivedAt)
+        guard case .booted(let status, let interval, let now) = reply else { return reply }
+        if directory[station]?.registration != status, var entry = directory[station] {
+            entry.registration = status
+            directory.put(entry)
+        }
+        let seconds =
+            status == .accepted ? spread(interval, station) : settings.pendingIntervalSeconds
+        return .booted(status, intervalSeconds: seconds, now: now)
+    }
+
+    /// The interval a little longer or shorter, always the same for a station.
+    private func spread(_ interval: Int, _ station: String) -> Int {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in station.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        let width = max(0, interval * settings.heartbeatSpreadPercent / 100)
+        return max(1, interval - width + Int(hash % UInt64(2 * width + 1)))
+    }
+
+    // MARK: The registry's changes
+
+    /// A station that is adopted while its socket is open is asked to boot again; one that is removed
+    /// or rejected loses its socket.
+    private func followRegistry() async {
+        let announcements = house.journal.announcements()
+        // A failed read starts at the beginning of the journal: slow, but nothing is missed.
+        var cursor = (try? await house.journal.newest()) ?? 0
+        for await _ in announcements {
+            while true {
+                guard let lines = try? await house.journal.lines(after: cursor), !lines.isEmpty
+                else { break }  // The next announcement tries again.
+                for line in lines {
+                    cursor = line.seq
+                    guard line.kind == .stationAdded || line.kind == .stationChanged else {
+                        continue
+                    }
+                    await registryChanged(line.subject)
+                }
+                if lines.count < Journal.pageLimit { break }
+            }
+        }
+    }
+
+    private func registryChanged(_ id: String) async {
+        do {
+            guard let record = try await house.stations.station(id) else {
+                directory.remove(id)
+                await links[id]?.close(1008, reason: "removed")
+                return
+            }
+            directory.put(record)
+            guard let link = links[id] else { return }
+            switch record.registration {
+            case .rejected: await link.close(1008, reason: "rejected")
+            case .pending: break
+            case .accepted: await link.adopted()
+            }
+        } catch {
+            house.log.warning("registry not read", ["station": id, "error": "\(error)"])
+        }
+    }
+}
+
+extension StationDirectory {
+    func put(_ entry: Entry) {
+        put(
+            StationRecord(
+                id: entry.id, registration: entry.registration,
+                createdAt: Timestamp(milliseconds: 0)))
+    }
+}
+
+// MARK: Commands
+
+extension CentralSystem: StationLinks {
+    package func send(_ command: StationCommand, to station: String, deadlineSeconds: Int)
+        async throws(StationLinkError) -> CommandAnswer
+    {
+        guard let link = links[station] else { throw .offline }
+        return try await link.send(
+            command, deadlineSeconds: deadlineSeconds, on: link.connection.shard)
+    }
+}
+
+// MARK: For the operator
+
+extension CentralSystem {
+    /// The raw message log, newest first; all stations' without one.
+    package func messages(station: String? = nil, before id: Int64? = nil, limit: Int = 100)
+        async throws -> [LoggedMessage]
+    {
+        await log.flush()
+        return try await log.messages(station: station, before: id, limit: limit)
+    }
+
+    /// How the station departs from the specification, most frequent first.
+    package func deviations(of station: String) async throws -> [DeviationCount] {
+        await log.flush()
+        return try await log.deviations(of: station)
+    }
+
+    /// Handshakes that were turned away, with the exact reason: the onboarding list.
+    package func refusals() async throws -> [RefusedHandshake] {
+        await log.flush()
+        return try await log.refusals()
+    }
+
+    package func access(of station: String) -> StationAccess? { directory[station]?.access }
+
+    /// Sets how a station proves itself; its present socket stays.
+    package func setAccess(_ access: StationAccess, for station: String) async throws {
+        let now = house.clock.now
+        try await house.write { try access.store(station, at: now, in: $0) }
+        directory.put(access, for: station)
+    }
+
+    /// Sets the password of a station: bytes, or the hexadecimal digits of `AuthorizationKey`.
+    package func setPassword(_ password: String, for station: String) async throws {
+        var access = access(of: station) ?? StationAccess()
+        access.verifier = StationVerifier(password: Array(password.utf8))
+        try await setAccess(access, for: station)
+    }
+}

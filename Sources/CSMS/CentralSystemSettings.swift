@@ -1,0 +1,30 @@
+/// What the operator decides about stations, and every bound of the door.
+package struct CentralSystemSettings: Hashable, Sendable {
+    /// 0 nothing, 1 password, 2 password over TLS, 3 client certificate: weaker ones are refused.
+    /// 0 is for closed networks and demonstrations only.
+    package var lowestSecurityProfile = 1
+    /// Spread of the heartbeat interval in percent, so that a fleet does not beat as one.
+    package var heartbeatSpreadPercent = 10
+    /// What a station in the inbox is told to wait before it asks again.
+    package var pendingIntervalSeconds = 60
+    /// Messages of one station that wait for their turn; then its socket is not read.
+    package var waitingMessages = 64
+    /// Messages in a row that nobody can read; then the socket is closed.
+    package var unreadableInARow = 10
+    /// Heartbeats are counted but not written to the message log.
+    package var logsHeartbeats = false
+    /// Exchanges kept in the message log, over all stations.
+    package var messagesKept = 100_000
+    /// Bytes of one message kept in the log; the rest is cut.
+    package var messageBytesKept = 16_384
+    /// Exchanges that wait to be written; more are dropped and counted.
+    package var messagesWaiting = 20_000
+    /// How often the message log is written.
+    package var messageLogMilliseconds: Int64 = 500
+    /// Refused handshakes remembered.
+    package var refusalsKept = 500
+    /// Replacements from changing addresses within five minutes; then the station is held off.
+    package var replacementsInFiveMinutes = 6
+
+    package init() {}
+}

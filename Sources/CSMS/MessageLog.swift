@@ -1,0 +1,281 @@
+import CPO
+import Charging
+import JSON
+import OCPP
+import SQL
+import Service
+
+/// One exchange with a station, as the operator reads it.
+package struct LoggedMessage: Hashable, Sendable {
+    package var id: Int64
+    package var station: String
+    package var at: Timestamp
+    /// True when the station began.
+    package var isInbound: Bool
+    /// Empty when the message was no CALL.
+    package var action: String
+    package var messageID: String
+    /// The frames as they were on the wire, secrets masked, long ones cut.
+    package var request: String
+    package var answer: String?
+    package var tookMilliseconds: Int64?
+    /// Why something was odd or failed.
+    package var note: String?
+}
+
+/// How often a station departs from the specification in one way.
+package struct DeviationCount: Hashable, Sendable {
+    package var kind: String
+    package var times: Int64
+    package var firstAt: Timestamp
+    package var lastAt: Timestamp
+}
+
+/// A handshake that was turned away.
+package struct RefusedHandshake: Hashable, Sendable {
+    package var station: String
+    package var reason: String
+    package var address: String
+    package var times: Int64
+    package var firstAt: Timestamp
+    package var lastAt: Timestamp
+}
+
+/// What the door writes down beside the hot path: messages, deviations, refusals, in batches.
+final class MessageLog: Sendable {
+    struct Line: Sendable {
+        var station: String
+        var at: Timestamp
+        var isInbound: Bool
+        var action: String
+        var messageID: String
+        var request: [UInt8]
+        var answer: [UInt8]?
+        var tookMilliseconds: Int64?
+        var note: String?
+    }
+
+    private struct Key: Hashable {
+        var station: String
+        var kind: String
+        var address = ""
+    }
+
+    private struct Tally {
+        var times: Int64
+        var firstAt: Timestamp
+        var lastAt: Timestamp
+    }
+
+    private struct State {
+        var lines: [Line] = []
+        var dropped = 0
+        var deviations: [Key: Tally] = [:]
+        var refusals: [Key: Tally] = [:]
+        var isEmpty: Bool { lines.isEmpty && deviations.isEmpty && refusals.isEmpty }
+    }
+
+    /// Rows in one transaction, so that a batch holds nobody's commit up for long.
+    private static let rowsPerCommit = 200
+
+    private let house: ChargePointOperator
+    private let settings: CentralSystemSettings
+    private let state = Lock(State())
+
+    init(house: ChargePointOperator, settings: CentralSystemSettings) {
+        self.house = house
+        self.settings = settings
+    }
+
+    // MARK: Taking
+
+    func add(_ line: Line) {
+        state.withLock { state in
+            guard state.lines.count < settings.messagesWaiting else {
+                state.dropped += 1
+                return
+            }
+            state.lines.append(line)
+        }
+    }
+
+    func count(_ deviations: Deviations, of station: String, at: Timestamp) {
+        guard !deviations.isEmpty else { return }
+        let kinds = deviations.all
+        state.withLock { state in
+            for kind in kinds {
+                Self.tally(&state.deviations, Key(station: station, kind: kind.rawValue), at)
+            }
+        }
+    }
+
+    func refused(_ station: String, _ reason: Admission.Refusal, from address: String, at: Timestamp)
+    {
+        state.withLock { state in
+            guard state.refusals.count < settings.refusalsKept else { return }
+            let key = Key(
+                station: station.lowercased(), kind: reason.rawValue, address: address)
+            Self.tally(&state.refusals, key, at)
+        }
+    }
+
+    private static func tally(_ tallies: inout [Key: Tally], _ key: Key, _ at: Timestamp) {
+        tallies[key, default: Tally(times: 0, firstAt: at, lastAt: at)].times += 1
+        tallies[key]?.lastAt = at
+    }
+
+    // MARK: Writing
+
+    /// Writes what came in until cancelled, then once more.
+    func run() async {
+        while !Task.isCancelled {
+            // Cancelled means write the rest.
+            try? await house.clock.sleep(milliseconds: settings.messageLogMilliseconds)
+            await flush()
+        }
+    }
+
+    func flush() async {
+        let taken = state.withLock { state in
+            let taken = state
+            state = State()
+            return taken
+        }
+        if taken.dropped > 0 {
+            house.log.warning("message log overflowed", ["dropped": taken.dropped])
+        }
+        guard !taken.isEmpty else { return }
+        do {
+            var at = taken.lines.startIndex
+            while at < taken.lines.endIndex {
+                let end = min(at + Self.rowsPerCommit, taken.lines.endIndex)
+                let slice = Array(taken.lines[at..<end])
+                try await house.database.write { [settings] transaction in
+                    for line in slice { try Self.insert(line, settings, in: transaction) }
+                }
+                at = end
+            }
+            let (deviations, refusals) = (taken.deviations, taken.refusals)
+            try await house.database.write { [settings] transaction in
+                for (key, tally) in deviations { try Self.add(key, tally, in: transaction) }
+                for (key, tally) in refusals { try Self.addRefusal(key, tally, in: transaction) }
+                try Self.trim(settings, in: transaction)
+            }
+        } catch {
+            // Stations are served all the same; the log is for reading, not for billing.
+            house.log.error("message log not written", ["error": "\(error)"])
+        }
+    }
+
+    private static func insert(
+        _ line: Line, _ settings: CentralSystemSettings, in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            INSERT INTO csms_message (station, at, is_inbound, action, message_id, request, answer,
+            took_ms, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """, line.station, line.at, line.isInbound, line.action, line.messageID,
+            masked(line.request, settings.messageBytesKept),
+            line.answer.map { masked($0, settings.messageBytesKept) }, line.tookMilliseconds,
+            line.note)
+    }
+
+    private static func add(_ key: Key, _ tally: Tally, in transaction: Transaction) throws {
+        try transaction.execute(
+            """
+            INSERT INTO csms_deviation (station, kind, times, first_at, last_at)
+            VALUES (?, ?, ?, ?, ?) ON CONFLICT (station, kind) DO UPDATE SET
+            times = csms_deviation.times + excluded.times, last_at = excluded.last_at
+            """, key.station, key.kind, tally.times, tally.firstAt, tally.lastAt)
+    }
+
+    private static func addRefusal(_ key: Key, _ tally: Tally, in transaction: Transaction) throws {
+        try transaction.execute(
+            """
+            INSERT INTO csms_refusal (folded, reason, address, times, first_at, last_at)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (folded, reason, address) DO UPDATE SET
+            times = csms_refusal.times + excluded.times, last_at = excluded.last_at
+            """, key.station, key.kind, key.address, tally.times, tally.firstAt, tally.lastAt)
+    }
+
+    private static func trim(_ settings: CentralSystemSettings, in transaction: Transaction) throws
+    {
+        try transaction.execute(
+            "DELETE FROM csms_message WHERE id <= (SELECT MAX(id) FROM csms_message) - ?",
+            settings.messagesKept)
+        try transaction.execute(
+            """
+            DELETE FROM csms_refusal WHERE last_at < (SELECT MIN(last_at) FROM (
+            SELECT last_at FROM csms_refusal ORDER BY last_at DESC LIMIT ?) AS newest)
+            """, settings.refusalsKept)
+    }
+
+    /// The text of a frame without the passwords that configuration carries.
+    static func masked(_ frame: [UInt8], _ limit: Int) -> String {
+        let text = String(decoding: frame.prefix(limit), as: UTF8.self)
+        guard text.lowercased().contains(secretKey) else { return text }
+        // A frame that cannot be read cannot be masked: then nothing of it is kept.
+        guard let tree = try? JSONValue(parsing: frame) else { return "(not kept: \(secretKey))" }
+        return maskedTree(tree).text
+    }
+
+    private static let secretKey = "authorizationkey"
+
+    private static func maskedTree(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .array(let elements): return .array(elements.map(maskedTree))
+        case .object(var members):
+            if members["key"]?.string?.lowercased() == secretKey, members["value"] != nil {
+                members["value"] = "***"
+            }
+            return .object(members.mapValues(maskedTree))
+        case .null, .bool, .number, .string: return value
+        }
+    }
+
+    // MARK: Reading
+
+    func messages(station: String?, before id: Int64?, limit: Int) async throws -> [LoggedMessage] {
+        try await house.read { transaction in
+            try transaction.query(
+                """
+                SELECT * FROM csms_message WHERE (? IS NULL OR station = ?) AND id < ?
+                ORDER BY id DESC LIMIT ?
+                """, station, station, id ?? .max, min(max(1, limit), 1000)
+            ).map { row in
+                LoggedMessage(
+                    id: try row.int64("id"), station: try row.text("station"),
+                    at: try row.timestamp("at"), isInbound: try row.bool("is_inbound"),
+                    action: try row.text("action"), messageID: try row.text("message_id"),
+                    request: try row.text("request"), answer: try row.textOrNil("answer"),
+                    tookMilliseconds: try row.int64OrNil("took_ms"),
+                    note: try row.textOrNil("note"))
+            }
+        }
+    }
+
+    func deviations(of station: String) async throws -> [DeviationCount] {
+        try await house.read { transaction in
+            try transaction.query(
+                "SELECT * FROM csms_deviation WHERE station = ? ORDER BY times DESC", station
+            ).map { row in
+                DeviationCount(
+                    kind: try row.text("kind"), times: try row.int64("times"),
+                    firstAt: try row.timestamp("first_at"), lastAt: try row.timestamp("last_at"))
+            }
+        }
+    }
+
+    func refusals() async throws -> [RefusedHandshake] {
+        try await house.read { transaction in
+            try transaction.query("SELECT * FROM csms_refusal ORDER BY last_at DESC LIMIT 500")
+                .map { row in
+                    RefusedHandshake(
+                        station: try row.text("folded"), reason: try row.text("reason"),
+                        address: try row.text("address"), times: try row.int64("times"),
+                        firstAt: try row.timestamp("first_at"),
+                        lastAt: try row.timestamp("last_at"))
+                }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import SQL
+
+extension CentralSystem {
+    /// Numbers 100 to 199.
+    package static let migrations: [Migration] = [
+        Migration(
+            100, "how stations prove themselves",
+            """
+            CREATE TABLE csms_station (
+                folded TEXT PRIMARY KEY, security_profile BIGINT, salt BLOB, verifier BLOB,
+                certificate_name TEXT, takes_any_user BIGINT NOT NULL, is_strict BIGINT NOT NULL,
+                changed_at BIGINT NOT NULL);
+            """),
+        Migration(
+            101, "the message log, deviations and refused handshakes",
+            """
+            CREATE TABLE csms_message (
+                id {identity}, station TEXT NOT NULL, at BIGINT NOT NULL,
+                is_inbound BIGINT NOT NULL, action TEXT NOT NULL, message_id TEXT NOT NULL,
+                request TEXT NOT NULL, answer TEXT, took_ms BIGINT, note TEXT);
+            CREATE INDEX csms_message_station ON csms_message(station, id);
+            CREATE TABLE csms_deviation (
+                station TEXT NOT NULL, kind TEXT NOT NULL, times BIGINT NOT NULL,
+                first_at BIGINT NOT NULL, last_at BIGINT NOT NULL, PRIMARY KEY (station, kind));
+            CREATE TABLE csms_refusal (
+                folded TEXT NOT NULL, reason TEXT NOT NULL, address TEXT NOT NULL,
+                times BIGINT NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL,
+                PRIMARY KEY (folded, reason, address));
+            """),
+    ]
+}

@@ -1,0 +1,160 @@
+import CPO
+import Charging
+import Crypto
+import OCPP
+import Service
+import Web
+
+/// A link's calls to its station, and who waits for their answers.
+struct OutboundCalls {
+    struct Waiting {
+        var command: StationCommand
+        var sentAt: Timestamp?
+        var sentMilliseconds: Int64 = 0
+        var answer: CheckedContinuation<Result<CommandAnswer, StationLinkError>, Never>
+    }
+
+    var queue = CallQueue<Int>()
+    var nextTag = 0
+    var waiting: [Int: Waiting] = [:]
+    /// When the running timer fires; nil when there is none.
+    var timer: Int64?
+}
+
+extension StationLink {
+    /// Sends a command when its turn comes and waits for the station's answer.
+    func send(
+        _ command: StationCommand, deadlineSeconds: Int, on shard: isolated Shard
+    ) async throws(StationLinkError) -> CommandAnswer {
+        let request: CallRequest
+        do throws(DialectError) {
+            request = try dialect.request(for: command)
+        } catch {
+            throw .notSupported
+        }
+        let now = center.house.clock.monotonicMilliseconds
+        let milliseconds = Int64(max(1, deadlineSeconds)) * 1000
+        outbound.nextTag += 1
+        let call = CallQueue<Int>.Call(
+            tag: outbound.nextTag, id: MessageID(UUID4.make()), request: request,
+            priority: Self.priority(of: command), answerMilliseconds: milliseconds,
+            deadline: now + milliseconds)
+        let result = await withCheckedContinuation { continuation in
+            outbound.waiting[call.tag] = OutboundCalls.Waiting(
+                command: command, answer: continuation)
+            perform(outbound.queue.handle(.enqueue(call), at: now), on: shard)
+        }
+        return try result.get()
+    }
+
+    /// A person waits for a start, a stop or a plug; nobody for the rest.
+    private static func priority(of command: StationCommand) -> CallQueue<Int>.Priority {
+        switch command {
+        case .start, .stop, .unlock: .urgent
+        case .reset, .setAvailability, .changeSetting, .getSettings, .clearCache, .trigger, .data,
+            .foreign:
+            .ordinary
+        }
+    }
+
+    func linkIsUp(on shard: isolated Shard) { handle(.linkIsUp, on: shard) }
+
+    func linkLost(on shard: isolated Shard) { handle(.linkIsDown, on: shard) }
+
+    /// An answer came: matched by its id alone, a late one is counted and dropped.
+    func answered(
+        _ input: CallQueue<Int>.Input, _ id: MessageID, _ message: RawSpan,
+        on shard: isolated Shard
+    ) {
+        if let call = outbound.queue.current, call.id.text == id.text {
+            log(call, message.withUnsafeBytes { Array($0) }, nil)
+        }
+        handle(input, on: shard)
+    }
+
+    private func handle(_ input: CallQueue<Int>.Input, on shard: isolated Shard) {
+        let now = center.house.clock.monotonicMilliseconds
+        perform(outbound.queue.handle(input, at: now), on: shard)
+    }
+
+    private func perform(_ effects: [CallQueue<Int>.Effect], on shard: isolated Shard) {
+        for effect in effects {
+            switch effect {
+            case .send(let call):
+                outbound.waiting[call.tag]?.sentAt = center.house.clock.now
+                outbound.waiting[call.tag]?.sentMilliseconds =
+                    center.house.clock.monotonicMilliseconds
+                connection.send(Frame.call(call.id, call.request), on: shard)
+            case .settled(let call, let outcome):
+                if outcome == .timedOut { log(call, nil, "no answer in time") }
+                if outcome == .linkLost { log(call, nil, "connection lost") }
+                guard let waiting = outbound.waiting.removeValue(forKey: call.tag) else { continue }
+                waiting.answer.resume(returning: result(outcome, waiting.command))
+            case .stray:
+                center.log.count(
+                    Deviations(.answerNobodyWaitsFor), of: station, at: center.house.clock.now)
+            }
+        }
+        startTimer(on: shard)
+    }
+
+    private func result(
+        _ outcome: CallQueue<Int>.Outcome, _ command: StationCommand
+    ) -> Result<CommandAnswer, StationLinkError> {
+        switch outcome {
+        case .answered(let payload): return understood(payload, command)
+        case .refused(let error):
+            let code = error.foreignCode ?? error.code.spelled(in: dialect.version)
+            return .failure(.refused(code: code, description: error.description))
+        case .timedOut: return .failure(.timedOut)
+        case .expired: return .failure(.busy)
+        case .linkLost: return .failure(.lost)
+        case .cancelled, .replaced: return .failure(.offline)
+        case .queueFull: return .failure(.busy)
+        }
+    }
+
+    private func understood(
+        _ payload: [UInt8], _ command: StationCommand
+    ) -> Result<CommandAnswer, StationLinkError> {
+        do throws(CallError) {
+            let answer = try dialect.answer(in: payload.span.bytes, to: command)
+            center.log.count(answer.deviations, of: station, at: center.house.clock.now)
+            if case .status(let word) = answer.value,
+                answer.deviations.contains(.unknownEnumValue)
+            {
+                return .failure(.notUnderstood(word))
+            }
+            return .success(answer.value)
+        } catch {
+            return .failure(.notUnderstood(error.description))
+        }
+    }
+
+    /// One sleeping task per link at most; it asks the queue again when it wakes.
+    private func startTimer(on shard: isolated Shard) {
+        guard let due = outbound.queue.nextDeadline else { return }
+        if let timer = outbound.timer, timer <= due { return }
+        outbound.timer = due
+        let clock = center.house.clock
+        Task {
+            // Nothing cancels it; a clock that stops ends with the program.
+            try? await clock.sleep(milliseconds: max(1, due - clock.monotonicMilliseconds))
+            _ = shard
+            if outbound.timer == due { outbound.timer = nil }
+            handle(.tick, on: shard)
+        }
+    }
+
+    private func log(_ call: CallQueue<Int>.Call, _ answer: [UInt8]?, _ note: String?) {
+        let clock = center.house.clock
+        let waiting = outbound.waiting[call.tag]
+        let took = waiting.map { clock.monotonicMilliseconds - $0.sentMilliseconds }
+        center.log.add(
+            MessageLog.Line(
+                station: station, at: waiting?.sentAt ?? clock.now, isInbound: false,
+                action: call.request.action, messageID: call.id.text,
+                request: Frame.call(call.id, call.request), answer: answer,
+                tookMilliseconds: answer == nil ? nil : took, note: note))
+    }
+}

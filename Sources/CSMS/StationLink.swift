@@ -1,0 +1,332 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import OCPP
+import Service
+import Web
+
+/// One station's socket: its calls are answered strictly in order, ours go out one at a time, and
+/// neither direction ever waits for the other. OCPP-J 1.6 §4.1.1.
+// @unchecked: everything mutable is touched on the connection's shard only.
+final class StationLink: WebSocketSession, @unchecked Sendable {
+    /// A station's call that waits for its turn, read already.
+    struct Inbound {
+        enum Content {
+            case event(Decoded<StationEvent>)
+            case refused(CallError)
+        }
+
+        let id: MessageID
+        let fingerprint: Int
+        let action: String
+        let content: Content
+        /// A copy of the message for the log.
+        let message: [UInt8]
+        let receivedAt: Timestamp
+        let startedAt: Int64
+    }
+
+    let epoch: Int64
+    let connection: WebSocketConnection
+    let dialect: any Dialect
+    let granted: Admission.Granted
+    let center: CentralSystem
+    /// The registry's spelling, once the station is admitted.
+    private(set) var station: String
+    private(set) var registration = RegistrationStatus.pending
+    /// The number of this socket in the registry's row; nil until it is written there.
+    private var durableEpoch: Int64?
+    private var inbox: [Inbound] = []
+    private var isWorking = true
+    private var isReading = true
+    private var isClosed = false
+    private var unreadableInARow = 0
+    private var replies = ReplyCache()
+    var outbound = OutboundCalls()
+
+    init(
+        connection: WebSocketConnection, dialect: any Dialect, granted: Admission.Granted,
+        center: CentralSystem
+    ) {
+        self.connection = connection
+        self.dialect = dialect
+        self.granted = granted
+        self.center = center
+        station = granted.station
+        epoch = center.links.nextEpoch()
+    }
+
+    // MARK: The socket
+
+    func opened(on shard: isolated Shard) {
+        let old = center.links.attach(
+            station, self, epoch: epoch, address: connection.remoteAddress,
+            at: center.house.clock.now)
+        if let old, old !== self {
+            // Nobody waits for that close; a late one takes nothing from the new socket.
+            Task { await old.replaced() }
+        }
+        Task {
+            await admit(on: shard)
+            await work(on: shard)
+        }
+    }
+
+    func closed(_ closure: WebSocketClosure, on shard: isolated Shard) {
+        isClosed = true
+        center.links.detach(station, epoch: epoch)
+        linkLost(on: shard)
+        center.house.log.debug("socket closed", ["station": station, "code": closure.code])
+        guard let durableEpoch else { return }
+        Task { await center.detached(station, durableEpoch) }
+    }
+
+    /// A newer socket of the same station took over.
+    private func replaced() async { await connection.close(4001, reason: "replaced") }
+
+    /// Closes from anywhere, for instance when the station is taken out of the registry.
+    func close(_ code: Int, reason: String) async { await connection.close(code, reason: reason) }
+
+    /// The operator took the station in while it was connected: it is asked to boot again, unless it
+    /// was accepted already.
+    func adopted() async { await adopted(on: connection.shard) }
+
+    private func adopted(on shard: isolated Shard) async {
+        guard registration != .accepted else { return }
+        // Whether it answers or not, its next boot is accepted.
+        _ = try? await send(
+            .trigger(message: "BootNotification", connector: nil), deadlineSeconds: 30, on: shard)
+    }
+
+    private func admit(on shard: isolated Shard) async {
+        switch await center.admit(self) {
+        case .admitted(let record, let number):
+            station = record.id
+            registration = record.registration
+            durableEpoch = number
+            if isClosed {
+                await center.detached(station, number)
+            } else {
+                linkIsUp(on: shard)
+            }
+        case .replaced: connection.close(4001, reason: "replaced", on: shard)
+        case .refused: connection.close(1008, reason: "not registered", on: shard)
+        case .failed: connection.close(1011, reason: "try again later", on: shard)
+        }
+    }
+
+    // MARK: Frames in
+
+    func received(_ message: RawSpan, isText: Bool, on shard: isolated Shard) {
+        let now = center.house.clock.now
+        do throws(FrameError) {
+            var frame = try Frame(reading: message)
+            unreadableInARow = 0
+            if !isText { frame.deviations.insert(.binaryFrame) }
+            switch frame.kind {
+            case .call(let action): call(action, frame, message, now, on: shard)
+            case .result:
+                center.log.count(frame.deviations, of: station, at: now)
+                let payload = message.extracting(frame.payload).withUnsafeBytes { Array($0) }
+                answered(.result(frame.id, payload: payload), frame.id, message, on: shard)
+            case .error(let error):
+                center.log.count(frame.deviations, of: station, at: now)
+                answered(.error(frame.id, error), frame.id, message, on: shard)
+            }
+        } catch {
+            unreadable(error, message, now, on: shard)
+        }
+    }
+
+    private func call(
+        _ action: String, _ frame: Frame, _ message: RawSpan, _ now: Timestamp,
+        on shard: isolated Shard
+    ) {
+        let fingerprint = ReplyCache.fingerprint(of: message)
+        var content: Inbound.Content
+        do throws(CallError) {
+            var event = try dialect.event(
+                action: action, payload: message.extracting(frame.payload))
+            event.deviations.formUnion(frame.deviations)
+            if granted.isStrict, let code = event.deviations.strictCode {
+                throw CallError(code, "the message departs from the specification")
+            }
+            content = .event(event)
+            if case .alive = event.value, !isWorking, registration == .accepted,
+                replies.find(frame.id, fingerprint: fingerprint) == .new
+            {
+                beat(event, frame.id, fingerprint, message, now, on: shard)
+                return
+            }
+        } catch {
+            content = .refused(error)
+        }
+        inbox.append(
+            Inbound(
+                id: frame.id, fingerprint: fingerprint, action: action, content: content,
+                message: message.withUnsafeBytes { Array($0) }, receivedAt: now,
+                startedAt: center.house.clock.monotonicMilliseconds))
+        if inbox.count >= center.settings.waitingMessages, isReading {
+            isReading = false
+            connection.allowReading(false, on: shard)
+        }
+        guard !isWorking else { return }
+        isWorking = true
+        Task { await work(on: shard) }
+    }
+
+    /// A heartbeat touches nothing that must be durable: answered here and now.
+    private func beat(
+        _ event: Decoded<StationEvent>, _ id: MessageID, _ fingerprint: Int, _ message: RawSpan,
+        _ now: Timestamp, on shard: isolated Shard
+    ) {
+        let answer = Frame.result(id) { dialect.write(.alive(now: now), to: .alive, into: &$0) }
+        connection.send(answer, on: shard)
+        replies.remember(id, fingerprint: fingerprint, reply: answer)
+        center.log.count(event.deviations, of: station, at: now)
+        guard center.settings.logsHeartbeats else { return }
+        center.log.add(
+            MessageLog.Line(
+                station: station, at: now, isInbound: true, action: "Heartbeat",
+                messageID: id.text, request: message.withUnsafeBytes { Array($0) },
+                answer: answer, tookMilliseconds: 0))
+    }
+
+    private func unreadable(
+        _ error: FrameError, _ message: RawSpan, _ now: Timestamp, on shard: isolated Shard
+    ) {
+        var answer: [UInt8]?
+        var note = "not a frame"
+        var kind = Deviation.brokenJSON
+        switch error {
+        case .answerable(let id, let problem):
+            // Out of turn on purpose: nothing of it can be ordered against other calls.
+            answer = Frame.error(id, problem, in: dialect.version)
+            note = problem.description
+        case .unreadable(let why):
+            note = why
+            if dialect.version != .v16 {
+                answer = Frame.error(
+                    .unreadable, CallError(.frameworkError, why), in: dialect.version)
+            }
+        case .unknownType(_, let id):
+            note = "unknown message type"
+            kind = .messageTypeUnknown
+            if dialect.version != .v16 {
+                answer = Frame.error(
+                    id ?? .unreadable, CallError(.messageTypeNotSupported, note),
+                    in: dialect.version)
+            }
+        }
+        if let answer { connection.send(answer, on: shard) }
+        center.log.count(Deviations(kind), of: station, at: now)
+        center.log.add(
+            MessageLog.Line(
+                station: station, at: now, isInbound: true, action: "", messageID: "",
+                request: message.withUnsafeBytes { Array($0) }, answer: answer, note: note))
+        unreadableInARow += 1
+        if unreadableInARow >= center.settings.unreadableInARow {
+            connection.close(1002, reason: "no OCPP", on: shard)
+        }
+    }
+
+    // MARK: In order
+
+    /// Answers what waits, one after the other, until nothing does.
+    private func work(on shard: isolated Shard) async {
+        var at = inbox.startIndex
+        while at < inbox.endIndex {
+            let item = inbox[at]
+            at += 1
+            await answer(item, on: shard)
+            if at == inbox.endIndex {
+                inbox.removeAll(keepingCapacity: at <= 8)
+                at = inbox.startIndex
+                allowReading(on: shard)
+            } else if at >= center.settings.waitingMessages / 2 {
+                inbox.removeFirst(at)
+                at = inbox.startIndex
+                allowReading(on: shard)
+            }
+        }
+        isWorking = false
+    }
+
+    private func allowReading(on shard: isolated Shard) {
+        guard !isReading else { return }
+        isReading = true
+        connection.allowReading(true, on: shard)
+    }
+
+    private func answer(_ item: Inbound, on shard: isolated Shard) async {
+        var deviations = Deviations()
+        switch replies.find(item.id, fingerprint: item.fingerprint) {
+        case .repeated(let bytes):
+            connection.send(bytes, on: shard)
+            center.log.count(Deviations(.messageRepeated), of: station, at: item.receivedAt)
+            log(item, bytes, "repeated")
+            return
+        case .reused: deviations.insert(.messageIDReused)
+        case .new: break
+        }
+        let bytes: [UInt8]
+        var note: String?
+        switch item.content {
+        case .refused(let error):
+            bytes = Frame.error(item.id, error, in: dialect.version)
+            note = error.description
+        case .event(let event):
+            deviations.formUnion(event.deviations)
+            (bytes, note) = await reply(to: event.value, item, &deviations)
+        }
+        connection.send(bytes, on: shard)
+        // An error of ours is no answer to repeat: the station tries again and may be served.
+        if note == nil { replies.remember(item.id, fingerprint: item.fingerprint, reply: bytes) }
+        center.log.count(deviations, of: station, at: item.receivedAt)
+        log(item, bytes, note)
+    }
+
+    private func reply(
+        to event: StationEvent, _ item: Inbound, _ deviations: inout Deviations
+    ) async -> ([UInt8], String?) {
+        if let error = gate(event, &deviations) {
+            return (Frame.error(item.id, error, in: dialect.version), error.description)
+        }
+        do {
+            let reply = try await center.apply(event, from: station, receivedAt: item.receivedAt)
+            if case .booted(let status, _, _) = reply { registration = status }
+            let bytes = Frame.result(item.id) { dialect.write(reply, to: event, into: &$0) }
+            return (bytes, nil)
+        } catch {
+            center.house.log.error(
+                "event not stored",
+                ["station": station, "action": item.action, "error": "\(error)"])
+            let refusal = CallError(.internalError, "the message could not be stored")
+            return (Frame.error(item.id, refusal, in: dialect.version), refusal.description)
+        }
+    }
+
+    /// What a station may say before it is accepted: its boot, and what may cost money.
+    private func gate(_ event: StationEvent, _ deviations: inout Deviations) -> CallError? {
+        guard registration != .accepted else { return nil }
+        switch event {
+        case .booted: return nil
+        case .sessionStarted, .metered, .sessionStopped:
+            deviations.insert(.callBeforeAccepted)
+            // 1.6 stations try a transaction message only a few times: better kept than lost.
+            if dialect.version == .v16 { return nil }
+        case .alive, .statusChanged, .authorizing, .data, .foreign: break
+        }
+        return CallError(.securityError, "the station is not accepted yet")
+    }
+
+    private func log(_ item: Inbound, _ answer: [UInt8], _ note: String?) {
+        let took = center.house.clock.monotonicMilliseconds - item.startedAt
+        center.log.add(
+            MessageLog.Line(
+                station: station, at: item.receivedAt, isInbound: true, action: item.action,
+                messageID: item.id.text, request: item.message, answer: answer,
+                tookMilliseconds: took, note: note))
+    }
+}
