@@ -153,7 +153,7 @@ package final class CentralSystem: Sendable {
     func detached(_ station: String, _ number: Int64) async {
         let now = house.clock.now
         do {
-            try await house.write { [stations = house.stations] transaction in
+            _ = try await house.write { [stations = house.stations] transaction in
                 try stations.detached(station, epoch: number, at: now, in: transaction)
             }
             house.log.notice("station disconnected", ["station": station])

@@ -109,8 +109,9 @@ final class MessageLog: Sendable {
         }
     }
 
-    func refused(_ station: String, _ reason: Admission.Refusal, from address: String, at: Timestamp)
-    {
+    func refused(
+        _ station: String, _ reason: Admission.Refusal, from address: String, at: Timestamp
+    ) {
         state.withLock { state in
             guard state.refusals.count < settings.refusalsKept else { return }
             let key = Key(
