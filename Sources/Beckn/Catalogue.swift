@@ -60,19 +60,18 @@ package struct Catalogue: Sendable {
 
     /// Adds or replaces a location; one that is not published, or has nothing to offer, is left out.
     ///
-    /// - Parameter tariffs: by id; the first of a connector's that is valid at `now` is taken.
-    package mutating func put(_ location: Location, tariffs: [String: Tariff], now: Timestamp) {
+    /// - Parameter tariff: what a connector is sold under now; nil shows it without a price.
+    package mutating func put(_ location: Location, tariff: (Connector) -> Tariff?) {
         remove(location: location.id)
         guard location.publish else { return }
         var items: [Item] = []
         for evse in location.evses where evse.status != .removed && evse.status != .planned {
             for connector in evse.connectors {
-                let tariff = connector.tariffIDs.lazy.compactMap { tariffs[$0] }
-                    .first { $0.isValid(at: now) }
                 items.append(
                     Item(
                         id: Item.id(evse: evse.uid, connector: connector.id),
-                        locationID: location.id, evse: evse, connector: connector, tariff: tariff))
+                        locationID: location.id, evse: evse, connector: connector,
+                        tariff: tariff(connector)))
             }
         }
         guard !items.isEmpty else { return }
@@ -201,11 +200,5 @@ extension SearchIntent {
             guard let price = item.energyPrice, price <= maximumPrice else { return false }
         }
         return true
-    }
-}
-
-extension Tariff {
-    func isValid(at moment: Timestamp) -> Bool {
-        (validFrom.map { $0 <= moment } ?? true) && (validUntil.map { moment < $0 } ?? true)
     }
 }

@@ -1,0 +1,146 @@
+import CPO
+import Charging
+import Crypto
+import HTTPClient
+import JSON
+import SQL
+import Service
+import Web
+
+/// The Beckn door, v1.1: drivers' apps search, book, start, stop and pay here.
+///
+/// A request is verified, taken into the order and its answer laid into the outbox in one transaction,
+/// and then acknowledged: what was acknowledged will be answered, whatever happens after.
+package final class BecknDoor: Sendable {
+    /// Deadlines are looked at this often.
+    static let tickMilliseconds: Int64 = 1000
+    static let dueLimit = 100
+    static let requestMemorySeconds: Int64 = 7 * 86_400
+
+    package let settings: BecknSettings
+    let house: ChargePointOperator
+    let identity: BecknIdentity
+    let log: Log
+    let store = OrderStore()
+    let outbox: Outbox
+    private let registryState: Lock<SubscriberRegistry>
+    let catalogue = Lock(Catalogue())
+    private let zones = Lock([String: LocalTimeRules]())
+
+    package init(
+        house: ChargePointOperator, settings: BecknSettings, identity: BecknIdentity,
+        registry: SubscriberRegistry, client: HTTPClient
+    ) {
+        self.house = house
+        self.settings = settings
+        self.identity = identity
+        self.log = house.log
+        registryState = Lock(registry)
+        outbox = Outbox(
+            database: house.database, client: client, identity: identity, clock: house.clock,
+            log: house.log)
+        rebuildCatalogue()
+    }
+
+    var clock: any ServiceClock { house.clock }
+    var digits: Int { house.settings.moneyDigits }
+    var writer: OrderWriter { OrderWriter(settings: settings, digits: digits) }
+    var rules: OrderMachine.Rules { OrderMachine.Rules(settings, digits: digits) }
+
+    var registry: SubscriberRegistry { registryState.withLock { $0 } }
+
+    /// Takes a changed registry file over while running.
+    package func replace(registry: SubscriberRegistry) {
+        registryState.withLock { $0 = registry }
+    }
+
+    // MARK: Running
+
+    package func mount(on router: inout Router) {
+        router.add("POST", "/beckn/{action}") { request in await self.answer(request) }
+        router.add("GET", "/beckn/track/{order}") { request in await self.trackPage(request) }
+    }
+
+    /// Delivers callbacks, follows the house's journal and watches deadlines until cancelled.
+    package func run() async throws {
+        rebuildCatalogue()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.outbox.run() }
+            group.addTask { try await self.follow() }
+            group.addTask { try await self.watch() }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func watch() async throws {
+        while !Task.isCancelled {
+            try await tick()
+            do { try await clock.sleep(milliseconds: Self.tickMilliseconds) } catch { return }
+        }
+    }
+
+    /// Lets every order whose deadline has come decide. Called by `run`; tests call it themselves.
+    package func tick() async throws {
+        let now = clock.now
+        let ids = try await house.read { [store] transaction in
+            try store.due(at: now, limit: Self.dueLimit, in: transaction).map(\.id)
+        }
+        for id in ids { try await handle(.tick, order: id) }
+    }
+
+    // MARK: Catalogue
+
+    func rebuildCatalogue() {
+        let now = clock.now
+        var fresh = Catalogue()
+        for location in house.locations.all() {
+            fresh.put(location) { house.tariffs.applicable(to: $0, at: now, for: .appUser) }
+        }
+        let built = fresh
+        catalogue.withLock { $0 = built }
+    }
+
+    func refreshCatalogue(location id: String) {
+        let now = clock.now
+        guard let location = house.locations.location(id) else { return }
+        catalogue.withLock { [house] catalogue in
+            catalogue.put(location) { house.tariffs.applicable(to: $0, at: now, for: .appUser) }
+        }
+    }
+
+    func localTime(of zone: String) -> LocalTimeRules {
+        if let known = zones.withLock({ $0[zone] }) { return known }
+        // A place whose zone is not known here is priced in UTC, as the house does.
+        let rules =
+            (try? ZoneInfo.load(zone)).flatMap { try? LocalTimeRules(tzif: $0) } ?? .utc
+        zones.withLock { $0[zone] = rules }
+        return rules
+    }
+
+    // MARK: Admin
+
+    /// The data of `GET /api/v1/beckn/orders`: a page, newest first.
+    package func orders(cursor: String? = nil, limit: Int = 50) async throws -> JSONValue {
+        let limit = min(max(limit, 1), 200)
+        let orders = try await house.read { [store] transaction in
+            try store.list(before: cursor, limit: limit, in: transaction)
+        }
+        let items = try orders.map { order throws(JSONCodingError) -> JSONValue in
+            var value = try JSONCoder.value(of: order)
+            // What a driver wrote about himself is not the operator's list's business.
+            value["customer"] = nil
+            value["billing"] = nil
+            return value
+        }
+        let last = orders.count == limit ? orders.last : nil
+        return .members([
+            "items": .array(items),
+            "nextCursor": last.map { .string("\($0.createdAt.milliseconds)/\($0.id)") },
+        ])
+    }
+
+    package func order(_ id: String) async throws -> Order? {
+        try await house.read { [store] in try store.order(id: id, in: $0) }
+    }
+}
