@@ -131,7 +131,7 @@ let suites: [Target] = [
     tests("Service", ["Charging"]),
     tests("SQL", ["Charging", "Service"]),
     tests("Web", ["Service", "JSON", "Crypto"]),
-    tests("HTTPClient", ["Service", "Web"]),
+    tests("HTTPClient", ["Service", "Web", "Crypto"]),
     tests("HAL", ["Charging", "Service"]),
     tests("LinuxHAL", ["HAL", "Charging", "Service"]),
     tests("OCPP", ["Charging", "JSON", "Service"]),
