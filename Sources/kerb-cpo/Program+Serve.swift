@@ -14,11 +14,10 @@ extension Program {
         let database = try await open(settings)
         let house = try await ChargePointOperator(
             database: database, settings: settings.house, log: log)
-        let now = house.clock.now
-        // Whatever the rows say, no socket is open yet.
-        try await house.write { try house.stations.allDetached(at: now, in: $0) }
         try await demo?.furnish(house)
         let doors = Doors(house: house, settings: settings, log: log)
+        // Whatever the rows say, no socket is open yet; the stations' door writes that down.
+        try await doors.load()
         var router = Router()
         doors.mount(on: &router)
         let server: WebServer
