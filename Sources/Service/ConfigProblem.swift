@@ -3,12 +3,19 @@ package struct ConfigProblem: Error, Hashable, Sendable, CustomStringConvertible
     package let place: ConfigPlace
     package let what: String
 
+    package init(place: ConfigPlace, what: String) {
+        self.place = place
+        self.what = what
+    }
+
     package var description: String { "\(place): \(what)" }
 }
 
 /// Everything found wrong with a configuration, in the order of the file.
 package struct ConfigProblems: Error, Hashable, Sendable, CustomStringConvertible {
     package let all: [ConfigProblem]
+
+    package init(all: [ConfigProblem]) { self.all = all }
 
     /// One line per problem.
     package var description: String { all.map(\.description).joined(separator: "\n") }
