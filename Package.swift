@@ -133,7 +133,7 @@ let suites: [Target] = [
     tests("Web", ["Service", "JSON", "Crypto"]),
     tests("HTTPClient", ["Service", "Web", "Crypto"]),
     tests("HAL", ["Charging", "Service"]),
-    tests("LinuxHAL", ["HAL", "Charging", "Service"]),
+    tests("LinuxHAL", ["HAL", "Simulation", "Charging", "Service"]),
     tests("OCPP", ["Charging", "JSON", "Service"]),
     tests("OCPP16", ["OCPP", "Charging", "JSON"]),
     tests("Station", ["HAL", "OCPP", "OCPP16", "SQL", "Charging", "JSON", "Service"]),
@@ -142,7 +142,7 @@ let suites: [Target] = [
     tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Service"]),
     tests("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Service"]),
-    tests("Simulation", ["HAL", "Charging", "JSON", "Service"]),
+    tests("Simulation", ["HAL", "LinuxHAL", "Web", "Charging", "JSON", "Service"]),
 ]
 
 let package = Package(
