@@ -1,7 +1,10 @@
+import Beckn
 import CPO
 import Charging
 import Crypto
 import Glibc
+import HTTPClient
+import JSON
 import SQL
 import Service
 import Web
@@ -43,7 +46,42 @@ struct Demo: Sendable {
             house: OperatorSettings(
                 party: Self.party, name: "Kerb Demo", currency: "INR", unknownStations: .adopt,
                 adoptionLocation: Self.locationID, heartbeatIntervalSeconds: 60),
-            ocpp: Settings.OCPP(lowestSecurityProfile: 0, pingSeconds: 20), drainSeconds: 2)
+            ocpp: Settings.OCPP(lowestSecurityProfile: 0, pingSeconds: 20), beckn: try beckn(),
+            outgoing: Settings.Outgoing(rules: .open, caFile: nil), drainSeconds: 2)
+    }
+
+    /// A network of its own: our key and record are made once; apps add theirs to the registry file.
+    private func beckn() throws -> Settings.Beckn {
+        let keyFile = "\(folder)/beckn-key"
+        let registryFile = "\(folder)/beckn-registry.json"
+        let door = BecknSettings(
+            subscriberID: "bpp.kerb.demo", subscriberURL: "http://127.0.0.1:\(port)/beckn",
+            uniqueKeyID: "demo", providerID: "kerb-demo", providerName: "Kerb Demo",
+            statusSeconds: 2, supportPhone: "+91 11 0000 0000", supportEmail: "help@kerb.demo",
+            supportURL: "http://127.0.0.1:\(port)/", allowsPlainCallbacks: true)
+        if !FileSystem.exists(keyFile) {
+            try FileSystem.writeAtomically(
+                Array(BecknKeyPair.generate().privateKeyText.utf8), to: keyFile)
+        }
+        let key = try BecknKeyPair.privateKey(
+            String(decoding: FileSystem.read(keyFile), as: UTF8.self))
+        var records: [JSONValue] = []
+        if FileSystem.exists(registryFile) {
+            let known = try JSONValue(parsing: FileSystem.read(registryFile))
+            records = (known["subscribers"] ?? known).array ?? []
+        }
+        let own: JSONValue = [
+            "subscriber_id": .string(door.subscriberID), "type": "BPP",
+            "url": .string(door.subscriberURL), "unique_key_id": .string(door.uniqueKeyID),
+            "signing_public_key": .string(Base64.encode(key.publicKey.bytes)),
+        ]
+        if !records.contains(own) {
+            records.removeAll { $0["subscriber_id"] == own["subscriber_id"] }
+            records.append(own)
+            try FileSystem.writeAtomically(
+                JSONValue.array(records).encoded(), to: registryFile, mode: 0o644)
+        }
+        return Settings.Beckn(door: door, keyFile: keyFile, registryFile: registryFile)
     }
 
     /// Puts the samples where they are missing.

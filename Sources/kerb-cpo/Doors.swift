@@ -1,5 +1,7 @@
+import Beckn
 import CPO
 import CSMS
+import HTTPClient
 import OCPP16
 import SQL
 import Service
@@ -9,20 +11,35 @@ import Web
 struct Doors: Sendable {
     /// In every door's own range of numbers; the migrator puts them in order.
     static let migrations: [Migration] =
-        ChargePointOperator.migrations + CentralSystem.migrations
+        ChargePointOperator.migrations + CentralSystem.migrations + BecknDoor.migrations
 
     let house: ChargePointOperator
     let settings: Settings
     let log: Log
     let stations: CentralSystem
+    let client: HTTPClient
+    let beckn: BecknDoor?
 
-    init(house: ChargePointOperator, settings: Settings, log: Log) {
+    init(house: ChargePointOperator, settings: Settings, log: Log) throws {
         self.house = house
         self.settings = settings
         self.log = log
         var door = CentralSystemSettings()
         door.lowestSecurityProfile = settings.ocpp.lowestSecurityProfile
         stations = CentralSystem(house: house, dialects: [OCPP16Dialect()], settings: door)
+        let client = HTTPClient(
+            .init(rules: settings.outgoing.rules, caFile: settings.outgoing.caFile))
+        self.client = client
+        beckn = try settings.beckn.map { beckn in
+            let text = try String(decoding: FileSystem.read(beckn.keyFile), as: UTF8.self)
+            return try BecknDoor(
+                house: house, settings: beckn.door,
+                identity: BecknIdentity(
+                    subscriberID: beckn.door.subscriberID, uniqueKeyID: beckn.door.uniqueKeyID,
+                    key: BecknKeyPair.privateKey(text)),
+                registry: SubscriberRegistry(json: FileSystem.read(beckn.registryFile)),
+                client: client)
+        }
     }
 
     /// Reads what the doors must know before the first request.
@@ -31,6 +48,7 @@ struct Doors: Sendable {
     func mount(on router: inout Router) {
         Health(house: house).mount(on: &router)
         stations.mount(on: &router)
+        beckn?.mount(on: &router)
     }
 
     /// Everything that goes on without being asked; ends when cancelled.
@@ -39,7 +57,28 @@ struct Doors: Sendable {
             group.addTask { try await settleOrphans() }
             group.addTask { await stations.run() }
             group.addTask { try await house.commands.run(house, over: stations) }
+            if let beckn, let settings = settings.beckn {
+                group.addTask { try await beckn.run() }
+                group.addTask { try await followRegistry(settings.registryFile, beckn) }
+            }
             try await group.waitForAll()
+        }
+    }
+
+    /// A registry file that changes is in force within seconds; a broken one is not taken.
+    private func followRegistry(_ file: String, _ beckn: BecknDoor) async throws {
+        var known = try FileSystem.read(file)
+        while true {
+            try await house.clock.sleep(milliseconds: 2000)
+            do {
+                let bytes = try FileSystem.read(file)
+                guard bytes != known else { continue }
+                known = bytes
+                beckn.replace(registry: try SubscriberRegistry(json: bytes))
+                log.info("registry read again", ["file": file])
+            } catch {
+                log.warning("registry not taken", ["file": file, "error": "\(error)"])
+            }
         }
     }
 

@@ -1,6 +1,8 @@
+import Beckn
 import CPO
 import Charging
 import Glibc
+import JSON
 import SQL
 import Service
 import Web
@@ -143,6 +145,20 @@ extension Program {
     }
 
     static func makeBecknKey(_ invocation: CommandTable.Invocation) throws -> ExitCode {
-        throw Failure(text: "Beckn keys are not built in yet")
+        let pair = try BecknKeyPair.generate()
+        if let file = invocation.value("--out") {
+            guard !FileSystem.exists(file) else {
+                throw Failure(
+                    code: .refused, text: "\(file) is there already; a key is never overwritten")
+            }
+            try FileSystem.writeAtomically(Array(pair.privateKeyText.utf8), to: file)
+        }
+        var record: [String: JSONValue] = [
+            "unique_key_id": .string(pair.uniqueKeyID),
+            "signing_public_key": .string(pair.publicKeyText),
+        ]
+        if invocation.value("--out") == nil { record["private_key"] = .string(pair.privateKeyText) }
+        print(JSONValue.object(record).text)
+        return .done
     }
 }

@@ -15,7 +15,7 @@ extension Program {
         let house = try await ChargePointOperator(
             database: database, settings: settings.house, log: log)
         try await demo?.furnish(house)
-        let doors = Doors(house: house, settings: settings, log: log)
+        let doors = try Doors(house: house, settings: settings, log: log)
         // Whatever the rows say, no socket is open yet; the stations' door writes that down.
         try await doors.load()
         var router = Router()

@@ -1,5 +1,7 @@
+import Beckn
 import CPO
 import Charging
+import HTTPClient
 import Service
 import Web
 
@@ -31,7 +33,23 @@ struct Settings: Sendable {
     var timeZone: String
     var house: OperatorSettings
     var ocpp: OCPP
+    /// nil: the door stays shut.
+    var beckn: Beckn?
+    var outgoing: Outgoing
     var drainSeconds: Int
+
+    /// Rules for calls to partners.
+    struct Outgoing: Sendable {
+        var rules: HostRules
+        var caFile: String?
+    }
+
+    struct Beckn: Sendable {
+        var door: BecknSettings
+        /// Base64 of the private key's seed.
+        var keyFile: String
+        var registryFile: String
+    }
 
     struct OCPP: Sendable {
         var lowestSecurityProfile: Int
@@ -68,6 +86,7 @@ struct Settings: Sendable {
         } catch {
             top.problem("timeZone", "\(error)")
         }
+        let url = publicURL(top)
         let ocpp = top.section("ocpp", about: "chargers")
         let house = OperatorSettings(
             party: PartyID(country: country, party: id), name: name, currency: currency,
@@ -94,7 +113,7 @@ struct Settings: Sendable {
             listeners: listeners, database: database,
             readers: top.int(
                 "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
-            publicURL: publicURL(top), timeZone: zone, house: house,
+            publicURL: url, timeZone: zone, house: house,
             ocpp: OCPP(
                 lowestSecurityProfile: ocpp.int(
                     "lowestSecurityProfile", default: 1, in: 0...3,
@@ -102,6 +121,9 @@ struct Settings: Sendable {
                 pingSeconds: ocpp.int(
                     "pingSeconds", default: 60, in: 5...3600,
                     about: "a silent charger is pinged after this")),
+            beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
+                beckn($0, name: name, publicURL: url)
+            }, outgoing: outgoing(top),
             drainSeconds: top.int(
                 "drainSeconds", default: 10, in: 0...300,
                 about: "time over which connections are closed at the end"))
@@ -152,6 +174,59 @@ struct Settings: Sendable {
             case .required: .required
             }
         }
+    }
+
+    private static func outgoing(_ top: ConfigSection) -> Outgoing {
+        let section = top.section("outgoing", about: "calls to partners")
+        return Outgoing(
+            rules: HostRules(
+                allowsLoopback: section.bool(
+                    "allowLoopback", default: false, about: "partners on this machine, for tests"),
+                allowsPrivate: section.bool(
+                    "allowPrivateAddresses", default: false, about: "partners inside our network"),
+                allowsPlain: section.bool(
+                    "allowPlain", default: false, about: "http:// as well as https://")),
+            caFile: section.pathOrNil("caFile", about: "PEM instead of the system's authorities"))
+    }
+
+    private static func beckn(
+        _ section: ConfigSection, name: String, publicURL: String
+    ) -> Beckn {
+        func seconds(_ key: String, _ fallback: Int, _ about: String) -> Int64 {
+            Int64(section.int(key, default: fallback, in: 1...86_400, about: about))
+        }
+        let subscriber = section.text("subscriberID", about: "our id in the registries")
+        let door = BecknSettings(
+            subscriberID: subscriber,
+            subscriberURL: section.text(
+                "subscriberURL", default: publicURL + "/beckn", about: "where apps call us"),
+            uniqueKeyID: section.text("uniqueKeyID", about: "id of our key in the registry"),
+            domains: section.texts(
+                "domains", default: ["ev-charging:beckn", "ev-charging:uei"],
+                about: "domains we answer for; a closing :* matches by prefix"),
+            providerID: section.text("providerID", default: subscriber, about: "in catalogues"),
+            providerName: section.text("providerName", default: name, about: "in catalogues"),
+            taxTitle: section.text("taxTitle", default: "gst", about: "the tax line's title"),
+            quoteSeconds: seconds("quoteSeconds", 900, "how long a quote holds"),
+            noShowSeconds: seconds("noShowSeconds", 900, "until a driver must have started"),
+            startSeconds: seconds("startSeconds", 120, "until energy must flow after a start"),
+            stopSeconds: seconds("stopSeconds", 60, "until a session must have ended after a stop"),
+            cancellationFeePercent: section.int(
+                "cancellationFeePercent", default: 0, in: 0...100,
+                about: "kept when the driver cancels or does not come"),
+            allowsPostPaid: section.bool(
+                "allowsPostPaid", default: false, about: "orders paid after the charge"),
+            searchLimit: section.int(
+                "searchLimit", default: 50, in: 1...1000, about: "locations in one catalogue"),
+            statusSeconds: seconds("statusSeconds", 15, "between two statuses of a charge"),
+            supportPhone: section.textOrNil("supportPhone", about: "for drivers"),
+            supportEmail: section.textOrNil("supportEmail", about: "for drivers"),
+            supportURL: section.textOrNil("supportURL", about: "for drivers"),
+            allowsPlainCallbacks: section.bool(
+                "allowsPlainCallbacks", default: false, about: "http:// callbacks, for tests"))
+        return Beckn(
+            door: door, keyFile: section.path("keyFile", about: "from `kerb-cpo beckn keygen`"),
+            registryFile: section.path("registry", about: "JSON file of the network's subscribers"))
     }
 
     private static func databasePath(_ top: ConfigSection) -> String {
