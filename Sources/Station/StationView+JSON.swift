@@ -1,0 +1,76 @@
+import Charging
+import HAL
+import JSON
+
+extension StationView {
+    /// What `kerb-edge status --json` prints.
+    package var json: JSONValue {
+        .members([
+            "station": .string(stationID),
+            "link": .string(isLinked ? "up" : "down"),
+            "linkedSince": linkedSince.map(JSONValue.time),
+            "registration": registration.map { .string($0.rawValue) },
+            "journalDepth": journalDepth.map { .number($0) },
+            "connectors": .array(connectors.map(\.json)),
+        ])
+    }
+}
+
+extension ConnectorView {
+    var json: JSONValue {
+        .members([
+            "connector": .number(number),
+            "status": .string(status.status.rawValue),
+            "errorCode": status.errorCode == "NoError" ? nil : .string(status.errorCode),
+            "reason": status.info.map(JSONValue.string),
+            "energyAllowed": .bool(hindrances.isEmpty),
+            "hindrances": .array(hindrances.map { .string($0.description) }),
+            "contactor": .string(isContactorClosed ? "closed" : "open"),
+            "pilot": pilot.map { .string($0.rawValue) },
+            "signal": .string(signal.text),
+            "limitAmperes": .number(available.decimal.reduced),
+            "operative": .bool(isOperative),
+            "charge": charge?.json,
+            "meter": meterJSON,
+        ])
+    }
+
+    private var meterJSON: JSONValue? {
+        guard let meter else {
+            return meterError.map { .members(["error": .string($0)]) }
+        }
+        return .members([
+            "registerWh": .number(meter.register.value),
+            "powerW": meter.power.map { .number($0.value) },
+            "currentsA": .array(meter.currents.map { .number($0.decimal.reduced) }),
+            "voltagesV": .array(meter.voltages.map { .number($0.decimal.reduced) }),
+            "ageMilliseconds": meterAgeMilliseconds.map { .number($0) },
+            "quality": .string(meterError == nil ? "good" : "stale"),
+            "error": meterError.map(JSONValue.string),
+        ])
+    }
+}
+
+extension ConnectorView.Charge {
+    var json: JSONValue {
+        .members([
+            "charge": id.map { .number($0) },
+            // The whole token is nobody's business on a terminal.
+            "token": .string(
+                String(repeating: "•", count: max(0, token.count - 4)) + token.suffix(4)),
+            "startedAt": .time(startedAt),
+            "energyWh": .number(energy.value),
+            "stopping": .bool(isStopping),
+        ])
+    }
+}
+
+extension PilotSignal {
+    package var text: String {
+        switch self {
+        case .x1: "X1"
+        case .pwm(let amperes): "PWM \(amperes.decimal.reduced) A"
+        case .f: "F"
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import JSON
+import Service
+
+extension Program {
+    /// Reads the file and every profile it names.
+    static func checkConfiguration(_ path: String) throws -> ExitCode {
+        let settings = try Configuration.load(file: path, EdgeSettings.read).value
+        _ = try Cabinet(settings)
+        print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
+        return .done
+    }
+
+    static func showConfiguration(_ invocation: CommandTable.Invocation) throws -> ExitCode {
+        let read = try Configuration.load(
+            file: configurationPath(invocation), EdgeSettings.read)
+        if invocation.isJSON {
+            let lines = read.settings.map { setting in
+                JSONValue.members([
+                    "key": .string(setting.path), "value": .string(setting.text),
+                    "origin": .string("\(setting.place)"),
+                ])
+            }
+            print(JSONValue.array(lines).text)
+            return .done
+        }
+        for setting in read.settings {
+            let origin = invocation.has("--origin") ? "  # \(setting.place)" : ""
+            print("\(setting.path): \(setting.text)\(origin)")
+        }
+        return .done
+    }
+}

@@ -1,0 +1,95 @@
+import Charging
+import Glibc
+import HAL
+import LinuxHAL
+import OCPP
+import OCPP16
+import Service
+import Station
+import Web
+
+extension Program {
+    /// The agent: outputs safe first, then the journal, then connectors, last the operator.
+    static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        let log = Log(level: invocation.logLevel, format: invocation.logFormat)
+        let settings = try settings(invocation)
+        let password = try password(settings.csms)
+        try FileSystem.makeFolder(settings.dataDirectory)
+        let lock = try DirectoryLock(settings.dataDirectory)
+        defer { lock.release() }
+        let cabinet = try Cabinet(settings)
+        cabinet.makeSafe()
+        let signals = Signals.stream()
+        log.info(
+            "starting",
+            [
+                "version": version, "station": settings.stationID, "board": cabinet.board.name,
+                "deadMan": cabinet.board.deadMan.kind.rawValue,
+            ])
+        if cabinet.board.deadMan.kind == .none {
+            log.warning("nothing opens the contactors when this program dies")
+        }
+        let journal = try await openJournal(settings, log)
+        let station = try await EdgeStation.make(
+            settings, cabinet: cabinet, journal: journal, password: password, log: log)
+        let socket = try StatusSocket(path: settings.socketPath)
+        let ending = await station.run(until: signals, socket: socket)
+        log.notice("ending", ["reason": ending])
+        socket.close()
+        await journal.close()
+        return .done
+    }
+
+    private static func password(_ csms: EdgeSettings.CSMS) throws -> [UInt8]? {
+        guard csms.securityProfile == 1 || csms.securityProfile == 2,
+            let file = csms.passwordFile
+        else { return nil }
+        var bytes = try FileSystem.read(file, limitBytes: 4096)
+        while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
+        guard !bytes.isEmpty else {
+            throw Failure(code: .usage, text: "\(file): the password file is empty")
+        }
+        return bytes
+    }
+
+    /// A journal that cannot be opened is set aside, never deleted: the station must come up.
+    private static func openJournal(
+        _ settings: EdgeSettings, _ log: Log
+    ) async throws -> BoardJournal {
+        let path = settings.journalPath
+        do {
+            return try await BoardJournal(path: path, bootID: bootID())
+        } catch {
+            let aside = "\(path).damaged-\(SystemClock().now.milliseconds)"
+            log.error(
+                "journal cannot be opened, set aside",
+                ["error": String(describing: error), "file": aside])
+            guard rename(path, aside) == 0 else { throw error }
+            for suffix in ["-wal", "-shm"] { _ = rename(path + suffix, aside + suffix) }
+            return try await BoardJournal(path: path, bootID: bootID())
+        }
+    }
+
+    /// Linux names every boot.
+    private static func bootID() throws -> String {
+        let bytes = try FileSystem.read("/proc/sys/kernel/random/boot_id", limitBytes: 128)
+        return String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
+    }
+}
+
+/// Keeps a second agent off the same board.
+struct DirectoryLock: ~Copyable {
+    private let descriptor: Int32
+
+    init(_ folder: String) throws(FileError) {
+        let path = folder + "/lock"
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw FileError(path, errno: errno) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw .failed("\(path): another agent holds it", errno: EWOULDBLOCK)
+        }
+    }
+
+    func release() { close(descriptor) }
+}

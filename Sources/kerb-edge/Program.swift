@@ -1,0 +1,117 @@
+import Glibc
+import Service
+
+/// What runs on a charger's controller board.
+@main
+struct Program {
+    static let version = "0.1.0"
+
+    static let table = CommandTable(
+        program: "kerb-edge", version: version,
+        about: "agent of a charging station: meters, contactors, OCPP",
+        examples: [
+            "kerb-edge config check /etc/kerb/edge.yaml",
+            "kerb-edge run --config /etc/kerb/edge.yaml",
+            "kerb-edge status --watch",
+        ],
+        commands: [
+            .init("run", flags: [config], "run the agent until SIGTERM"),
+            .init(
+                "config check", arguments: ["FILE"], "read a configuration and say what is wrong"),
+            .init(
+                "config show", flags: [config, .init("--origin", "say who set each value")],
+                "the configuration in force"),
+            .init("config schema", "JSON Schema of the configuration, for editors"),
+            .init(
+                "read", flags: [config, watch],
+                "every meter once: values, age, quality; asks the agent if it runs"),
+            .init(
+                "probe", arguments: ["BUS"],
+                flags: [config, .init("--units", "LIST", "units to ask: 1-8,33 (1-16)")],
+                "which known meters answer on a bus; the agent must be down"),
+            .init(
+                "status", flags: [config, watch],
+                "connectors, what forbids energy and why, limits, journal, link"),
+            .init(
+                "token", arguments: ["UID"],
+                flags: [config, .init("--connector", "N", "at this outlet")],
+                "show a token to the running agent, as a reader would"),
+            .init(
+                "clear", arguments: ["CONNECTOR"], flags: [config],
+                "clear latched faults after a person has looked"),
+            .init(
+                "doctor", flags: [config, .init("--bundle", "FILE", "write a report for support")],
+                "look for what would keep the station from working"),
+        ])
+
+    private static let config = CommandTable.Flag(
+        "--config", "FILE", "configuration (/etc/kerb/edge.yaml)")
+    private static let watch = CommandTable.Flag("--watch", "again every second, until Ctrl-C")
+
+    static func main() async {
+        switch table.parse(Array(CommandLine.arguments.dropFirst())) {
+        case .help(let text):
+            print(text)
+            leave(.done)
+        case .wrong(let text):
+            complain(text)
+            leave(.usage)
+        case .run(let invocation):
+            leave(await run(invocation))
+        }
+    }
+
+    private static func run(_ invocation: CommandTable.Invocation) async -> ExitCode {
+        do {
+            switch invocation.command {
+            case "run": return try await runAgent(invocation)
+            case "config check": return try checkConfiguration(invocation.arguments[0])
+            case "config show": return try showConfiguration(invocation)
+            case "config schema":
+                print(Configuration.schema(title: "kerb-edge", EdgeSettings.read))
+                return .done
+            case "read": return try await readMeters(invocation)
+            case "probe": return try await probe(invocation)
+            case "status": return try await showStatus(invocation)
+            case "token": return try ask(invocation, "token \(tokenWords(invocation))")
+            case "clear": return try ask(invocation, "clear \(invocation.arguments[0])")
+            case "doctor": return try await doctor(invocation)
+            default: preconditionFailure("every command of the table has its case")
+            }
+        } catch let problems as ConfigProblems {
+            complain(problems.description)
+            return .usage
+        } catch let failure as Failure {
+            complain("kerb-edge: \(failure.text)")
+            return failure.code
+        } catch {
+            complain("kerb-edge: \(error)")
+            return .failed
+        }
+    }
+
+    /// Why a command ends without having done its work.
+    struct Failure: Error {
+        var code: ExitCode = .failed
+        var text: String
+    }
+
+    static func complain(_ text: String) {
+        let line = text + "\n"
+        // Nobody is left to tell when standard error is closed.
+        _ = line.utf8.withContiguousStorageIfAvailable { write(2, $0.baseAddress, $0.count) }
+    }
+
+    private static func leave(_ code: ExitCode) -> Never {
+        fflush(nil)
+        exit(code.rawValue)
+    }
+
+    static func configurationPath(_ invocation: CommandTable.Invocation) -> String {
+        invocation.value("--config") ?? "/etc/kerb/edge.yaml"
+    }
+
+    static func settings(_ invocation: CommandTable.Invocation) throws -> EdgeSettings {
+        try Configuration.load(file: configurationPath(invocation), EdgeSettings.read).value
+    }
+}
