@@ -4,7 +4,7 @@ import SQL
 extension BoardJournal {
     // MARK: Settings
 
-    func settings() async throws -> [String: String] {
+    package func settings() async throws -> [String: String] {
         try await database.read { sql in
             var found: [String: String] = [:]
             for row in try sql.query("SELECT key, value FROM setting") {
@@ -26,7 +26,7 @@ extension BoardJournal {
 
     // MARK: Availability; connector 0 is the station
 
-    func availability() async throws -> [ConnectorNumber: Bool] {
+    package func availability() async throws -> [ConnectorNumber: Bool] {
         try await database.read { sql in
             var found: [ConnectorNumber: Bool] = [:]
             for row in try sql.query("SELECT connector, is_operative FROM availability") {
@@ -50,7 +50,7 @@ extension BoardJournal {
 
     // MARK: Faults that a person has to clear
 
-    func latchedFaults() async throws -> [ConnectorNumber: Set<Fault>] {
+    package func latchedFaults() async throws -> [ConnectorNumber: Set<Fault>] {
         try await database.read { sql in
             var found: [ConnectorNumber: Set<Fault>] = [:]
             for row in try sql.query("SELECT connector, fault FROM latched_fault") {

@@ -109,7 +109,7 @@ package final class BoardJournal: Sendable {
     }
 
     /// The charges that were open when the program last ended, to be closed by their connectors.
-    func recovered() async throws -> [ConnectorNumber: ConnectorMachine.Recovered] {
+    package func recovered() async throws -> [ConnectorNumber: ConnectorMachine.Recovered] {
         let bootID = bootID
         return try await database.read { sql in
             var found: [ConnectorNumber: ConnectorMachine.Recovered] = [:]
@@ -128,7 +128,7 @@ package final class BoardJournal: Sendable {
 
     /// Closes what no connector will: charges of connectors that are no longer configured, and all
     /// but the newest where a connector has several open ones.
-    func closeOrphans(connectors: [ConnectorNumber]) async throws -> Int {
+    package func closeOrphans(connectors: [ConnectorNumber]) async throws -> Int {
         let newest = try await recovered()
         let keep = Set(
             newest.filter { connectors.contains($0.key) }.map { $0.value.transaction })

@@ -45,18 +45,18 @@ package final class StatusSocket: Sendable {
     /// Listens at `path`, in the place of a socket that a dead agent left there.
     package init(path: String) throws(SocketError) {
         self.path = path
-        descriptor = try Self.socket()
+        let listener = try Self.socket()
+        descriptor = listener
         _ = unlink(path)
-        let bound = try Self.with(address: path) { bind(descriptor, $0, $1) }
-        guard bound == 0, chmod(path, 0o600) == 0, listen(descriptor, 8) == 0 else {
+        let bound = try Self.with(address: path) { bind(listener, $0, $1) }
+        guard bound == 0, chmod(path, 0o600) == 0, listen(listener, 8) == 0 else {
             let code = errno
-            Glibc.close(descriptor)
+            Glibc.close(listener)
             throw .failed(path, errno: code)
         }
         let (stream, continuation) = AsyncStream<Question>.makeStream(
             bufferingPolicy: .bufferingOldest(Self.waitingQuestions))
         questions = stream
-        let listener = descriptor
         _ = NativeThread.start("status", stackBytes: 262_144) {
             while true {
                 let client = accept(listener, nil, nil)

@@ -1,3 +1,4 @@
+import Charging
 import HAL
 import JSON
 import LinuxHAL
