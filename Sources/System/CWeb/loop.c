@@ -276,8 +276,11 @@ void web_loop_run(web_loop *loop)
     if (loop->config.libuv)
         loop->uv.run(&loop->uv_loop, UV_RUN_DEFAULT);
     else
-        while (!atomic_load(&loop->stopping))
+        while (!atomic_load(&loop->stopping)) {
             if (lws_service(loop->context, 0) < 0) break;
+            // A loop without a listener has no vhost to hear EVENT_WAIT_CANCELLED: clients' loops.
+            loop_run_jobs(loop);
+        }
     loop_run_jobs(loop);
     destroy_context(loop);
     // What the closing connections queued.
