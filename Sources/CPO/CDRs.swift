@@ -43,25 +43,38 @@ package final class CDRs: Sendable {
     }
 
     /// A page in order of creation, with how many there are in all. `from` inclusive, `until` not.
+    ///
+    /// - Parameter parties: whose tokens; nil asks for all, none for nothing.
+    package func list(
+        parties: [PartyID]?, from: Timestamp? = nil, until: Timestamp? = nil, offset: Int = 0,
+        limit: Int = 100
+    ) async throws -> (cdrs: [CDR], total: Int) {
+        var filter = "FROM cdr WHERE created_at >= ? AND created_at < ?"
+        var arguments: [SQLValue] = [
+            .integer(from?.milliseconds ?? 0), .integer(until?.milliseconds ?? .max),
+        ]
+        if let parties {
+            filter += " AND token_party IN (\(parties.map { _ in "?" }.joined(separator: ", ")))"
+            arguments += parties.map { .text($0.description) }
+        }
+        let (condition, found) = (filter, arguments)
+        return try await database.read { transaction in
+            let total = try transaction.query("SELECT COUNT(*) AS n \(condition)", list: found)
+            let rows = try transaction.query(
+                "SELECT body \(condition) ORDER BY created_at, id LIMIT ? OFFSET ?",
+                list: found + [.integer(Int64(limit)), .integer(Int64(offset))])
+            return (
+                try rows.map { try CDR(storedText: $0.text("body")) },
+                try total.first?.int("n") ?? 0
+            )
+        }
+    }
+
     package func list(
         party: PartyID? = nil, from: Timestamp? = nil, until: Timestamp? = nil, offset: Int = 0,
         limit: Int = 100
     ) async throws -> (cdrs: [CDR], total: Int) {
-        let filter =
-            """
-            FROM cdr WHERE (? IS NULL OR token_party = ?) AND created_at >= ? AND created_at < ?
-            """
-        let (party, from) = (party?.description, from?.milliseconds ?? 0)
-        let until = until?.milliseconds ?? .max
-        return try await database.read { transaction in
-            let total = try transaction.queryOne(
-                "SELECT COUNT(*) AS n \(filter)", party, party, from, until)
-            let rows = try transaction.query(
-                "SELECT body \(filter) ORDER BY created_at, id LIMIT ? OFFSET ?", party, party,
-                from, until, limit, offset)
-            return (
-                try rows.map { try CDR(storedText: $0.text("body")) }, try total?.int("n") ?? 0
-            )
-        }
+        try await list(
+            parties: party.map { [$0] }, from: from, until: until, offset: offset, limit: limit)
     }
 }

@@ -147,6 +147,8 @@ package final class Sessions: Sendable {
     package struct Filter: Sendable {
         package var station: String?
         package var party: PartyID?
+        /// Tokens of any of these parties; nil asks for all, none for nothing.
+        package var parties: [PartyID]?
         package var tokenUID: String?
         package var status: SessionStatus?
         /// By `lastUpdated`: from inclusive, until exclusive.
@@ -173,6 +175,11 @@ package final class Sessions: Sendable {
         }
         require("station", filter.station)
         require("token_party", filter.party?.description)
+        if let parties = filter.parties {
+            let marks = parties.map { _ in "?" }.joined(separator: ", ")
+            conditions.append("token_party IN (\(marks))")
+            arguments += parties.map { .text($0.description) }
+        }
         require("token_uid", filter.tokenUID)
         require("status", filter.status?.rawValue)
         let condition = conditions.joined(separator: " AND ")

@@ -1,0 +1,38 @@
+import SQL
+
+extension OCPIDoor {
+    /// Numbers 200 to 299. Times are milliseconds UTC.
+    package static let migrations: [Migration] = [
+        Migration(
+            200, "OCPI partners, with hashes of the tokens they use and the token we use",
+            """
+            CREATE TABLE ocpi_peer (
+                id TEXT PRIMARY KEY, state TEXT NOT NULL, invitation_hash TEXT, token_hash TEXT,
+                previous_hash TEXT, previous_until BIGINT, pending_hash TEXT, outgoing_token TEXT,
+                body TEXT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL);
+            """),
+        Migration(
+            201, "commands OCPI partners gave, and whether their result is out",
+            """
+            CREATE TABLE ocpi_command (
+                id TEXT PRIMARY KEY, peer TEXT NOT NULL, name TEXT NOT NULL,
+                response_url TEXT NOT NULL, expires_at BIGINT NOT NULL, result TEXT,
+                result_at BIGINT, after_timeout BIGINT NOT NULL, created_at BIGINT NOT NULL);
+            CREATE INDEX ocpi_command_result ON ocpi_command(result);
+            """),
+        Migration(
+            202, "where an OCPI partner keeps the CDRs it took",
+            """
+            CREATE TABLE ocpi_cdr_receipt (
+                peer TEXT NOT NULL, cdr TEXT NOT NULL, location TEXT, delivered_at BIGINT NOT NULL,
+                PRIMARY KEY (peer, cdr));
+            """),
+        Migration(
+            203, "the order in which OCPI lists show locations and tariffs",
+            """
+            CREATE TABLE ocpi_listing (
+                position {identity}, kind TEXT NOT NULL, object TEXT NOT NULL,
+                UNIQUE (kind, object));
+            """),
+    ]
+}
