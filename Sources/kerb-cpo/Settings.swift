@@ -230,15 +230,21 @@ struct Settings: Sendable {
     }
 
     private static func databasePath(_ top: ConfigSection) -> String {
-        let text = top.text(
-            "database", default: "sqlite:/var/lib/kerb-cpo/kerb.sqlite",
-            about: "sqlite:PATH")
-        guard text.hasPrefix("sqlite:"), text.utf8.count > 7 else {
-            top.problem(
-                "database", "`database` must be sqlite:PATH; other engines are not built in yet")
+        // `path` puts the file's folder before what does not begin with a slash, so before `sqlite:`.
+        let text = top.path(
+            "database", default: "sqlite:/var/lib/kerb-cpo/kerb.sqlite", about: "sqlite:PATH")
+        let mark = "sqlite:"
+        let parts = text.split(separator: mark, maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0].isEmpty || parts[0].hasSuffix("/"), !parts[1].isEmpty
+        else {
+            if !top.isSchema {
+                top.problem(
+                    "database", "`database` must be sqlite:PATH; other engines are not built in yet"
+                )
+            }
             return ""
         }
-        return String(text.dropFirst(7))
+        return parts[1].hasPrefix("/") ? String(parts[1]) : String(parts[0] + parts[1])
     }
 
     private static func publicURL(_ top: ConfigSection) -> String {

@@ -1,0 +1,110 @@
+"""The command line of kerb-cpo as people and packages use it."""
+import json
+import pathlib
+import re
+import sqlite3
+import stat
+import subprocess
+
+from cpo_server import BIN, Server
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+MINIMAL = """
+listeners:
+  - port: 18999
+party: {countryCode: IN, partyID: KRB, name: Test}
+database: sqlite:%s
+"""
+
+
+def run(*words):
+    return subprocess.run([str(BIN / "kerb-cpo"), *map(str, words)], capture_output=True, text=True,
+                          timeout=60)
+
+
+def keys(schema):
+    for key, value in schema.get("properties", {}).items():
+        yield key
+        yield from keys(value)
+        yield from keys(value.get("items", {}))
+
+
+def test_every_key_is_explained_in_the_example():
+    example = (ROOT / "Config" / "cpo.yaml").read_text("utf-8")
+    schema = json.loads(run("config", "schema").stdout)
+    missing = [key for key in keys(schema) if not re.search(rf"\b{key}\b", example)]
+    assert missing == []
+    assert run("config", "check", ROOT / "Config" / "cpo.yaml").returncode == 0
+
+
+def test_the_example_holds_with_every_line_in_force(tmp_path):
+    example = (ROOT / "Config" / "cpo.yaml").read_text("utf-8")
+    # A commented line that is a key, not a sentence.
+    full = re.sub(r"^(\s*)# (\s*(?:- )?[a-zA-Z]+:(?: |$).*)$", r"\1\2", example, flags=re.M)
+    full = full.replace("clientCertificates: none", "clientCertificates: optional")
+    (tmp_path / "cpo.yaml").write_text(full)
+    checked = run("config", "check", tmp_path / "cpo.yaml")
+    assert checked.returncode == 0, checked.stderr
+    assert "subscriberID" in full and full != example
+
+
+def test_mistakes_name_place_and_mend(tmp_path):
+    file = tmp_path / "cpo.yaml"
+    file.write_text((MINIMAL % "x.sqlite").replace("listeners", "listener"))
+    checked = run("config", "check", file)
+    assert checked.returncode == 2
+    assert f"{file}:2:1: unknown key `listener`; did you mean `listeners`?" in checked.stderr
+    assert run("config", "check", tmp_path / "nowhere.yaml").returncode == 2
+    assert run("serve", "--config", file).returncode == 2
+    assert run("bogus").returncode == 2
+    assert run().returncode == 2
+    assert run("--help").returncode == 0
+    assert run("--version").stdout.startswith("kerb-cpo ")
+
+
+def test_origin_is_told(tmp_path):
+    file = tmp_path / "cpo.yaml"
+    file.write_text(MINIMAL % "x.sqlite")
+    settings = json.loads(run("config", "show", "--json", "--config", file).stdout)
+    origin = {item["key"]: item["origin"] for item in settings}
+    assert origin["party.partyID"].startswith(f"{file}:4:")
+    assert origin["ocpp.pingSeconds"] == "default"
+
+
+def test_backup_and_restore(tmp_path):
+    file = tmp_path / "cpo.yaml"
+    file.write_text(MINIMAL % "kerb.sqlite")
+    assert run("migrate", "--config", file).returncode == 0
+    assert run("migrate", "--config", file).returncode == 0
+    with sqlite3.connect(tmp_path / "kerb.sqlite") as database:
+        database.execute("INSERT INTO sequence VALUES ('mark', 7)")
+    copy = tmp_path / "copy.sqlite"
+    assert run("backup", copy, "--config", file).returncode == 0
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with sqlite3.connect(tmp_path / "kerb.sqlite") as database:
+        database.execute("DELETE FROM sequence")
+    assert run("restore", copy, "--config", file).returncode == 0
+    with sqlite3.connect(tmp_path / "kerb.sqlite") as database:
+        assert database.execute("SELECT value FROM sequence").fetchall() == [(7,)]
+    copy.write_bytes(b"SQLite format 3\0" + b"\x55" * 4000)
+    assert run("restore", copy, "--config", file).returncode == 1
+    assert run("doctor", "--config", file).stdout.count("database: sound") == 1
+
+
+def test_a_signing_key_is_never_overwritten(tmp_path):
+    file = tmp_path / "key"
+    made = run("beckn", "keygen", "--out", file)
+    assert made.returncode == 0 and "private_key" not in json.loads(made.stdout)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    kept = file.read_bytes()
+    assert run("beckn", "keygen", "--out", file).returncode == 4
+    assert file.read_bytes() == kept
+
+
+def test_the_demo_ends_cleanly_and_starts_again(tmp_path):
+    with Server(tmp_path / "data") as server:
+        port = server.port
+    with Server(tmp_path / "data", port):
+        pass
+    assert stat.S_IMODE((tmp_path / "data" / "server-key.pem").stat().st_mode) == 0o600
