@@ -11,7 +11,8 @@ struct OutboundCalls {
         var command: StationCommand
         var sentAt: Timestamp?
         var sentMilliseconds: Int64 = 0
-        var answer: CheckedContinuation<Result<CommandAnswer, StationLinkError>, Never>
+        /// nil where nobody waits: a follow-up of our own.
+        var answer: CheckedContinuation<Result<CommandAnswer, StationLinkError>, Never>?
     }
 
     var queue = CallQueue<Int>()
@@ -32,6 +33,26 @@ extension StationLink {
         } catch {
             throw .notSupported
         }
+        let result = await withCheckedContinuation { continuation in
+            enqueue(command, request, deadlineSeconds, continuation, on: shard)
+        }
+        return try result.get()
+    }
+
+    /// Sends a command whose answer nobody waits for, once what was asked before is answered.
+    func tell(_ command: StationCommand, on shard: isolated Shard) {
+        // A version that cannot say it needs no follow-up.
+        guard let request = try? dialect.request(for: command) else { return }
+        enqueue(command, request, Self.followUpSeconds, nil, on: shard)
+    }
+
+    private static let followUpSeconds = 30
+
+    private func enqueue(
+        _ command: StationCommand, _ request: CallRequest, _ deadlineSeconds: Int,
+        _ answer: CheckedContinuation<Result<CommandAnswer, StationLinkError>, Never>?,
+        on shard: isolated Shard
+    ) {
         let now = center.house.clock.monotonicMilliseconds
         let milliseconds = Int64(max(1, deadlineSeconds)) * 1000
         outbound.nextTag += 1
@@ -39,12 +60,8 @@ extension StationLink {
             tag: outbound.nextTag, id: MessageID(UUID4.make()), request: request,
             priority: Self.priority(of: command), answerMilliseconds: milliseconds,
             deadline: now + milliseconds)
-        let result = await withCheckedContinuation { continuation in
-            outbound.waiting[call.tag] = OutboundCalls.Waiting(
-                command: command, answer: continuation)
-            perform(outbound.queue.handle(.enqueue(call), at: now), on: shard)
-        }
-        return try result.get()
+        outbound.waiting[call.tag] = OutboundCalls.Waiting(command: command, answer: answer)
+        perform(outbound.queue.handle(.enqueue(call), at: now), on: shard)
     }
 
     /// A person waits for a start, a stop or a plug; nobody for the rest.
@@ -89,7 +106,7 @@ extension StationLink {
                 if outcome == .timedOut { log(call, nil, "no answer in time") }
                 if outcome == .linkLost { log(call, nil, "connection lost") }
                 guard let waiting = outbound.waiting.removeValue(forKey: call.tag) else { continue }
-                waiting.answer.resume(returning: result(outcome, waiting.command))
+                waiting.answer?.resume(returning: result(outcome, waiting.command))
             case .stray:
                 center.log.count(
                     Deviations(.answerNobodyWaitsFor), of: station, at: center.house.clock.now)

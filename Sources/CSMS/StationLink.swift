@@ -25,6 +25,10 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         let message: [UInt8]
         let receivedAt: Timestamp
         let startedAt: Int64
+
+        var isBoot: Bool {
+            if case .event(let event) = content, case .booted = event.value { true } else { false }
+        }
     }
 
     let epoch: Int64
@@ -92,11 +96,10 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     /// was accepted already.
     func adopted() async { await adopted(on: connection.shard) }
 
-    private func adopted(on shard: isolated Shard) async {
+    private func adopted(on shard: isolated Shard) {
         guard registration != .accepted else { return }
-        // Whether it answers or not, its next boot is accepted.
-        _ = try? await send(
-            .trigger(message: "BootNotification", connector: nil), deadlineSeconds: 30, on: shard)
+        // Whether it obeys or not, its next boot is accepted.
+        tell(.trigger(message: "BootNotification", connector: nil), on: shard)
     }
 
     private func admit(on shard: isolated Shard) async {
@@ -281,8 +284,10 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
             (bytes, note) = await reply(to: event.value, item, &deviations)
         }
         connection.send(bytes, on: shard)
-        // An error of ours is no answer to repeat: the station tries again and may be served.
-        if note == nil { replies.remember(item.id, fingerprint: item.fingerprint, reply: bytes) }
+        // An error of ours and the answer to a boot are not repeated: trying again may be served.
+        if note == nil, !item.isBoot {
+            replies.remember(item.id, fingerprint: item.fingerprint, reply: bytes)
+        }
         center.log.count(deviations, of: station, at: item.receivedAt)
         log(item, bytes, note)
     }
