@@ -95,7 +95,8 @@ package final class Peers: Sendable {
         return changed
     }
 
-    func load() async throws {
+    /// Reads the partners again: another process, like `kerb-cpo ocpi invite`, may have added one.
+    package func load() async throws {
         let peers = try await house.read { transaction in
             try transaction.query("SELECT * FROM ocpi_peer").map(Peer.init(row:))
         }

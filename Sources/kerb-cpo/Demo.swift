@@ -5,6 +5,7 @@ import Crypto
 import Glibc
 import HTTPClient
 import JSON
+import OCPI
 import SQL
 import Service
 import Web
@@ -46,7 +47,8 @@ struct Demo: Sendable {
             house: OperatorSettings(
                 party: Self.party, name: "Kerb Demo", currency: "INR", unknownStations: .adopt,
                 adoptionLocation: Self.locationID, heartbeatIntervalSeconds: 60),
-            ocpp: Settings.OCPP(lowestSecurityProfile: 0, pingSeconds: 20), beckn: try beckn(),
+            ocpp: Settings.OCPP(lowestSecurityProfile: 0, pingSeconds: 20),
+            ocpi: OCPISettings(publicURL: "http://127.0.0.1:\(port)/ocpi"), beckn: try beckn(),
             outgoing: Settings.Outgoing(rules: .open, caFile: nil), drainSeconds: 2)
     }
 
@@ -100,6 +102,17 @@ struct Demo: Sendable {
                 if known == nil { try house.tokens.put(token, at: now, in: transaction) }
             }
         }
+    }
+
+    /// An invitation for one eMSP, so that a partner can be tried without a hand: token and address.
+    func invite(_ door: OCPIDoor) async throws {
+        let file = "\(folder)/demo-ocpi-invite"
+        guard !FileSystem.exists(file) else { return }
+        let invitation = try await door.invite("Demo eMSP")
+        let text: JSONValue = [
+            "token": .string(invitation.tokenA), "versionsURL": .string(invitation.versionsURL),
+        ]
+        try FileSystem.writeAtomically(text.encoded(), to: file)
     }
 
     func welcome(_ addresses: [BoundAddress]) {

@@ -2,6 +2,7 @@ import Beckn
 import CPO
 import CSMS
 import HTTPClient
+import OCPI
 import OCPP16
 import SQL
 import Service
@@ -11,16 +12,18 @@ import Web
 struct Doors: Sendable {
     /// In every door's own range of numbers; the migrator puts them in order.
     static let migrations: [Migration] =
-        ChargePointOperator.migrations + CentralSystem.migrations + BecknDoor.migrations
+        ChargePointOperator.migrations + CentralSystem.migrations + OCPIDoor.migrations
+        + BecknDoor.migrations
 
     let house: ChargePointOperator
     let settings: Settings
     let log: Log
     let stations: CentralSystem
     let client: HTTPClient
+    let ocpi: OCPIDoor
     let beckn: BecknDoor?
 
-    init(house: ChargePointOperator, settings: Settings, log: Log) throws {
+    init(house: ChargePointOperator, settings: Settings, log: Log) async throws {
         self.house = house
         self.settings = settings
         self.log = log
@@ -30,6 +33,7 @@ struct Doors: Sendable {
         let client = HTTPClient(
             .init(rules: settings.outgoing.rules, caFile: settings.outgoing.caFile))
         self.client = client
+        ocpi = try await OCPIDoor(house, settings: settings.ocpi, client: client)
         beckn = try settings.beckn.map { beckn in
             let text = try String(decoding: FileSystem.read(beckn.keyFile), as: UTF8.self)
             return try BecknDoor(
@@ -48,6 +52,7 @@ struct Doors: Sendable {
     func mount(on router: inout Router) {
         Health(house: house).mount(on: &router)
         stations.mount(on: &router)
+        ocpi.mount(on: &router)
         beckn?.mount(on: &router)
     }
 
@@ -57,11 +62,28 @@ struct Doors: Sendable {
             group.addTask { try await settleOrphans() }
             group.addTask { await stations.run() }
             group.addTask { try await house.commands.run(house, over: stations) }
+            group.addTask { try await ocpi.run() }
+            group.addTask { try await followPartners() }
             if let beckn, let settings = settings.beckn {
                 group.addTask { try await beckn.run() }
                 group.addTask { try await followRegistry(settings.registryFile, beckn) }
             }
             try await group.waitForAll()
+        }
+    }
+
+    /// A partner that `kerb-cpo ocpi invite` adds while the server runs is known within seconds.
+    private func followPartners() async throws {
+        var known: [SQLValue] = []
+        while true {
+            let row = try await house.read { transaction in
+                try transaction.queryOne(
+                    "SELECT COUNT(*) AS n, MAX(updated_at) AS newest FROM ocpi_peer")
+            }
+            let found = [try row?.value("n") ?? .null, try row?.value("newest") ?? .null]
+            if found != known { try await ocpi.peers.load() }
+            known = found
+            try await house.clock.sleep(milliseconds: 2000)
         }
     }
 

@@ -2,7 +2,9 @@ import Beckn
 import CPO
 import Charging
 import Glibc
+import HTTPClient
 import JSON
+import OCPI
 import SQL
 import Service
 import Web
@@ -141,7 +143,24 @@ extension Program {
     }
 
     static func invite(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        throw Failure(text: "OCPI partners are not built in yet")
+        let settings = try settings(invocation)
+        let database = try await open(settings)
+        let house = try await ChargePointOperator(
+            database: database, settings: settings.house, log: log(invocation))
+        let door = try await OCPIDoor(
+            house, settings: settings.ocpi, client: HTTPClient(.init(rules: .strict)))
+        let invitation = try await door.invite(invocation.arguments[0])
+        await database.close()
+        if invocation.isJSON {
+            let text: JSONValue = [
+                "token": .string(invitation.tokenA), "versionsURL": .string(invitation.versionsURL),
+            ]
+            print(text.text)
+        } else {
+            print("token     \(invitation.tokenA)")
+            print("versions  \(invitation.versionsURL)")
+        }
+        return .done
     }
 
     static func makeBecknKey(_ invocation: CommandTable.Invocation) throws -> ExitCode {

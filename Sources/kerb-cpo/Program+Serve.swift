@@ -15,7 +15,8 @@ extension Program {
         let house = try await ChargePointOperator(
             database: database, settings: settings.house, log: log)
         try await demo?.furnish(house)
-        let doors = try Doors(house: house, settings: settings, log: log)
+        let doors = try await Doors(house: house, settings: settings, log: log)
+        try await demo?.invite(doors.ocpi)
         // Whatever the rows say, no socket is open yet; the stations' door writes that down.
         try await doors.load()
         var router = Router()

@@ -2,6 +2,7 @@ import Beckn
 import CPO
 import Charging
 import HTTPClient
+import OCPI
 import Service
 import Web
 
@@ -33,6 +34,7 @@ struct Settings: Sendable {
     var timeZone: String
     var house: OperatorSettings
     var ocpp: OCPP
+    var ocpi: OCPISettings
     /// nil: the door stays shut.
     var beckn: Beckn?
     var outgoing: Outgoing
@@ -121,6 +123,7 @@ struct Settings: Sendable {
                 pingSeconds: ocpp.int(
                     "pingSeconds", default: 60, in: 5...3600,
                     about: "a silent charger is pinged after this")),
+            ocpi: ocpi(top, publicURL: url),
             beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
                 beckn($0, name: name, publicURL: url)
             }, outgoing: outgoing(top),
@@ -187,6 +190,28 @@ struct Settings: Sendable {
                 allowsPlain: section.bool(
                     "allowPlain", default: false, about: "http:// as well as https://")),
             caFile: section.pathOrNil("caFile", about: "PEM instead of the system's authorities"))
+    }
+
+    private static func ocpi(_ top: ConfigSection, publicURL: String) -> OCPISettings {
+        let section = top.section("ocpi", about: "roaming partners")
+        return OCPISettings(
+            publicURL: publicURL + "/ocpi",
+            website: section.textOrNil("website", about: "the operator's page, for partners"),
+            pageLimit: section.int(
+                "pageLimit", default: 200, in: 1...1000, about: "objects in one page of a list"),
+            callDeadlineSeconds: section.int(
+                "callDeadlineSeconds", default: 10, in: 1...120,
+                about: "how long a partner may take to answer"),
+            commandTimeoutSeconds: section.int(
+                "commandTimeoutSeconds", default: 60, in: 10...600,
+                about: "told to partners; a later answer counts as a time-out"),
+            tokenGraceSeconds: Int64(
+                section.int(
+                    "tokenGraceSeconds", default: 600, in: 0...86_400,
+                    about: "how long the token before a rotation stays valid")),
+            responseHosts: Set(
+                section.texts(
+                    "responseHosts", about: "hosts of response_url besides the partners' own")))
     }
 
     private static func beckn(
