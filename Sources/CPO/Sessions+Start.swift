@@ -27,9 +27,11 @@ extension Sessions {
         guard let token = try stores.tokens.candidates(idTag: idTag, in: transaction).first else {
             return Authorization(info: AuthorizationInfo(.invalid))
         }
+        // NEVER wants its owner's word each time; without it the answer is no. OCPI 2.2.1 §12.4.4.
+        let status: AuthorizationStatus =
+            !token.isValid ? .blocked : token.whitelist == .never ? .invalid : .accepted
         return Authorization(
-            info: AuthorizationInfo(token.isValid ? .accepted : .blocked, group: token.groupID),
-            token: token)
+            info: AuthorizationInfo(status, group: token.groupID), token: token)
     }
 
     /// OCPP 1.6 §4.8: always answered with a real transaction id.

@@ -57,18 +57,39 @@ struct Doors: Sendable {
     }
 
     /// Everything that goes on without being asked; ends when cancelled.
-    func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await settleOrphans() }
-            group.addTask { await stations.run() }
-            group.addTask { try await house.commands.run(house, over: stations) }
-            group.addTask { try await ocpi.run() }
-            group.addTask { try await followPartners() }
-            if let beckn, let settings = settings.beckn {
-                group.addTask { try await beckn.run() }
-                group.addTask { try await followRegistry(settings.registryFile, beckn) }
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await keep("orphans") { try await settleOrphans() } }
+            group.addTask { await keep("ocpp") { await stations.run() } }
+            group.addTask {
+                await keep("commands") { try await house.commands.run(house, over: stations) }
             }
-            try await group.waitForAll()
+            group.addTask { await keep("ocpi") { try await ocpi.run() } }
+            group.addTask { await keep("partners") { try await followPartners() } }
+            guard let beckn, let settings = settings.beckn else { return }
+            group.addTask { await keep("beckn") { try await beckn.run() } }
+            group.addTask {
+                await keep("registry") { try await followRegistry(settings.registryFile, beckn) }
+            }
+        }
+    }
+
+    /// Runs a part until cancelled. One that fails, because the disk was full or the database busy, is
+    /// begun again after a while; the others do not notice.
+    private func keep(_ name: String, _ part: @Sendable () async throws -> Void) async {
+        var backoff = Backoff(firstMilliseconds: 500, longestMilliseconds: 30_000)
+        while !Task.isCancelled {
+            let began = house.clock.monotonicMilliseconds
+            do {
+                try await part()
+                if Task.isCancelled { return }
+                log.error("a part of the server ended", ["part": name])
+            } catch {
+                if Task.isCancelled { return }
+                log.error("a part of the server failed", ["part": name, "error": "\(error)"])
+            }
+            if house.clock.monotonicMilliseconds - began > 60_000 { backoff.reset() }
+            do { try await house.clock.sleep(milliseconds: backoff.next()) } catch { return }
         }
     }
 
@@ -89,7 +110,7 @@ struct Doors: Sendable {
 
     /// A registry file that changes is in force within seconds; a broken one is not taken.
     private func followRegistry(_ file: String, _ beckn: BecknDoor) async throws {
-        var known = try FileSystem.read(file)
+        var known: [UInt8] = []
         while true {
             try await house.clock.sleep(milliseconds: 2000)
             do {

@@ -1,5 +1,6 @@
 import CPO
 import Charging
+import Glibc
 import SQL
 import Service
 import Web
@@ -7,6 +8,7 @@ import Web
 extension Program {
     static func serve(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         let log = log(invocation)
+        raiseDescriptorLimit()
         let demo = invocation.has("--demo") ? try Demo(invocation) : nil
         let settings = try demo?.settings() ?? settings(invocation)
         let signals = Signals.stream()
@@ -41,40 +43,31 @@ extension Program {
         }
         demo?.welcome(server.addresses)
         notifier.ready()
-        let failure = await untilSignal(signals, doors, log)
+        await untilSignal(signals, doors)
         notifier.stopping()
         log.info("draining", ["seconds": settings.drainSeconds])
         await server.drain(overSeconds: settings.drainSeconds)
         await database.close()
-        return failure == nil ? .done : .failed
+        return .done
     }
 
-    /// Runs what goes on by itself until a signal asks for the end; what failed before, if anything.
-    private static func untilSignal(
-        _ signals: AsyncStream<Signal>, _ doors: Doors, _ log: Log
-    ) async -> (any Error)? {
-        await withTaskGroup(of: (any Error)?.self) { group in
-            group.addTask {
-                do {
-                    try await doors.run()
-                    return nil
-                } catch is CancellationError {
-                    return nil
-                } catch {
-                    log.error("a part of the server failed", ["error": "\(error)"])
-                    return error
-                }
-            }
-            group.addTask {
-                for await signal in signals where signal == .terminate || signal == .interrupt {
-                    return nil
-                }
-                return nil
-            }
-            let first = await group.next() ?? nil
+    /// Runs what goes on by itself until a signal asks for the end.
+    private static func untilSignal(_ signals: AsyncStream<Signal>, _ doors: Doors) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await doors.run() }
+            for await signal in signals where signal == .terminate || signal == .interrupt { break }
             group.cancelAll()
-            return first
         }
+    }
+
+    /// A connection is a descriptor: takes all the kernel allows.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        let resource = __rlimit_resource_t(7)  // RLIMIT_NOFILE, a macro Swift cannot import
+        guard getrlimit(resource, &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        // Refused: the limit stays as it was, and `doctor` tells it.
+        _ = setrlimit(resource, &limit)
     }
 
     private static func limits(_ settings: Settings) -> WebLimits {
