@@ -90,14 +90,28 @@ extension ConnectorMachine {
     }
 
     private func isInputMissing(_ now: Instant) -> Bool {
-        now.since(bootedAt) >= ConnectorTimings.firstReadings && !areInputsRead
+        let isWaitingOver = now.since(bootedAt) >= ConnectorTimings.firstReadings
+        return Sensor.allCases.contains { sensor in
+            guard isFitted(sensor) else { return false }
+            guard let heard = heardAt[sensor] else { return isWaitingOver }
+            let most =
+                sensor == .temperature
+                ? ConnectorTimings.temperatureIsLost : ConnectorTimings.inputIsLost
+            return now.since(heard) > most
+        }
     }
 
-    private var areInputsRead: Bool {
-        !(board.hasResidualCurrentDevice && residualCurrent == nil)
-            && !(board.hasEmergencyStop && isEmergencyStopActive == nil)
-            && !(board.hasDoor && isDoorOpen == nil)
-            && !(board.hasTemperature && degrees == nil)
+    private func isFitted(_ sensor: Sensor) -> Bool {
+        switch sensor {
+        case .pilot: true
+        case .proximity: board.hasProximity
+        case .mirror: board.hasMirror
+        case .lock: board.hasLock
+        case .residualCurrent: board.hasResidualCurrentDevice
+        case .emergencyStop: board.hasEmergencyStop
+        case .door: board.hasDoor
+        case .temperature: board.hasTemperature
+        }
     }
 
     /// Ready when every input was read once, or when waiting for it is over (then it is a fault).
@@ -106,7 +120,8 @@ extension ConnectorMachine {
         let isMirrorRead =
             !board.hasMirror || mirror != nil && (contactor.isConfirmed || !faults.isEmpty)
         isReady =
-            pilot != nil && meter != nil && isMirrorRead && areInputsRead
+            meter != nil && isMirrorRead
+            && Sensor.allCases.allSatisfy { !isFitted($0) || heardAt[$0] != nil }
             || now.since(bootedAt) >= ConnectorTimings.firstReadings
     }
 }

@@ -4,6 +4,7 @@ import HAL
 extension ConnectorMachine {
     /// Takes an input into the state. Decides nothing about outputs; `settle` does.
     mutating func absorb(_ input: Input, _ now: Instant, _ effects: inout Effects) {
+        if let sensor = input.sensor { heardAt[sensor] = now.milliseconds }
         switch input {
         case .pilot(let state, let diode): absorbPilot(state, diode, now)
         case .proximity(let rating): cable = rating
@@ -253,6 +254,26 @@ extension ConnectorMachine {
             transaction = running
         case (.started, _), (.startFailed, _), (.stopped, _), (.stopFailed, _):
             break
+        }
+    }
+}
+
+extension ConnectorMachine.Input {
+    /// The sensor that spoke; nil for people, disk, meter and time.
+    var sensor: ConnectorMachine.Sensor? {
+        switch self {
+        case .pilot: .pilot
+        case .proximity: .proximity
+        case .mirror: .mirror
+        case .locked: .lock
+        case .residualCurrent: .residualCurrent
+        case .emergencyStop: .emergencyStop
+        case .door: .door
+        case .temperature: .temperature
+        case .meter, .meterFailed, .outputs, .token, .authorization, .transactionToken,
+            .remoteStart, .stop, .operative, .limit, .rules, .latchedFaultsCleared, .journal,
+            .tick:
+            nil
         }
     }
 }

@@ -28,6 +28,9 @@ package struct ConnectorMachine: Sendable {
     var meter: MeterSnapshot?
     var limits: [Limit: Amperes] = [:]
 
+    /// When each input last spoke; a value without a date is none.
+    var heardAt: [Sensor: Int64] = [:]
+
     // What was commanded.
     var contactor: Contactor
     var signal: PilotSignal = .x1
@@ -116,6 +119,11 @@ package struct ConnectorMachine: Sendable {
             return (opening + rest + closing).map(Effect.output) + journal.map(Effect.journal)
                 + others
         }
+    }
+
+    /// What the board senses, besides the meter, whose readings carry their own age.
+    enum Sensor: Hashable, CaseIterable {
+        case pilot, proximity, mirror, lock, residualCurrent, emergencyStop, door, temperature
     }
 
     struct Contactor: Hashable {

@@ -22,6 +22,11 @@ package enum ConnectorTimings {
     package static let meterIsLost: Int64 = 10_000
     /// How long the board waits for its first reading of every input before it calls one missing.
     package static let firstReadings: Int64 = 5_000
+    /// An input not heard of for this long is lost, whoever hangs: driver, bus or kernel. Four
+    /// rounds of a slow bus with two controllers and a relay card.
+    package static let inputIsLost: Int64 = 2_000
+    /// Temperature changes slowly and is read seldom.
+    package static let temperatureIsLost: Int64 = 20_000
     /// Current above limit × 1.10 + 0.5 A for this long is over-current.
     package static let overCurrentLasts: Int64 = 7_000
     /// The lock must confirm within this.

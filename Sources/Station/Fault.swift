@@ -23,7 +23,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     case meterLost
     /// The register fell or leapt; a person must look.
     case meterAbsurd
-    /// An input the board has did not give a first reading.
+    /// An input the board has gave no reading since the start, or none for too long.
     case inputMissing
 
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
@@ -115,7 +115,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         case .overCurrent: "car draws more than it is offered"
         case .meterLost: "meter does not answer"
         case .meterAbsurd: "meter register fell or leapt"
-        case .inputMissing: "an input gave no reading since start"
+        case .inputMissing: "an input no longer speaks"
         }
     }
 }

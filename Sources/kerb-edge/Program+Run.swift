@@ -11,7 +11,11 @@ import Web
 extension Program {
     /// The agent: outputs safe first, then the journal, then connectors, last the operator.
     static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        let log = Log(level: invocation.logLevel, format: invocation.logFormat)
+        let lines = LogQueue()
+        // Blocks this one thread of the pool for the last lines, when nothing else is to be done.
+        defer { lines.close() }
+        let log = Log(
+            level: invocation.logLevel, format: invocation.logFormat, sink: lines.sink)
         let settings = try settings(invocation)
         let password = try password(settings.csms)
         try FileSystem.makeFolder(settings.dataDirectory)

@@ -1,6 +1,7 @@
 import Charging
 import HAL
-import Station
+
+@testable import Station
 
 /// One machine with a car and a meter around it, driven by hand: inputs at set times, effects kept.
 struct BenchBoard {
@@ -19,6 +20,10 @@ struct BenchBoard {
     var mirrorFollows = true
     var isMeterAlive = true
     var milliamperes: Int64 = 0
+
+    /// What each input last said; it goes on saying so.
+    var standing: [Input] = []
+    var isBoardAlive = true
 
     init(
         board: BoardCapabilities = BoardCapabilities.bench(),
@@ -61,6 +66,8 @@ struct BenchBoard {
         give(.door(isOpen: false))
         give(.temperature(degrees: 25))
         give(.mirror(.open))
+        give(.proximity(nil))
+        give(.locked(false))
         give(.pilot(.a, diode: .unknown))
         measure()
         pass(300)
@@ -69,6 +76,10 @@ struct BenchBoard {
     /// Hands over one input and lets relay, mirror, lock and disk answer.
     @discardableResult
     mutating func give(_ input: Input) -> [Effect] {
+        if let sensor = input.sensor {
+            standing.removeAll { $0.sensor == sensor }
+            standing.append(input)
+        }
         let made = machine.handle(input, at: now)
         effects += made
         for effect in made { answer(effect) }
@@ -109,7 +120,14 @@ struct BenchBoard {
             now.milliseconds += 100
             now.wall.milliseconds += 100
             if now.milliseconds % 1000 == 0 { measure() }
+            if isBoardAlive, now.milliseconds % 500 == 0 { poll() }
             give(.tick)
+        }
+    }
+
+    private mutating func poll() {
+        for sensor in ConnectorMachine.Sensor.allCases {
+            if let input = standing.first(where: { $0.sensor == sensor }) { give(input) }
         }
     }
 

@@ -359,6 +359,14 @@ import Testing
         #expect(bench.stops.map(\.reason) == [.other])
     }
 
+    @Test func `opens when its inputs no longer speak although nothing reports an error`() {
+        var bench = BenchBoard.charging()
+        bench.isBoardAlive = false
+        bench.pass(2_500)
+        #expect(bench.contactorCommands == [true, false])
+        #expect(bench.machine.faults.contains(.inputMissing))
+    }
+
     @Test func `stops a car that draws more than it is offered`() {
         var bench = BenchBoard.charging()
         bench.milliamperes = 40_000
