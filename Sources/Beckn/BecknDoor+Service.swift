@@ -60,7 +60,7 @@ extension BecknDoor {
         let delivery = order.delivery
         return .members([
             "currency": .string(order.quote.currency),
-            "cost": (delivery?.cost).map { .string($0.description) },
+            "cost": (delivery?.cost).map { .string($0.rounded(to: digits).description) },
             "energyKWh": delivery.map {
                 .string(WattHours($0.energyWh).kilowattHours.reduced.description)
             },

@@ -5,8 +5,10 @@ import JSON
 extension OrderWriter {
     /// The quote as sold; the bill once there is one; for a cancelled order what was paid, less the refund.
     func quote(_ order: Order, _ now: Timestamp) -> JSONValue {
-        finalQuote(order).json(item: order.offer.itemID, now: now)
+        finalQuote(order).json(item: order.offer.itemID, now: now, digits: digits)
     }
+
+    private func money(_ amount: Decimal) -> String { amount.rounded(to: digits).description }
 
     func finalQuote(_ order: Order) -> Quote {
         var quote = order.quote
@@ -29,7 +31,7 @@ extension OrderWriter {
             .members([
                 "collected_by": .string(payment.collectedBy), "id": "1",
                 "params": .members([
-                    "amount": .string((payment.isPaid ? payment.amount : owed).description),
+                    "amount": .string(money(payment.isPaid ? payment.amount : owed)),
                     "currency": .string(order.quote.currency),
                     "transaction_id": payment.transactionID.map { .string($0) },
                 ]),
@@ -42,7 +44,7 @@ extension OrderWriter {
             all.append([
                 "collected_by": .string(payment.collectedBy), "id": "2",
                 "params": [
-                    "amount": .string(order.outstanding.description),
+                    "amount": .string(money(order.outstanding)),
                     "currency": .string(order.quote.currency),
                 ],
                 "status": "NOT-PAID", "type": "POST-FULFILLMENT",
@@ -71,7 +73,8 @@ extension OrderWriter {
                         "code": order.state == .completed ? "charging-ended" : "order-cancelled"
                     ]
                 ],
-                "refund_amount": Quote.price(refund.amount, order.quote.currency),
+                "refund_amount": Quote.money(
+                    refund.amount, order.quote.currency, digits),
                 "refund_eligible": true, "refund_within": ["duration": "P7D"],
             ]
         ]
@@ -98,19 +101,19 @@ extension OrderWriter {
                 "energy", "Energy",
                 WattHours(bill.energyWh).kilowattHours.reduced.description + " kWh"
             ),
-            ("taxable-amount", "Without tax", bill.totalBeforeTax.description),
+            ("taxable-amount", "Without tax", money(bill.totalBeforeTax)),
         ]
         if let rate = bill.taxRate {
             entries.append(("tax-rate", "Tax rate", rate.reduced.description))
         }
-        if let tax = bill.tax { entries.append(("tax-amount", "Tax", tax.description)) }
+        if let tax = bill.tax { entries.append(("tax-amount", "Tax", money(tax))) }
         entries += [
-            ("total", "Total", bill.total.description), ("currency", "Currency", bill.currency),
-            ("paid", "Paid", order.paid.description),
-            ("refund", "Refund", (order.refund?.amount ?? .zero.rounded(to: digits)).description),
+            ("total", "Total", money(bill.total)), ("currency", "Currency", bill.currency),
+            ("paid", "Paid", money(order.paid)),
+            ("refund", "Refund", money(order.refund?.amount ?? .zero)),
         ]
         if order.outstanding > .zero {
-            entries.append(("outstanding", "Still to pay", order.outstanding.description))
+            entries.append(("outstanding", "Still to pay", money(order.outstanding)))
         }
         return TagWriter.group("receipt", "Receipt", entries)
     }

@@ -158,7 +158,9 @@ struct OrderWriter: Sendable {
         if let power = delivery.powerWatts {
             entries.append(("power", "Power", TagWriter.kilowatts(power)))
         }
-        if let cost = delivery.cost { entries.append(("cost", "Cost so far", cost.description)) }
+        if let cost = delivery.cost {
+            entries.append(("cost", "Cost so far", cost.rounded(to: digits).description))
+        }
         return TagWriter.group("charging-details", "Charging Details", entries)
     }
 }

@@ -38,7 +38,7 @@ package struct Quote: Hashable, Sendable, Codable {
     }
 
     /// The `quote` of an order. v1.1: all values are strings.
-    func json(item: String?, now: Timestamp) -> JSONValue {
+    func json(item: String?, now: Timestamp, digits: Int) -> JSONValue {
         let seconds = max(0, expiresAt.seconds(since: now))
         return .members([
             "breakup": .array(
@@ -46,12 +46,18 @@ package struct Quote: Hashable, Sendable, Codable {
                     .members([
                         "item": line.title == "energy-cost"
                             ? item.map { ["id": .string($0)] } : nil,
-                        "price": Self.price(line.amount, currency), "title": .string(line.title),
+                        "price": Self.money(line.amount, currency, digits),
+                        "title": .string(line.title),
                     ])
                 }),
-            "id": .string(id), "price": Self.price(total, currency),
+            "id": .string(id), "price": Self.money(total, currency, digits),
             "ttl": .string(ISODuration.text(seconds)),
         ])
+    }
+
+    /// An amount with all its currency's digits: `4.50`.
+    static func money(_ amount: Decimal, _ currency: String, _ digits: Int) -> JSONValue {
+        price(amount.rounded(to: digits), currency)
     }
 
     static func price(_ amount: Decimal, _ currency: String) -> JSONValue {
