@@ -20,6 +20,7 @@ struct Admission {
         case weakProfile = "the security profile is too low"
         case wrongProfile = "the security profile is not the station's"
         case noSubprotocol = "no OCPP version in common"
+        case inboxFull = "too many stations wait to be adopted"
         case flapping = "several devices seem to use this id"
 
         var status: Int {
@@ -28,7 +29,7 @@ struct Admission {
             case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
             case .wrongCertificate, .weakProfile, .wrongProfile: 403
             case .noSubprotocol: 400
-            case .flapping: 429
+            case .flapping, .inboxFull: 429
             }
         }
     }

@@ -65,13 +65,7 @@ package final class CentralSystem: Sendable {
 
     private func decide(_ request: UpgradeRequest) -> UpgradeDecision {
         let now = house.clock.now
-        var verdict = admission.decide(request) { directory[$0] }
-        if case .granted(let granted) = verdict,
-            links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes
-        {
-            verdict = .refused(.flapping)
-        }
-        switch verdict {
+        switch verdict(on: request, at: now) {
         case .refused(let reason):
             let name = Admission.stationID(path: request.http.path) ?? "?"
             log.refused(name, reason, from: request.http.remoteAddress, at: now)
@@ -97,6 +91,23 @@ package final class CentralSystem: Sendable {
         }
     }
 
+    private func verdict(on request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
+        let verdict = admission.decide(request) { directory[$0] }
+        guard case .granted(let granted) = verdict else { return verdict }
+        if links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes {
+            return .refused(.flapping)
+        }
+        if directory[granted.station] == nil, directory.pendingCount >= settings.pendingStations {
+            return .refused(.inboxFull)
+        }
+        if let password = granted.firstPassword,
+            !directory.claim(granted.station, password: password)
+        {
+            return .refused(.wrongPassword)
+        }
+        return verdict
+    }
+
     /// Hears a socket that the server closes at once: nothing in common to speak.
     private final class Speechless: WebSocketSession {
         func opened(on shard: isolated Shard) {}
@@ -116,11 +127,8 @@ package final class CentralSystem: Sendable {
     /// Makes a socket the station's newest in the registry, durably.
     func admit(_ link: StationLink) async -> Admitted {
         let (now, granted, epoch) = (house.clock.now, link.granted, link.epoch)
-        let access = granted.firstPassword.map { password -> StationAccess in
-            var access = StationAccess()
-            access.verifier = StationVerifier(password: password)
-            return access
-        }
+        // Claimed at the handshake; written down with the station itself.
+        let access = granted.firstPassword == nil ? nil : directory[granted.station]?.access
         do {
             let admitted = try await house.write { [self] transaction -> Admitted in
                 guard links.isCurrent(granted.station, epoch: epoch) else { return .replaced }
@@ -136,7 +144,6 @@ package final class CentralSystem: Sendable {
             }
             if case .admitted(let record, _) = admitted {
                 directory.put(record)
-                if let access { directory.put(access, for: record.id) }
                 log.count(granted.deviations, of: record.id, at: now)
                 house.log.notice(
                     "station connected",

@@ -7,6 +7,8 @@ package struct CentralSystemSettings: Hashable, Sendable {
     package var heartbeatSpreadPercent = 10
     /// What a station in the inbox is told to wait before it asks again.
     package var pendingIntervalSeconds = 60
+    /// Stations in the inbox; further unknown ones are turned away.
+    package var pendingStations = 1000
     /// Messages of one station that wait for their turn; then its socket is not read.
     package var waitingMessages = 64
     /// Messages in a row that nobody can read; then the socket is closed.

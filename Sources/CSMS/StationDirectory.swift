@@ -31,6 +31,25 @@ final class StationDirectory: Sendable {
         entries.withLock { $0[id.lowercased()]?.access = access }
     }
 
+    /// Makes a first password the station's at once, so that of two strangers with one id only one
+    /// comes in; false when another password stands already.
+    func claim(_ id: String, password: [UInt8]) -> Bool {
+        let fresh = StationVerifier(password: password)
+        return entries.withLock { entries in
+            let folded = id.lowercased()
+            var entry = entries[folded] ?? Entry(id: id, registration: .pending)
+            if let verifier = entry.access.verifier { return verifier.match(password) != .no }
+            entry.access.verifier = fresh
+            entries[folded] = entry
+            return true
+        }
+    }
+
+    /// Stations in the inbox.
+    var pendingCount: Int {
+        entries.withLock { entries in entries.values.count { $0.registration == .pending } }
+    }
+
     func remove(_ id: String) { entries.withLock { _ = $0.removeValue(forKey: id.lowercased()) } }
 
     /// Reads the registry page by page, then what each station proves itself by.

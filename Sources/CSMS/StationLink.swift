@@ -97,7 +97,8 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     func adopted() async { await adopted(on: connection.shard) }
 
     private func adopted(on shard: isolated Shard) {
-        guard registration != .accepted else { return }
+        // One whose admission is under way reads its registration there.
+        guard durableEpoch != nil, registration != .accepted else { return }
         // Whether it obeys or not, its next boot is accepted.
         tell(.trigger(message: "BootNotification", connector: nil), on: shard)
     }
