@@ -117,6 +117,8 @@ final class BusWorker: @unchecked Sendable {
             count.wrongAnswers += 1
             silence(job.rules)
         case .failure(.down(let why)):
+            // A try that never got as far as a link must not put off the next one.
+            guard link != nil else { return }
             link = nil
             trouble = why
             reopenAt = max(reopenAt, now + ModbusBus.firstReopenMilliseconds)

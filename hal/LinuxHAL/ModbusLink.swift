@@ -16,8 +16,9 @@ package enum BusAddress: Hashable, Sendable {
 struct ModbusLink: ~Copyable {
     private let context: OpaquePointer
     private let isTCP: Bool
-    /// libmodbus counts its TCP transactions from 1 in each context; an answer must carry the last.
-    private var transaction: UInt16 = 0
+    /// libmodbus sends raw requests under this TCP transaction. It tells nothing apart; that is why a
+    /// connection is given up after any error.
+    private static let transaction: UInt16 = 0
 
     /// Longest silence within one answer.
     static let betweenBytesMilliseconds = 100
@@ -72,14 +73,13 @@ struct ModbusLink: ~Copyable {
     func flush() { _ = modbus_flush(context) }
 
     /// Sends one request and waits for its answer.
-    mutating func call(
+    func call(
         unit: Int, _ request: ModbusRequest, timeoutMilliseconds: Int
     ) throws(BusError) -> [UInt16] {
         guard modbus_set_slave(context, Int32(unit)) == 0 else { throw .down(Self.reason()) }
         Self.setTimeouts(context, timeoutMilliseconds)
         let question = [UInt8(unit)] + request.bytes
         if !isTCP { flush() }
-        transaction = transaction == .max ? 0 : transaction + 1
         guard modbus_send_raw_request(context, question, Int32(question.count)) >= 0 else {
             throw Self.failure()
         }
@@ -94,8 +94,8 @@ struct ModbusLink: ~Copyable {
     {
         if isTCP {
             guard frame.count >= 9 else { throw .wrongAnswer("\(frame.count) bytes") }
-            guard UInt16(frame[0]) << 8 | UInt16(frame[1]) == transaction else {
-                throw .wrongAnswer("an older transaction's")
+            guard UInt16(frame[0]) << 8 | UInt16(frame[1]) == Self.transaction else {
+                throw .wrongAnswer("of another transaction")
             }
             guard Int(frame[6]) == unit else { throw .wrongAnswer("from unit \(frame[6])") }
             return frame[7...]

@@ -7,6 +7,11 @@ package struct ModbusProbe: Sendable {
         package var unit: Int
         /// The profiles whose probe rule holds; empty for a device nobody knows.
         package var profiles: [String]
+
+        package init(unit: Int, profiles: [String]) {
+            self.unit = unit
+            self.profiles = profiles
+        }
     }
 
     private let bus: ModbusBus

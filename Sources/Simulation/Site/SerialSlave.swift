@@ -24,11 +24,12 @@ package final class SerialSlave: Sendable {
         self.link = link
         self.units = units
         state = Lock(State())
-        let port = try Port(link: link)
+        // Handed over and not captured: only the thread may keep it, or it never closes.
+        let handedOver = Lock<Port?>(try Port(link: link))
         state.withLock { $0.isUp = true }
         let state = state
         _ = NativeThread.start("pty slave") {
-            var port: Port? = port
+            var port = handedOver.withLock { $0.take() }
             while !state.withLock({ $0.isStopped }) {
                 if state.withLock({ $0.isPluggedIn }) {
                     // A link that cannot be made now may be made on the next turn.

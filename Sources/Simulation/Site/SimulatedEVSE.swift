@@ -21,6 +21,14 @@ package struct SimulatedEVSE: Hashable, Sendable {
         fileprivate var coilWas = false
     }
 
+    package struct Departed: Hashable, Sendable {
+        /// By its own count.
+        package var microWattHours: Int64
+        /// How far its own count moves a whole watt-hour register that stood where the meter's did
+        /// when it came.
+        package var wattHours: Int64
+    }
+
     package let name: String
     package let phases: Int
     package var millivolts: Int64
@@ -28,6 +36,9 @@ package struct SimulatedEVSE: Hashable, Sendable {
     /// What the pilot controller offers; 0 is X1.
     package private(set) var offered: Int64 = 0
     package private(set) var car: SimulatedCar?
+    /// What the car before this one took away.
+    package private(set) var lastCar: Departed?
+    private var meterAtPlugIn: Int64 = 0
     package private(set) var meter: EnergyIntegral
     /// Per phase, as the meter sees it.
     package private(set) var milliamperes: Int64 = 0
@@ -127,9 +138,20 @@ package struct SimulatedEVSE: Hashable, Sendable {
         var model = model
         model.phases = min(model.phases, phases)
         car = SimulatedCar(model, at: now)
+        meterAtPlugIn = meter.microWattHours
+    }
+
+    /// See `Departed.wattHours`; 0 without a car.
+    package var wattHoursOfCar: Int64 {
+        guard let car else { return 0 }
+        return (meterAtPlugIn + car.taken.microWattHours) / 1_000_000 - meterAtPlugIn / 1_000_000
     }
 
     package mutating func unplug() {
+        if let car {
+            lastCar = Departed(
+                microWattHours: car.taken.microWattHours, wattHours: wattHoursOfCar)
+        }
         car = nil
         milliamperes = 0
     }

@@ -18,20 +18,25 @@ package struct EastronMeter: SlaveDevice {
     package func registers(
         function: Int, address: Int, count: Int
     ) throws(SlaveException) -> [UInt16] {
-        // The meters refuse odd places and half values.
-        guard address % 2 == 0, count % 2 == 0 else { throw .illegalAddress }
-        let words: [Int: UInt32]
-        switch (function, address) {
-        case (4, ..<0x0400): words = inputs()
-        case (3, 0xFC00...0xFC03):
-            words = [0xFC00: serial, 0xFC02: model == .sdm630 ? 0x0070_0000 : 0x0020_0000]
-        default: throw .illegalAddress
+        if function == 3 { return try identity(address, count) }
+        // The meters refuse odd places, half values and long reads.
+        guard address % 2 == 0, count % 2 == 0, count <= 80, address + count <= 0x0400 else {
+            throw .illegalAddress
         }
-        guard address + count <= 0x0400 || function == 3, count <= 80 else { throw .illegalAddress }
+        let words = inputs()
         return stride(from: address, to: address + count, by: 2).flatMap { place -> [UInt16] in
             let word = words[place] ?? 0
             return [UInt16(word >> 16), UInt16(word & 0xFFFF)]
         }
+    }
+
+    /// Serial number and meter code.
+    private func identity(_ address: Int, _ count: Int) throws(SlaveException) -> [UInt16] {
+        let code: UInt16 = model == .sdm630 ? 0x0070 : 0x0020
+        let words = [UInt16(serial >> 16), UInt16(serial & 0xFFFF), code]
+        let offset = address - 0xFC00
+        guard offset >= 0, offset + count <= words.count else { throw .illegalAddress }
+        return Array(words[offset..<offset + count])
     }
 
     private func inputs() -> [Int: UInt32] {
@@ -86,25 +91,28 @@ package struct EastronMeter: SlaveDevice {
 
 /// A relay card: coils with timed pulses, digital inputs that hear the mirror contacts.
 package struct RelayCard: SlaveDevice {
-    private let benches: [EVSEBench]
+    /// By the coil's number.
+    private let benches: [Int: EVSEBench]
+
+    /// Coils and inputs of the card, wired or not.
+    static let channels = 8
 
     /// Pulses: coil number plus this, value in tenths of a second.
     static let pulseOffset = 0x0200
 
-    /// Coil n belongs to the n-th bench.
-    package init(_ benches: [EVSEBench]) { self.benches = benches }
+    package init(_ benches: [Int: EVSEBench]) { self.benches = benches }
 
     package func bits(function: Int, address: Int, count: Int) throws(SlaveException) -> [Bool] {
-        guard address + count <= benches.count else { throw .illegalAddress }
-        return benches[address..<address + count].map { bench in
-            bench.now { function == 1 ? $0.isCoilOn : $0.contactor.isClosed }
+        guard address + count <= Self.channels else { throw .illegalAddress }
+        return (address..<address + count).map { channel in
+            benches[channel]?.now { function == 1 ? $0.isCoilOn : $0.contactor.isClosed } ?? false
         }
     }
 
     package func writeCoil(address: Int, value: UInt16) throws(SlaveException) {
         let isPulse = address & 0xFF00 == Self.pulseOffset
         let coil = address & 0xFF
-        guard coil < benches.count, isPulse || address < 0x100 else { throw .illegalAddress }
+        guard coil < Self.channels, isPulse || address < 0x100 else { throw .illegalAddress }
         let span: Int64?
         if isPulse {
             span = Int64(value) * 100_000_000
@@ -115,7 +123,7 @@ package struct RelayCard: SlaveDevice {
             default: throw .illegalValue
             }
         }
-        benches[coil].now { $0.energise(forNanoseconds: span) }
+        benches[coil]?.now { $0.energise(forNanoseconds: span) }
     }
 }
 
