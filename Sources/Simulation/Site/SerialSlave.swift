@@ -55,7 +55,11 @@ package final class SerialSlave: Sendable {
     /// Whether the link stands now; follows `unplug` and `plugIn` within milliseconds.
     package var isUp: Bool { state.withLock { $0.isUp } }
 
-    package func stop() { state.withLock { $0.isStopped = true } }
+    /// The name goes at once, the pseudo-terminal with the thread's next turn.
+    package func stop() {
+        state.withLock { $0.isStopped = true }
+        _ = unlink(link)
+    }
 }
 
 /// One life of the pseudo-terminal; used by the slave's thread alone once it is made.

@@ -1,0 +1,72 @@
+import Glibc
+import Service
+import Simulation
+
+/// What developers, trainers and the demo run: the world around Kerb, simulated.
+@main
+struct Program {
+    static let version = "0.1.0"
+
+    static let table = CommandTable(
+        program: "kerb-sim", version: version,
+        about: "cars, hardware and partners for Kerb, simulated",
+        examples: ["kerb-sim site --config Config/sim.yaml"],
+        commands: [
+            .init(
+                "site",
+                flags: [.init("--config", "FILE", "what the site is made of", isRequired: true)],
+                "cars and EVSE hardware behind Modbus RTU and TCP, until SIGTERM"),
+            .init("config check", arguments: ["FILE"], "read a site's file and say what is wrong"),
+            .init("config schema", "JSON Schema of a site's file, for editors"),
+        ])
+
+    static func main() async {
+        switch table.parse(Array(CommandLine.arguments.dropFirst())) {
+        case .help(let text):
+            print(text)
+            leave(.done)
+        case .wrong(let text):
+            complain(text)
+            leave(.usage)
+        case .run(let invocation):
+            leave(await run(invocation))
+        }
+    }
+
+    private static func run(_ invocation: CommandTable.Invocation) async -> ExitCode {
+        do {
+            switch invocation.command {
+            case "site": return try await site(invocation)
+            case "config check":
+                _ = try SiteSettings.load(invocation.arguments[0])
+                print("\(invocation.arguments[0]): good")
+                return .done
+            case "config schema":
+                print(Configuration.schema(title: "kerb-sim site", SiteSettings.read))
+                return .done
+            default: preconditionFailure("every command of the table has its case")
+            }
+        } catch let problems as ConfigProblems {
+            complain(problems.description)
+            return .usage
+        } catch {
+            complain("kerb-sim: \(error)")
+            return .failed
+        }
+    }
+
+    static func complain(_ text: String) {
+        let line = text + "\n"
+        // Nobody is left to tell when standard error is closed.
+        _ = line.withCString { write(2, $0, strlen($0)) }
+    }
+
+    static func leave(_ code: ExitCode) -> Never {
+        fflush(nil)
+        exit(code.rawValue)
+    }
+
+    static func log(_ invocation: CommandTable.Invocation) -> Log {
+        Log(level: invocation.logLevel, format: invocation.logFormat)
+    }
+}
