@@ -54,7 +54,7 @@ package final class ChargePointOperator: Sendable {
     /// One transaction, durable when it returns; then the journal's readers wake.
     ///
     /// - Throws: what `body` threw; nothing of it was stored then.
-    package func write<Value: Sendable>(
+    nonisolated(nonsending) package func write<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {
         do {
@@ -70,7 +70,7 @@ package final class ChargePointOperator: Sendable {
         }
     }
 
-    package func read<Value: Sendable>(
+    nonisolated(nonsending) package func read<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {
         try await database.read(body)

@@ -50,7 +50,7 @@ package final class Sessions: Sendable {
     /// - Parameter station: the id in the registry's spelling, as `Stations.admit` gave it.
     /// - Throws: `SQLError` when the store is down: answer InternalError, so that the station tries
     ///   again. `StationError.unknown`.
-    package func apply(
+    nonisolated(nonsending) package func apply(
         _ event: StationEvent, from station: String, receivedAt: Timestamp
     ) async throws -> StationReply {
         switch event {

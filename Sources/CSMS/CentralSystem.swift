@@ -170,8 +170,9 @@ package final class CentralSystem: Sendable {
         }
     }
 
-    /// One event to the house; durable when it returns.
-    func apply(
+    /// One event to the house; durable when it returns. It stays on the caller's shard: a hop to
+    /// another thread and back would cost more than the event.
+    nonisolated(nonsending) func apply(
         _ event: StationEvent, from station: String, receivedAt: Timestamp
     ) async throws -> StationReply {
         let reply = try await house.sessions.apply(event, from: station, receivedAt: receivedAt)

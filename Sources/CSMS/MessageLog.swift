@@ -150,9 +150,9 @@ final class MessageLog: Sendable {
             var at = taken.lines.startIndex
             while at < taken.lines.endIndex {
                 let end = min(at + Self.rowsPerCommit, taken.lines.endIndex)
-                let slice = Array(taken.lines[at..<end])
-                try await house.database.write { [settings] transaction in
-                    for line in slice { try Self.insert(line, settings, in: transaction) }
+                let slice = taken.lines[at..<end].map(stored)
+                try await house.database.write { transaction in
+                    for line in slice { try Self.insert(line, in: transaction) }
                 }
                 at = end
             }
@@ -168,17 +168,27 @@ final class MessageLog: Sendable {
         }
     }
 
-    private static func insert(
-        _ line: Line, _ settings: CentralSystemSettings, in transaction: Transaction
-    ) throws {
+    /// A line as it is stored: made before the writer's thread is asked for.
+    private struct StoredLine: Sendable {
+        let line: Line
+        let request: String
+        let answer: String?
+    }
+
+    private func stored(_ line: Line) -> StoredLine {
+        StoredLine(
+            line: line, request: Self.masked(line.request, settings.messageBytesKept),
+            answer: line.answer.map { Self.masked($0, settings.messageBytesKept) })
+    }
+
+    private static func insert(_ stored: StoredLine, in transaction: Transaction) throws {
+        let line = stored.line
         try transaction.execute(
             """
             INSERT INTO csms_message (station, at, is_inbound, action, message_id, request, answer,
             took_ms, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """, line.station, line.at, line.isInbound, line.action, line.messageID,
-            masked(line.request, settings.messageBytesKept),
-            line.answer.map { masked($0, settings.messageBytesKept) }, line.tookMilliseconds,
-            line.note)
+            stored.request, stored.answer, line.tookMilliseconds, line.note)
     }
 
     private static func add(_ key: Key, _ tally: Tally, in transaction: Transaction) throws {
@@ -213,14 +223,32 @@ final class MessageLog: Sendable {
 
     /// The text of a frame without the passwords that configuration carries.
     static func masked(_ frame: [UInt8], _ limit: Int) -> String {
-        let text = String(decoding: frame.prefix(limit), as: UTF8.self)
-        guard text.lowercased().contains(secretKey) else { return text }
+        guard holdsSecret(frame) else {
+            return String(decoding: frame.prefix(limit), as: UTF8.self)
+        }
         // A frame that cannot be read cannot be masked: then nothing of it is kept.
         guard let tree = try? JSONValue(parsing: frame) else { return "(not kept: \(secretKey))" }
-        return maskedTree(tree).text
+        return String(decoding: maskedTree(tree).encoded().prefix(limit), as: UTF8.self)
     }
 
     private static let secretKey = "authorizationkey"
+    private static let secretBytes = Array(secretKey.utf8)
+
+    /// Ignoring case; the first letter is looked for with a plain loop, since nearly all have none.
+    private static func holdsSecret(_ frame: [UInt8]) -> Bool {
+        guard frame.count >= secretBytes.count else { return false }
+        let last = frame.count - secretBytes.count
+        return frame.withUnsafeBufferPointer { frame in
+            for start in 0...last where frame[start] | 0x20 == secretBytes[0] {
+                var at = 1
+                while at < secretBytes.count, frame[start + at] | 0x20 == secretBytes[at] {
+                    at += 1
+                }
+                if at == secretBytes.count { return true }
+            }
+            return false
+        }
+    }
 
     private static func maskedTree(_ value: JSONValue) -> JSONValue {
         switch value {

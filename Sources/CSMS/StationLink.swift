@@ -282,7 +282,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
             note = error.description
         case .event(let event):
             deviations.formUnion(event.deviations)
-            (bytes, note) = await reply(to: event.value, item, &deviations)
+            (bytes, note) = await reply(to: event.value, item, &deviations, on: shard)
         }
         connection.send(bytes, on: shard)
         // An error of ours and the answer to a boot are not repeated: trying again may be served.
@@ -294,7 +294,8 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     }
 
     private func reply(
-        to event: StationEvent, _ item: Inbound, _ deviations: inout Deviations
+        to event: StationEvent, _ item: Inbound, _ deviations: inout Deviations,
+        on shard: isolated Shard
     ) async -> ([UInt8], String?) {
         if let error = gate(event, &deviations) {
             return (Frame.error(item.id, error, in: dialect.version), error.description)
