@@ -18,14 +18,12 @@ extension MeterReading {
                 text += Self.clean(name)
                 unit = foreignUnit
             }
-            let fields = [
-                sample.value.description, sample.phase.map(Self.clean) ?? "",
-                sample.context.rawValue, sample.location.map(Self.clean) ?? "",
-                unit.map(Self.clean) ?? "", sample.signed.map(Self.clean) ?? "",
-            ]
-            for field in fields {
+            for field in [
+                sample.value.description, sample.phase, sample.context.rawValue, sample.location,
+                unit, sample.signed,
+            ] {
                 text.append("\u{1F}")
-                text += field
+                if let field { text += Self.clean(field) }
             }
         }
         return text

@@ -99,22 +99,29 @@ extension Sessions {
         _ reading: MeterReading, at: Timestamp, session key: Int64, _ receivedAt: Timestamp,
         in transaction: Transaction
     ) throws {
-        let before = book.withLock { book -> (WattHours, Timestamp, Int64?)? in
-            book.entries[key].map {
-                ($0.builder.meterLast, $0.builder.lastReadingAt, $0.ratedWatts)
+        struct Step {
+            var outcome: UsageBuilder.Outcome
+            var register: WattHours
+            var since: Timestamp
+            var rated: Int64?
+        }
+        let step = book.withLock { book in
+            book.change(key) { entry in
+                let (register, since) = (entry.builder.meterLast, entry.builder.lastReadingAt)
+                return Step(
+                    outcome: Self.take(reading, at: at, into: &entry), register: register,
+                    since: since, rated: entry.ratedWatts)
             }
         }
-        guard let (register, since, rated) = before else {
+        guard let step else {
             return try takeLate(reading, at: at, session: key, receivedAt, in: transaction)
         }
-        let outcome = book.withLock { book in
-            book.change(key) { Self.take(reading, at: at, into: &$0) }
-        }
-        switch outcome {
-        case .none, .taken:
-            guard let rated, let now = reading.register else { return }
+        let register = step.register
+        switch step.outcome {
+        case .taken:
+            guard let rated = step.rated, let now = reading.register else { return }
             // A fifth more than the plug can give, and a little for registers of coarse steps.
-            let milliseconds = max(0, at.milliseconds - since.milliseconds)
+            let milliseconds = max(0, at.milliseconds - step.since.milliseconds)
             let most = rated * milliseconds / 3_600_000 * 12 / 10 + 100
             guard (now - register).value > most else { return }
             try suspectOnce(
