@@ -34,7 +34,7 @@ package final class HTTPClient: Sendable {
 
     package init(_ configuration: Configuration = Configuration()) {
         self.configuration = configuration
-        _ = Self.library
+        _ = Self.started
         guard let multi = curl_multi_init() else {
             preconditionFailure("libcurl has memory for its first handle")
         }
@@ -109,7 +109,7 @@ package final class HTTPClient: Sendable {
         if let multi = inbox.multi { curl_multi_wakeup(multi) }
     }
 
-    private static let library: Void = { curl_global_init(Int(CURL_GLOBAL_ALL)) }()
+    private static let started: Void = { curl_global_init(Int(CURL_GLOBAL_ALL)) }()
 }
 
 // MARK: Is the call usable?

@@ -13,7 +13,9 @@ package struct DatabaseLimits: Hashable, Sendable {
     package var cachedStatements = 256
     package var cacheKiB = 8192
     /// The write-ahead log is cut back to this after a checkpoint.
-    package var journalBytes = 16 << 20
+    package var journalBytes = 32 << 20
+    /// Pages of 4 KiB in the log that bring on a checkpoint.
+    package var checkpointPages = 4000
     /// How long to wait for another process that holds the file.
     package var busyMilliseconds: Int32 = 5000
     /// The most pages of 4 KiB; nil: as many as the disk holds.

@@ -10,6 +10,7 @@ final class SQLiteConnection: SQLConnection {
     /// Opens or makes the file; a reader needs one that is there.
     init(_ path: String, isReader: Bool, _ limits: DatabaseLimits) throws(SQLError) {
         self.limits = limits
+        _ = Self.configured
         let flags =
             (isReader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
             | SQLITE_OPEN_NOMUTEX
@@ -31,6 +32,9 @@ final class SQLiteConnection: SQLConnection {
         }
     }
 
+    // A refusal means that somebody in the process has used SQLite before us; it works as well.
+    private static let configured: Void = { _ = kerb_sqlite_configure() }()
+
     private func setUp(isReader: Bool) throws(SQLError) {
         try script("PRAGMA foreign_keys = ON; PRAGMA cache_size = -\(limits.cacheKiB)")
         if isReader {
@@ -40,6 +44,8 @@ final class SQLiteConnection: SQLConnection {
         // FULL: what is billed must outlive a power cut, and NORMAL loses the last commits then.
         try script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         try script("PRAGMA journal_size_limit = \(limits.journalBytes)")
+        // A page that is written again and again goes into the database once per checkpoint.
+        try script("PRAGMA wal_autocheckpoint = \(limits.checkpointPages)")
         if let pages = limits.pages { try script("PRAGMA max_page_count = \(pages)") }
     }
 
