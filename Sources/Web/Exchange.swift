@@ -22,19 +22,22 @@ final class Exchange: @unchecked Sendable {
         let exchange = Exchange(shard: shard, conn: conn, isHead: request.method == "HEAD")
         // Given back in `finished`, the last call about it.
         web_set_user(conn, Unmanaged.passRetained(exchange).toOpaque())
-        guard shard.serves(request) else {
-            return exchange.answer(.problem(404, "not found"), on: shard)
+        var request = request
+        var handler: Router.Handler = { _ in .problem(404, "not found") }
+        if shard.serves(request) {
+            switch shard.router.match(method: request.method, path: request.path) {
+            case .notFound: break
+            case .methodNotAllowed(let allow):
+                handler = { _ in
+                    .problem(405, "method not allowed", headers: ["Allow": allow])
+                }
+            case .handler(let found, let parameters):
+                request.pathParameters = parameters
+                handler = found
+            }
         }
-        switch shard.router.match(method: request.method, path: request.path) {
-        case .notFound: exchange.answer(.problem(404, "not found"), on: shard)
-        case .methodNotAllowed(let allow):
-            exchange.answer(
-                .problem(405, "method not allowed", headers: ["Allow": allow]), on: shard)
-        case .handler(let handler, let parameters):
-            var request = request
-            request.pathParameters = parameters
-            exchange.run(handler, request, on: shard)
-        }
+        // Always in a task: C must not get an answer within the call that brought the request.
+        exchange.run(handler, request, on: shard)
     }
 
     private func run(

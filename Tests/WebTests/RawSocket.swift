@@ -5,13 +5,14 @@ import Service
 /// task of the pool is blocked.
 final class RawSocket: Sendable {
     private let descriptor: Int32
+    private let isReset = Lock(false)
 
     init(port: Int, receiveBufferBytes: Int? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         if var size = receiveBufferBytes.map(Int32.init) {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
         }
-        var limit = timeval(tv_sec: 8, tv_usec: 0)
+        var limit = timeval(tv_sec: 4, tv_usec: 0)
         setsockopt(
             descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
@@ -31,7 +32,7 @@ final class RawSocket: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit { if !isReset.withLock({ $0 }) { close(descriptor) } }
 
     enum SocketFailure: Error { case cannotConnect, timedOut }
 
@@ -43,7 +44,7 @@ final class RawSocket: Sendable {
             while sent < bytes.count {
                 let count = bytes.withUnsafeBytes {
                     Glibc.send(
-                        descriptor, $0.baseAddress! + sent, bytes.count - sent,
+                        descriptor, $0.baseAddress?.advanced(by: sent), bytes.count - sent,
                         Int32(MSG_NOSIGNAL))
                 }
                 if count <= 0 { return }
@@ -69,7 +70,8 @@ final class RawSocket: Sendable {
         setsockopt(
             descriptor, SOL_SOCKET, SO_LINGER, &linger,
             socklen_t(MemoryLayout.size(ofValue: linger)))
-        shutdown(descriptor, Int32(SHUT_RDWR))
+        isReset.withLock { $0 = true }
+        close(descriptor)
     }
 
     func read(until done: @escaping @Sendable ([UInt8]) -> Bool) async -> [UInt8] {

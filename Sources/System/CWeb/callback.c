@@ -44,8 +44,8 @@ static int socket_event(web_conn *conn, enum lws_callback_reasons why, void *in,
     case LWS_CALLBACK_SERVER_WRITEABLE:
     case LWS_CALLBACK_CLIENT_WRITEABLE: return socket_writeable(conn);
     case LWS_CALLBACK_RECEIVE_PONG:
-    case LWS_CALLBACK_CLIENT_RECEIVE_PONG: conn->heard = conn->loop->now; return 0;
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: socket_peer_closes(conn, in, length); return 0;
+    case LWS_CALLBACK_CLIENT_RECEIVE_PONG: conn_heard(conn); return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return socket_peer_closes(conn, in, length);
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLIENT_CLOSED: socket_closed(conn); return 0;
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
@@ -81,11 +81,6 @@ int loop_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
     case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION:
         // `length` is OpenSSL's verdict. The default, 0, would accept any certificate at all.
         return length ? 0 : 1;
-    case LWS_CALLBACK_EVENT_WAIT_CANCELLED: {
-        web_loop *loop = lws_context_user(lws_get_context(wsi));
-        if (loop && !loop->config.libuv) loop_run_jobs(loop);
-        return 0;
-    }
     default: break;
     }
     // Set when the connection was accepted. The vhost lws names may be another listener's: it

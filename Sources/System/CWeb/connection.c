@@ -1,7 +1,9 @@
 // What HTTP exchanges and WebSockets have in common: life, queues and the wheel of seconds.
 #include "internal.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 web_conn *conn_create(web_loop *loop, web_listener *listener)
 {
@@ -142,14 +144,14 @@ static void check_stream(web_conn *conn)
 {
     uint32_t beat = (uint32_t)conn->loop->config.event_heartbeat_seconds;
     uint32_t quiet = conn->loop->now - conn->wrote;
-    if (conn->closing) return conn_schedule(conn, beat);
+    if (conn->closing) return conn_schedule(conn, 1);
     if (quiet >= beat && !conn->head) {
         // A comment: it keeps proxies from closing a quiet stream and finds readers that are gone.
         web_stream_write(conn, (const uint8_t *)":\n\n", 3);
     } else if (conn->head && quiet >= 2 * beat) {
         return web_cut(conn);
     }
-    conn_schedule(conn, quiet < beat ? beat - quiet : beat);
+    conn_schedule(conn, 1);
 }
 
 static void check_socket(web_conn *conn)
@@ -163,33 +165,47 @@ static void check_socket(web_conn *conn)
         return conn_schedule(conn, 1);
     }
     if (!ping) return conn_schedule(conn, WHEEL_SLOTS);
-    if (silence < ping) {
-        conn->pinged = false;
-        return conn_schedule(conn, ping - silence);
-    }
+    if (silence < ping) return conn_schedule(conn, ping - silence);
     if (!conn->pinged) {
-        unsigned char frame[LWS_PRE + 4];
+        // Not empty: lws does not report the pong of an empty ping.
+        unsigned char frame[LWS_PRE + 4] = { [LWS_PRE] = 'k' };
         conn->pinged = true;
         // With a message half sent the peer is slow anyway; the deadline runs all the same.
         if (!lws_partial_buffered(conn->wsi))
-            lws_write(conn->wsi, frame + LWS_PRE, 0, LWS_WRITE_PING);
+            lws_write(conn->wsi, frame + LWS_PRE, 1, LWS_WRITE_PING);
     }
     if (silence >= ping + pong) return web_cut(conn);
     conn_schedule(conn, ping + pong - silence);
 }
 
+void conn_heard(web_conn *conn)
+{
+    conn->heard = conn->loop->now;
+    conn->pinged = false;
+}
+
+// Reading is paused while a request is handled, so lws does not see the peer leave.
+static bool peer_left(const web_conn *conn)
+{
+    char byte;
+    ssize_t got = recv(lws_get_socket_fd(conn->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+    // Who has shut its sending side may still wait for an answer, but not for events.
+    return got == 0 && conn->kind == KIND_STREAM;
+}
+
 void conn_check(web_conn *conn)
 {
     if (conn->cut) return;
+    bool handled = conn->kind == KIND_HTTP || conn->kind == KIND_STREAM;
+    if (handled && peer_left(conn)) return web_cut(conn);
     switch ((web_kind)conn->kind) {
     case KIND_STREAM: check_stream(conn); break;
     case KIND_SOCKET:
     case KIND_CLIENT:
         if (conn->opened) check_socket(conn);
         break;
-    case KIND_NEW:
-    case KIND_HTTP:
-        if (conn->lingering) web_cut(conn);
-        break;
+    case KIND_HTTP: conn_schedule(conn, 1); break;
+    case KIND_NEW: break;
     }
 }

@@ -15,17 +15,34 @@ static const char *phrase(int status)
     }
 }
 
+// Whether lws will hand over what follows as a body: with these methods also without a length.
+static bool may_have_body(struct lws *wsi)
+{
+    char *uri = NULL;
+    int length = 0;
+    int method = lws_http_get_uri_and_method(wsi, &uri, &length);
+    return method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
+}
+
+static bool expects_body(struct lws *wsi)
+{
+    return may_have_body(wsi) || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
+}
+
 // Answers by ourselves, then reads on without keeping for a moment: closing with unread bytes in the
 // kernel's buffer would be a reset that takes the answer with it.
 static int refuse(web_conn *conn, int status)
 {
+    struct lws *wsi = conn->wsi;
     unsigned char answer[LWS_PRE + 160];
     int length = snprintf((char *)answer + LWS_PRE, 160,
         "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status, phrase(status));
-    if (lws_write(conn->wsi, answer + LWS_PRE, (size_t)length, LWS_WRITE_HTTP_HEADERS) < 0) return -1;
+    if (lws_write(wsi, answer + LWS_PRE, (size_t)length, LWS_WRITE_HTTP_HEADERS) < 0) return -1;
+    // Without a body to come lws would not read at all, but spin over what has come.
+    if (!expects_body(wsi)) return -1;
     conn->lingering = true;
     buffer_free(&conn->received);
-    lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LINGER_SECONDS);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LINGER_SECONDS);
     return 0;
 }
 
@@ -53,6 +70,9 @@ static int dispatch(web_conn *conn)
     // The handler has its own time; lws' clock is for slow senders.
     lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
     conn_set_kind(conn, KIND_HTTP);
+    conn_schedule(conn, 1);
+    // With a pipelined request in its buffer lws would spin until this one is answered.
+    lws_rx_flow_control(conn->wsi, 0);
     loop->callbacks.request(loop->callbacks.context, conn, &request);
     buffer_free(&conn->received);
     return 0;
@@ -94,12 +114,6 @@ int http_begin(web_conn *conn)
     struct lws *wsi = conn->wsi;
     conn_reset_exchange(conn);
     conn->close_after = asks_to_close(wsi);
-    char *uri = NULL;
-    int uri_length = 0;
-    int method = lws_http_get_uri_and_method(wsi, &uri, &uri_length);
-    // lws waits for a body with these methods only, and then also without a length.
-    bool may_have_body
-        = method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
     bool encoded = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
     bool measured = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
     // Both at once is how a request is smuggled past a proxy. RFC 9112 §6.3.
@@ -112,13 +126,13 @@ int http_begin(web_conn *conn)
         if (lws_hdr_copy(wsi, encoding, sizeof encoding, WSI_TOKEN_HTTP_TRANSFER_ENCODING) <= 0
             || strcasecmp(encoding, "chunked"))
             return refuse(conn, 501);
-        if (!may_have_body) return refuse(conn, 400);
+        if (!may_have_body(wsi)) return refuse(conn, 400);
         conn->chunked = true;
         // lws believes 100 MB are coming and cannot be told where this body ends.
         conn->close_after = true;
     }
     if (encoded || wanted) return expect_continue(conn);
-    if (may_have_body && !measured) conn->close_after = true;
+    if (may_have_body(wsi) && !measured) conn->close_after = true;
     return dispatch(conn);
 }
 
@@ -138,10 +152,23 @@ int http_body(web_conn *conn, const uint8_t *bytes, size_t length)
 int http_body_end(web_conn *conn)
 {
     if (conn->lingering) return -1;
-    return conn->dispatched ? 0 : dispatch(conn);
+    if (!conn->dispatched) return dispatch(conn);
+    // Again, so a pipelined request waits behind this body. Once there is an answer, lws calls here
+    // instead of asking to write. Before that it calls from an endless loop of its own, entered when
+    // the body itself was pipelined, which only an error ends: an answer given within the first
+    // call would not, so Swift answers from a later turn.
+    if (!conn->answered) return -1;
+    return lws_partial_buffered(conn->wsi) ? 0 : http_writeable(conn);
 }
 
 // ---- answers ------------------------------------------------------------------------------
+
+// lws writes no HTTP while reading is paused.
+static void ask_to_write(web_conn *conn)
+{
+    lws_rx_flow_control(conn->wsi, 1);
+    lws_callback_on_writable(conn->wsi);
+}
 
 bool web_will_close(const web_conn *conn) { return conn->close_after; }
 
@@ -149,7 +176,7 @@ int web_respond(web_conn *conn, const uint8_t *bytes, size_t length)
 {
     if (conn->cut || conn->answered || !queue_append(conn, bytes, length)) return -1;
     conn->answered = true;
-    lws_callback_on_writable(conn->wsi);
+    ask_to_write(conn);
     return 0;
 }
 
@@ -159,8 +186,8 @@ int web_stream_begin(web_conn *conn, const uint8_t *head, size_t length)
     conn->answered = conn->close_after = true;
     conn_set_kind(conn, KIND_STREAM);
     conn->wrote = conn->loop->now;
-    conn_schedule(conn, (uint32_t)conn->loop->config.event_heartbeat_seconds);
-    lws_callback_on_writable(conn->wsi);
+    conn_schedule(conn, 1);
+    ask_to_write(conn);
     return 0;
 }
 
@@ -172,14 +199,14 @@ int web_stream_write(web_conn *conn, const uint8_t *bytes, size_t length)
         web_cut(conn);
         return -1;
     }
-    lws_callback_on_writable(conn->wsi);
+    ask_to_write(conn);
     return 0;
 }
 
 void web_stream_end(web_conn *conn)
 {
     conn->closing = true;
-    lws_callback_on_writable(conn->wsi);
+    ask_to_write(conn);
 }
 
 static void finish(web_conn *conn)
@@ -208,7 +235,10 @@ int http_writeable(web_conn *conn)
         }
     }
     if (conn->kind == KIND_STREAM) {
-        if (!conn->closing) return 0;
+        if (!conn->closing) {
+            lws_rx_flow_control(conn->wsi, 0);
+            return 0;
+        }
     } else if (!conn->answered) {
         return 0;
     }

@@ -56,7 +56,7 @@ struct web_conn {
     uint16_t close_code;
     uint8_t kind, chunk_state, size_digits;
     uint16_t chunk_overhead; // bytes of the extension or trailer at hand
-    bool opened, closing, by_peer, cut, pinged;
+    bool opened, closing, close_sent, by_peer, cut, pinged;
     bool dispatched, answered, close_after, chunked, lingering, text;
 };
 
@@ -120,6 +120,7 @@ void conn_reset_exchange(web_conn *conn);
 void conn_set_kind(web_conn *conn, web_kind kind);
 void conn_schedule(web_conn *conn, uint32_t seconds);
 void conn_check(web_conn *conn);
+void conn_heard(web_conn *conn);
 
 int buffer_append(web_buffer *buffer, const void *bytes, size_t length, size_t max);
 void buffer_free(web_buffer *buffer);
@@ -143,7 +144,7 @@ int socket_confirm(web_conn *conn, const char *upgrade);
 int socket_opened(web_conn *conn, const char *subprotocol);
 int socket_received(web_conn *conn, const uint8_t *bytes, size_t length);
 int socket_writeable(web_conn *conn);
-void socket_peer_closes(web_conn *conn, const uint8_t *bytes, size_t length);
+int socket_peer_closes(web_conn *conn, const uint8_t *bytes, size_t length);
 void socket_closed(web_conn *conn);
 
 int client_headers(web_conn *conn, unsigned char **at, size_t length);

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+// lws' own LWS_WRITE_CLOSE, which its public header only mentions.
+static const enum lws_write_protocol write_close = (enum lws_write_protocol)4;
+
 static void write_and_forget(web_conn *conn, const uint8_t *bytes, size_t length)
 {
     unsigned char *copy = malloc(LWS_PRE + length);
@@ -91,7 +94,7 @@ int socket_received(web_conn *conn, const uint8_t *bytes, size_t length)
     web_loop *loop = conn->loop;
     struct lws *wsi = conn->wsi;
     if (conn->closing || conn->cut) return 0;
-    conn->heard = loop->now;
+    conn_heard(conn);
     size_t coming = lws_remaining_packet_payload(wsi);
     bool first = lws_is_first_fragment(wsi) && !conn->received.length;
     bool final = lws_is_final_fragment(wsi) && !coming;
@@ -165,21 +168,33 @@ int socket_writeable(web_conn *conn)
         if (conn->head || conn->closing) lws_callback_on_writable(conn->wsi);
         return 0;
     }
-    if (!conn->closing) return 0;
+    if (!conn->closing || conn->close_sent) return 0;
+    // Not lws_close_reason() and -1: Debian's build closes a connection on libuv twice "to confirm
+    // that it has no problem", and the second time throws the close frame away.
+    unsigned char frame[LWS_PRE + 128];
     size_t length = conn->close_reason ? strlen(conn->close_reason) : 0;
-    lws_close_reason(conn->wsi, (enum lws_close_status)conn->close_code,
-        (unsigned char *)conn->close_reason, length);
-    return -1;
+    frame[LWS_PRE] = (unsigned char)(conn->close_code >> 8);
+    frame[LWS_PRE + 1] = (unsigned char)conn->close_code;
+    if (length) memcpy(frame + LWS_PRE + 2, conn->close_reason, length);
+    conn->close_sent = true;
+    conn->wrote = conn->loop->now;
+    return lws_write(conn->wsi, frame + LWS_PRE, length + 2, write_close) < 0 ? -1 : 0;
 }
 
-void socket_peer_closes(web_conn *conn, const uint8_t *bytes, size_t length)
+int socket_peer_closes(web_conn *conn, const uint8_t *bytes, size_t length)
 {
-    if (conn->closing || conn->by_peer) return;
+    // The answer to ours: the handshake is over.
+    if (conn->close_sent) return -1;
+    if (conn->by_peer) return 0;
+    conn->closing = false;
+    free(conn->close_reason);
+    conn->close_reason = NULL;
     conn->by_peer = true;
     conn->close_code = 1005;
-    if (length < 2) return;
+    if (length < 2) return 0;
     conn->close_code = (uint16_t)(bytes[0] << 8 | bytes[1]);
     conn->close_reason = strndup((const char *)bytes + 2, length - 2);
+    return 0;
 }
 
 void socket_closed(web_conn *conn)
@@ -188,7 +203,7 @@ void socket_closed(web_conn *conn)
     conn->user = NULL;
     conn->opened = false;
     if (!user) return;
-    bool orderly = !conn->cut && (conn->by_peer || conn->closing);
+    bool orderly = conn->by_peer || conn->closing;
     const char *reason = orderly && conn->close_reason ? conn->close_reason : "";
     conn->loop->callbacks.closed(conn->loop->callbacks.context, user,
         orderly ? conn->close_code : 1006, reason, strlen(reason), conn->by_peer);
