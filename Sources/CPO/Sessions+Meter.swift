@@ -46,8 +46,16 @@ extension Sessions {
                 at: receivedAt, in: transaction)
         }
         var changed = false
+        var last: Timestamp?
         for reading in report.readings.prefix(Self.mostReadingsPerMessage) {
             let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
+            // A late message is normal; times that run back inside one are a clock that jumps.
+            if let last, at < last, let owner {
+                try suspectOnce(
+                    .samplesOutOfOrder, owner, "\(at.rfc3339) after \(last.rfc3339) in one message",
+                    receivedAt, in: transaction)
+            }
+            last = at
             let isNew = try store(
                 reading, at: at, session: owner ?? 0, station: station,
                 connector: report.connector, in: transaction)

@@ -107,6 +107,10 @@ extension Sessions {
                 "\(session.energy) after \(entry.authorization.rawValue)", at: receivedAt,
                 in: transaction)
         }
+        if let detail = Self.unitDoubt(session.usage) {
+            try suspect(
+                .implausibleUnit, &session, key: key, detail, at: receivedAt, in: transaction)
+        }
         session.cost = price(session, in: entry.rules)
         try store(session, key: key, stop, receivedAt, in: transaction)
         book.withLock { $0.remove(key) }
@@ -183,6 +187,23 @@ extension Sessions {
             .stopRegisterBelowStart, &session, key: key, Self.raw(stop), at: receivedAt,
             in: transaction)
         return max(session.meterLast, session.meterStart)
+    }
+
+    /// A register in kWh that calls itself Wh counts a thousandth of what the sampled power says.
+    static func unitDoubt(_ usage: Usage) -> String? {
+        var expected: Int64 = 0
+        var counted = WattHours.zero
+        for segment in usage.segments {
+            guard let power = segment.power?.rounded(to: 3),
+                let watts = Int64(exactly: power.significand)
+            else { continue }
+            let seconds = segment.end.seconds(since: segment.start)
+            expected += min(max(0, watts), 1_000_000) * min(seconds, 86_400) / 3600
+            counted += segment.energy
+        }
+        // Below half a kilowatt-hour a coarse register says nothing.
+        guard expected > 500, counted.value * 200 < expected else { return nil }
+        return "\(counted) counted where the sampled power gives \(WattHours(expected))"
     }
 
     /// What tells a repeated stop from another one.

@@ -227,6 +227,44 @@ import Testing
         #expect(cdr.session.usage.energy == WattHours(billed))
     }
 
+    @Test func `in a register that counts kWh as Wh is flagged`() async throws {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0))
+        for minute in 1...10 {
+            _ = try await house.apply(
+                House.meter(transaction, Int64(minute) * 60, 1000 + Int64(minute) / 8),
+                at: Int64(minute) * 60)
+        }
+        _ = try await house.apply(House.stop(transaction, 660, 1001), at: 660)
+        #expect(try await house.cpo.suspicions.list().map(\.code) == [.implausibleUnit])
+    }
+
+    @Test func `in sample times that run back inside a message is flagged once`() async throws {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0))
+        let readings = [120, 60, 30].map { second in
+            MeterReading(
+                at: House.noon.advanced(bySeconds: second),
+                samples: [MeterSample(.energyImport, Decimal(1000 + second))])
+        }
+        _ = try await house.apply(
+            .metered(
+                MeterReport(
+                    connector: 1, transaction: .number(transaction), readings: readings)), at: 130)
+        #expect(try await house.cpo.suspicions.list().map(\.code) == [.samplesOutOfOrder])
+        #expect(house.cpo.sessions.running().first?.meterLast == WattHours(1120))
+    }
+
+    @Test func `in a reading after the bill is flagged`() async throws {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0))
+        _ = try await house.apply(House.stop(transaction, 600, 1500), at: 600)
+        _ = try await house.apply(House.meter(transaction, 300, 1200), at: 700)
+        #expect(try await house.cpo.suspicions.list().isEmpty)
+        _ = try await house.apply(House.meter(transaction, 660, 1900), at: 700)
+        #expect(try await house.cpo.suspicions.list().map(\.code) == [.laterThanCDR])
+    }
+
     @Test func `in a register that jumps is flagged once`() async throws {
         let house = try await House()
         let (transaction, _) = try await house.started(House.start(0))
