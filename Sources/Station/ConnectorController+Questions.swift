@@ -33,7 +33,9 @@ extension ConnectorMachine {
 
     func view(at now: Instant, meterError: String?) -> ConnectorView {
         ConnectorView(
-            number: number, status: status(at: now), isContactorClosed: contactor.isClosed,
+            number: number,
+            status: isReady ? status(at: now) : Status(.unavailable, info: "the board is starting"),
+            isContactorClosed: contactor.isClosed,
             pilot: pilot, signal: signal, available: available,
             hindrances: mayEnergise(contactor.isClosed ? .stay : .close, at: now).hindrances,
             isOperative: isOperative,
