@@ -1,0 +1,170 @@
+"""`kerb-edge` on a simulated site: what the contactor does when the agent dies, hangs or loses its meter.
+
+The site is a process of its own, so nothing in the agent can open the relay but a Modbus write or its
+dead-man; the car's own integral is the judge of every watt-hour.
+"""
+import datetime
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).absolute()
+# The card's pulse lasts 1 s and the contacts take 15 ms.
+DEAD_MAN_SECONDS = 1.05
+
+SITE = """
+control: {{port: {control}}}
+buses:
+  - {{name: control, kind: serial, link: {folder}/control}}
+  - {{name: line, kind: serial, link: {folder}/line}}
+evses:
+  - name: A
+    phases: 3
+    meter: {{bus: line, unit: 1, model: sdm630, startWattHours: 123456}}
+    relay: {{bus: control, unit: 10, coil: 0}}
+    pilot: {{bus: control, unit: 11}}
+    car: {{isPluggedIn: true}}
+"""
+EDGE = """
+stationID: CS-SITE
+csms: {{url: 'ws://127.0.0.1:1/ocpp', securityProfile: 0}}
+board: modbus-cabinet
+profileDirectory: {root}/hal/profiles
+dataDirectory: {folder}/data
+allowUnknownTokensOffline: true
+tokenReader: {folder}/reader
+buses:
+  - {{name: control, kind: rtu, device: {folder}/control}}
+  - {{name: line, kind: rtu, device: {folder}/line}}
+site: {{fuseAmperes: 63}}
+evses:
+  - connector: 1
+    meter: {{profile: sdm630, bus: line, unit: 1}}
+    contactor: {{bus: control, unit: 10, coil: 0}}
+    pilot: {{bus: control, unit: 11}}
+    limits: {{maximumAmperes: 32}}
+"""
+
+
+class Site:
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (folder / "data").mkdir()
+        (folder / "sim.yaml").write_text(SITE.format(control=self.port, folder=folder))
+        (folder / "edge.yaml").write_text(EDGE.format(root=ROOT, folder=folder))
+        os.mkfifo(folder / "reader")
+        self.processes = []
+        self.run("kerb-sim", "site", "--config", folder / "sim.yaml")
+        self.until(lambda: self.evse() is not None)
+
+    def run(self, program, *arguments):
+        with open(self.folder / f"{program}.log", "ab") as log:
+            process = subprocess.Popen([BIN / program, *arguments], stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def edge(self):
+        return self.run("kerb-edge", "run", "--config", self.folder / "edge.yaml")
+
+    def stop(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+
+    def evse(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/evses/A", timeout=2) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def post(self, path, body=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", data=json.dumps(body or {}).encode(), method="POST")
+        urllib.request.urlopen(request, timeout=2).read()
+
+    def until(self, is_so, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < deadline, (self.evse(), self.log()[-2000:])
+            time.sleep(0.02)
+
+    def log(self):
+        path = self.folder / "kerb-edge.log"
+        return path.read_text() if path.exists() else ""
+
+    def show_token(self):
+        (self.folder / "reader").write_text("04AABBCC\n")
+
+    def charge(self):
+        """An agent that charges: at least 10 Wh have flowed."""
+        agent = self.edge()
+        self.until(lambda: "status=Preparing" in self.log())
+        self.show_token()
+        self.until(lambda: self.evse()["meter"]["registerWattHours"] >= 123456 + 10)
+        return agent
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = Site(tmp_path)
+    yield site
+    site.stop()
+
+
+def instant(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_relay_opens_within_the_dead_mans_time_when_the_agent_dies_or_hangs(site, how):
+    agent = site.charge()
+    before = time.time()
+    agent.send_signal(how)
+    site.until(lambda: not site.evse()["contactor"]["isClosed"], seconds=5)
+    opened = instant(site.evse()["contactor"]["openedAt"])
+    assert 0 <= opened - before <= DEAD_MAN_SECONDS
+    time.sleep(0.5)
+    assert not site.evse()["contactor"]["isClosed"]
+    assert site.evse()["milliwatts"] == 0
+
+
+def test_a_charge_cut_by_kill_9_is_closed_with_the_cars_own_watt_hours(site):
+    agent = site.charge()
+    agent.kill()
+    site.until(lambda: not site.evse()["contactor"]["isClosed"], seconds=5)
+    site.edge()
+    site.until(lambda: "session ended" in site.log())
+    line = [line for line in site.log().splitlines() if "session ended" in line][-1]
+    car = site.evse()["car"]["wattHours"]
+    assert car >= 10
+    assert f"registerWh={123456 + car}" in line, (line, car)
+    # The agent that came back closes nothing by itself.
+    assert site.evse()["contactor"]["closings"] == 1
+
+
+def test_a_silent_meter_ends_the_charge_and_never_reads_as_zero(site):
+    site.charge()
+    site.post("/buses/line/units/1/fault", {"kind": "silence"})
+    site.until(lambda: not site.evse()["contactor"]["isClosed"], seconds=20)
+    site.until(lambda: "status=Faulted" in site.log())
+    site.until(lambda: "session ended" in site.log())
+    line = [line for line in site.log().splitlines() if "session ended" in line][-1]
+    register = int(line.split("registerWh=")[1].split()[0])
+    # The last good register: less than was taken, never zero, never invented.
+    assert 123456 < register <= site.evse()["meter"]["registerWattHours"]
+    # X1 first, so that the contactor does not open under current.
+    assert site.evse()["contactor"]["hotOpenings"] == 0
