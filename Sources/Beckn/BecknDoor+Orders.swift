@@ -252,11 +252,13 @@ extension BecknDoor {
         }
     }
 
-    /// A driver we know only by his order: a token of our own that is good for this one charge.
+    /// A driver we know only by his order: a token that is good for this one charge, under the
+    /// contract of the apps' eMSP where there is one.
     private func token(for order: Order, _ now: Timestamp) -> Token {
         let digits = order.id.filter { $0 != "-" }.prefix(18).uppercased()
         return Token(
-            party: house.settings.party, uid: "BK\(digits)", kind: .appUser, contractID: order.id,
+            party: settings.appParty ?? house.settings.party, uid: "BK\(digits)", kind: .appUser,
+            contractID: order.id,
             issuer: String(order.context.bapID.prefix(64)), whitelist: .never, lastUpdated: now)
     }
 }

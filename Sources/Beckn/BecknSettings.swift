@@ -22,6 +22,9 @@ package struct BecknSettings: Hashable, Sendable {
     package var stopSeconds: Int64
     /// Kept of the payment when the driver cancels or does not come; never when we fail.
     package var cancellationFeePercent: Int
+    /// The eMSP whose contracts the apps' drivers are under: their sessions and CDRs go to it over
+    /// OCPI. nil: drivers are the operator's own, and no partner hears of them.
+    package var appParty: PartyID?
     /// Whether an order may be paid after the charge.
     package var allowsPostPaid: Bool
     /// Quoted where the request names no quantity.
@@ -43,7 +46,7 @@ package struct BecknSettings: Hashable, Sendable {
         domains: [String] = ["ev-charging:beckn", "ev-charging:uei"], providerID: String,
         providerName: String, taxTitle: String = "gst", quoteSeconds: Int64 = 900,
         noShowSeconds: Int64 = 900, startSeconds: Int64 = 120, stopSeconds: Int64 = 60,
-        cancellationFeePercent: Int = 0, allowsPostPaid: Bool = false,
+        cancellationFeePercent: Int = 0, appParty: PartyID? = nil, allowsPostPaid: Bool = false,
         defaultEnergy: WattHours = WattHours(10_000), defaultRadiusMetres: Int = 10_000,
         largestRadiusMetres: Int = 100_000, searchLimit: Int = 50, statusSeconds: Int64 = 15,
         supportPhone: String? = nil, supportEmail: String? = nil, supportURL: String? = nil,
@@ -61,6 +64,7 @@ package struct BecknSettings: Hashable, Sendable {
         self.startSeconds = startSeconds
         self.stopSeconds = stopSeconds
         self.cancellationFeePercent = cancellationFeePercent
+        self.appParty = appParty
         self.allowsPostPaid = allowsPostPaid
         self.defaultEnergy = defaultEnergy
         self.defaultRadiusMetres = defaultRadiusMetres

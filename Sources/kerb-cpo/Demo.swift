@@ -59,7 +59,8 @@ struct Demo: Sendable {
         let door = BecknSettings(
             subscriberID: "bpp.kerb.demo", subscriberURL: "http://127.0.0.1:\(port)/beckn",
             uniqueKeyID: "demo", providerID: "kerb-demo", providerName: "Kerb Demo",
-            statusSeconds: 2, supportPhone: "+91 11 0000 0000", supportEmail: "help@kerb.demo",
+            appParty: PartyID(country: "IN", party: "EMS"), statusSeconds: 2,
+            supportPhone: "+91 11 0000 0000", supportEmail: "help@kerb.demo",
             supportURL: "http://127.0.0.1:\(port)/", allowsPlainCallbacks: true)
         if !FileSystem.exists(keyFile) {
             try FileSystem.writeAtomically(

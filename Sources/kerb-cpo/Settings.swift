@@ -239,6 +239,13 @@ struct Settings: Sendable {
             cancellationFeePercent: section.int(
                 "cancellationFeePercent", default: 0, in: 0...100,
                 about: "kept when the driver cancels or does not come"),
+            appParty: section.sectionOrNil(
+                "appParty", about: "the eMSP that gets the sessions and CDRs of app drivers"
+            ).map {
+                PartyID(
+                    country: $0.text("countryCode", about: "ISO 3166-1 alpha-2, e.g. IN"),
+                    party: $0.text("partyID", about: "three characters, e.g. EMS"))
+            },
             allowsPostPaid: section.bool(
                 "allowsPostPaid", default: false, about: "orders paid after the charge"),
             searchLimit: section.int(

@@ -10,7 +10,10 @@ struct Program {
     static let table = CommandTable(
         program: "kerb-sim", version: version,
         about: "cars, hardware and partners for Kerb, simulated",
-        examples: ["kerb-sim site --config Config/sim.yaml"],
+        examples: [
+            "kerb-sim journey", "kerb-sim demo --port 8080",
+            "kerb-sim site --config Config/sim.yaml",
+        ],
         commands: [
             .init(
                 "site",
@@ -18,7 +21,19 @@ struct Program {
                 "cars and EVSE hardware behind Modbus RTU and TCP, until SIGTERM"),
             .init("config check", arguments: ["FILE"], "read a site's file and say what is wrong"),
             .init("config schema", "JSON Schema of a site's file, for editors"),
+            .init(
+                "journey", flags: [data, port],
+                "play one booking and one roaming charge on a site of its own, check every sum, end"
+            ),
+            .init(
+                "demo", flags: [data, port],
+                "the same, then stay up until Ctrl-C and print the console's address"),
         ])
+
+    private static let data = CommandTable.Flag(
+        "--data", "DIR", "folder of everything it makes (demo-data)")
+    private static let port = CommandTable.Flag(
+        "--port", "N", "kerb-cpo's port; the next three are taken too (8080)")
 
     static func main() async {
         switch table.parse(Array(CommandLine.arguments.dropFirst())) {
@@ -44,6 +59,8 @@ struct Program {
             case "config schema":
                 print(Configuration.schema(title: "kerb-sim site", SiteSettings.read))
                 return .done
+            case "journey": return await JourneyCommand.run(invocation, stays: false)
+            case "demo": return await JourneyCommand.run(invocation, stays: true)
             default: preconditionFailure("every command of the table has its case")
             }
         } catch let problems as ConfigProblems {

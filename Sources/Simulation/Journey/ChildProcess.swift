@@ -67,6 +67,17 @@ package final class ChildProcess: Sendable {
         }
     }
 
+    /// Waits for its end; the exit code, or nil when a signal ended it.
+    package func waitForEnd() -> Int32? {
+        id.withLock { id in
+            guard let pid = id else { return nil }
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) == -1, errno == EINTR {}
+            id = nil
+            return status & 0x7F == 0 ? status >> 8 & 0xFF : nil
+        }
+    }
+
     /// SIGTERM, then SIGKILL for one that has not ended after `seconds`.
     package func end(withinSeconds seconds: Int) async {
         id.withLock { if let pid = $0 { _ = Glibc.kill(pid, SIGTERM) } }
