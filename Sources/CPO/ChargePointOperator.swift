@@ -12,6 +12,7 @@ package final class ChargePointOperator: Sendable {
     package let clock: any ServiceClock
     package let log: Log
     package let journal: Journal
+    private let writer: HouseWriter
     package let stations: Stations
     package let locations: Locations
     package let tariffs: Tariffs
@@ -30,6 +31,7 @@ package final class ChargePointOperator: Sendable {
         self.clock = clock
         self.log = log
         journal = Journal(database: database)
+        writer = HouseWriter(database: database, journal: journal)
         suspicions = Suspicions(database: database, journal: journal)
         locations = Locations(database: database, journal: journal)
         tariffs = Tariffs(database: database, journal: journal)
@@ -42,8 +44,12 @@ package final class ChargePointOperator: Sendable {
         sessions = Sessions(
             database: database, settings: settings,
             stores: Sessions.Stores(
-                journal: journal, stations: stations, locations: locations, tariffs: tariffs,
+                writer: writer, journal: journal, stations: stations, locations: locations,
+                tariffs: tariffs,
                 tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions))
+        writer.watch(locations)
+        writer.watch(tariffs)
+        writer.watch(sessions)
         try await write { [locations, sessions, tariffs] transaction in
             try locations.load(in: transaction)
             try tariffs.load(in: transaction)
@@ -57,17 +63,7 @@ package final class ChargePointOperator: Sendable {
     nonisolated(nonsending) package func write<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {
-        do {
-            let value = try await database.write(body)
-            journal.committed()
-            return value
-        } catch {
-            // What is kept in memory may have run ahead of the rows; the next use reads them again.
-            locations.distrust()
-            tariffs.distrust()
-            sessions.distrust()
-            throw error
-        }
+        try await writer.write(body)
     }
 
     nonisolated(nonsending) package func read<Value: Sendable>(

@@ -7,7 +7,7 @@ import Service
 ///
 /// All of it is kept in memory as well; changes go through a transaction. Ids are compared ignoring
 /// case.
-package final class Locations: Sendable {
+package final class Locations: Remembering {
     /// One EVSE with its surroundings.
     package struct Place: Hashable, Sendable {
         package var location: Location
@@ -37,8 +37,10 @@ package final class Locations: Sendable {
         var spots: [String: Spot] = [:]
         var ties: [Tie: Spot] = [:]
         var isTrusted = false
+        var version = 0
 
         mutating func put(_ location: Location) {
+            version += 1
             let key = location.id.lowercased()
             remove(key)
             byID[key] = location
@@ -203,6 +205,7 @@ package final class Locations: Sendable {
             guard let old = state.place(spot), old.evse.status != status,
                 old.evse.status != .removed
             else { return nil }
+            state.version += 1
             state.byID[spot.location]?.evses[spot.index].status = status
             state.byID[spot.location]?.evses[spot.index].lastUpdated = max(old.evse.lastUpdated, at)
             state.byID[spot.location]?.lastUpdated = max(old.location.lastUpdated, at)
@@ -241,8 +244,14 @@ package final class Locations: Sendable {
             fresh.put(location)
         }
         let loaded = fresh
-        state.withLock { $0 = loaded }
+        state.withLock { state in
+            let next = state.version + 1
+            state = loaded
+            state.version = next
+        }
     }
+
+    var version: Int { state.withLock { $0.version } }
 
     func distrust() { state.withLock { $0.isTrusted = false } }
 

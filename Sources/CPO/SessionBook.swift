@@ -24,8 +24,16 @@ struct SessionBook: Sendable {
     private var byStation: [String: [Int64]] = [:]
     private var byID: [String: Int64] = [:]
     var isTrusted = false
+    private(set) var version = 0
+
+    mutating func replace(with other: SessionBook) {
+        let next = version + 1
+        self = other
+        version = next
+    }
 
     mutating func put(_ entry: Entry) {
+        version += 1
         remove(entry.key)
         entries[entry.key] = entry
         byID[entry.session.id] = entry.key
@@ -34,6 +42,7 @@ struct SessionBook: Sendable {
 
     mutating func remove(_ key: Int64) {
         guard let old = entries.removeValue(forKey: key) else { return }
+        version += 1
         byID[old.session.id] = nil
         byStation[old.session.station]?.removeAll { $0 == key }
         if byStation[old.session.station]?.isEmpty ?? false { byStation[old.session.station] = nil }
@@ -56,7 +65,8 @@ struct SessionBook: Sendable {
 
     /// Changes one entry in place: a copy would copy its segments with every meter value.
     mutating func change<Result>(_ key: Int64, _ body: (inout Entry) -> Result) -> Result? {
-        entries[key]?.apply(body)
+        version += 1
+        return entries[key]?.apply(body)
     }
 }
 

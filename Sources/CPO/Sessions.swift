@@ -4,7 +4,7 @@ import Service
 
 /// What stations report becomes sessions and bills here: one transaction per event, idempotent, and
 /// nothing that costs money is dropped because it looks wrong.
-package final class Sessions: Sendable {
+package final class Sessions: Remembering {
     /// `session.updated` lines of one session are at least this far apart.
     static let journalSpacingMilliseconds: Int64 = 1000
     /// Readings of one message beyond this are cut off.
@@ -12,6 +12,7 @@ package final class Sessions: Sendable {
 
     /// What an event may touch besides sessions.
     struct Stores: Sendable {
+        let writer: HouseWriter
         let journal: Journal
         let stations: Stations
         let locations: Locations
@@ -60,16 +61,8 @@ package final class Sessions: Sendable {
         case .booted, .statusChanged, .authorizing, .sessionStarted, .metered, .sessionStopped:
             break
         }
-        do {
-            let reply = try await database.write { transaction in
-                try self.apply(event, from: station, receivedAt: receivedAt, in: transaction)
-            }
-            stores.journal.committed()
-            return reply
-        } catch {
-            distrust()
-            stores.locations.distrust()
-            throw error
+        return try await stores.writer.write { transaction in
+            try self.apply(event, from: station, receivedAt: receivedAt, in: transaction)
         }
     }
 
@@ -219,6 +212,8 @@ package final class Sessions: Sendable {
 
     // MARK: Memory
 
+    var version: Int { book.withLock { $0.version } }
+
     func distrust() { book.withLock { $0.isTrusted = false } }
 
     func ensure(in transaction: Transaction) throws {
@@ -236,7 +231,7 @@ package final class Sessions: Sendable {
         }
         fresh.isTrusted = true
         let loaded = fresh
-        book.withLock { $0 = loaded }
+        book.withLock { $0.replace(with: loaded) }
     }
 
     /// The rules of a location's time zone; UTC, and a warning to the operator elsewhere, when the

@@ -3,10 +3,11 @@ import SQL
 import Service
 
 /// What a charge costs, by id and validity. Kept in memory as well.
-package final class Tariffs: Sendable {
+package final class Tariffs: Remembering {
     private struct State {
         var byID: [String: Tariff] = [:]
         var isTrusted = false
+        var version = 0
     }
 
     private let database: Database
@@ -61,7 +62,10 @@ package final class Tariffs: Sendable {
             """, tariff.id, tariff.storedText, tariff.lastUpdated)
         try journal.append(.tariffChanged, tariff.id, at: at, in: transaction)
         let stored = tariff
-        state.withLock { $0.byID[stored.id.lowercased()] = stored }
+        state.withLock { state in
+            state.version += 1
+            state.byID[stored.id.lowercased()] = stored
+        }
         return true
     }
 
@@ -72,7 +76,10 @@ package final class Tariffs: Sendable {
         try transaction.execute(
             "UPDATE tariff SET is_deleted = 1, last_updated = ? WHERE id = ?", at, tariff.id)
         try journal.append(.tariffDeleted, tariff.id, at: at, in: transaction)
-        state.withLock { _ = $0.byID.removeValue(forKey: id.lowercased()) }
+        state.withLock { state in
+            state.version += 1
+            state.byID[id.lowercased()] = nil
+        }
         return true
     }
 
@@ -83,8 +90,14 @@ package final class Tariffs: Sendable {
             fresh.byID[tariff.id.lowercased()] = tariff
         }
         let loaded = fresh
-        state.withLock { $0 = loaded }
+        state.withLock { state in
+            let next = state.version + 1
+            state = loaded
+            state.version = next
+        }
     }
+
+    var version: Int { state.withLock { $0.version } }
 
     func distrust() { state.withLock { $0.isTrusted = false } }
 

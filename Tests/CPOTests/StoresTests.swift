@@ -115,6 +115,26 @@ import Testing
     }
 }
 
+@Suite struct `A transaction that fails` {
+    private struct Broken: Error, Equatable {}
+
+    @Test func `takes what memory learnt of a session with it`() async throws {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0))
+        await #expect(throws: Broken()) {
+            try await house.cpo.write { open in
+                _ = try house.cpo.sessions.apply(
+                    House.meter(transaction, 60, 9000), from: "CS-1", receivedAt: House.noon,
+                    in: open)
+                throw Broken()
+            }
+        }
+        _ = try await house.apply(House.meter(transaction, 120, 1100), at: 120)
+        #expect(house.cpo.sessions.running().first?.meterLast == WattHours(1100))
+        #expect(try await house.cpo.suspicions.list().isEmpty)
+    }
+}
+
 @Suite struct `The link of a station` {
     @Test func `is not ended by an old socket`() async throws {
         let house = try await House()

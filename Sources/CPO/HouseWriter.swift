@@ -1,0 +1,57 @@
+import SQL
+import Service
+
+/// A store that keeps rows in memory as well, and may have to read them again.
+protocol Remembering: AnyObject, Sendable {
+    /// Grows with every change of what is kept.
+    var version: Int { get }
+    /// What is kept may have run ahead of the rows: the next use reads them again.
+    func distrust()
+}
+
+/// The one way into the database: commits, wakes the journal's readers, and keeps memory honest.
+final class HouseWriter: Sendable {
+    /// What a caller's own transaction threw: expected, and nothing else is wrong.
+    private struct Refused: Error {
+        var reason: any Error
+    }
+
+    private let database: Database
+    private let journal: Journal
+    private let stores = Lock([any Remembering]())
+
+    init(database: Database, journal: Journal) {
+        self.database = database
+        self.journal = journal
+    }
+
+    func watch(_ store: any Remembering) { stores.withLock { $0.append(store) } }
+
+    nonisolated(nonsending) func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Transaction) throws -> Value
+    ) async throws -> Value {
+        let stores = stores.withLock { $0 }
+        do {
+            let value = try await database.write { transaction in
+                let before = stores.map(\.version)
+                do {
+                    return try body(transaction)
+                } catch {
+                    // Here and now, on the writer's thread: the next body must not see it.
+                    for (store, version) in zip(stores, before) where store.version != version {
+                        store.distrust()
+                    }
+                    throw Refused(reason: error)
+                }
+            }
+            journal.committed()
+            return value
+        } catch let refused as Refused {
+            throw refused.reason
+        } catch {
+            // The commit failed, and with it whatever memory took over from this body.
+            for store in stores { store.distrust() }
+            throw error
+        }
+    }
+}
