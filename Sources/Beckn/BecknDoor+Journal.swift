@@ -48,12 +48,15 @@ extension BecknDoor {
         guard let session = try await house.sessions.session(line.subject),
             let order = session.authorizationReference
         else { return }
-        let power = house.sessions.live(session.id)?.power?.floor
-        let delivery = Order.Delivery(
+        try await handle(input(delivery(of: session)), order: order)
+    }
+
+    func delivery(of session: Session) -> Order.Delivery {
+        Order.Delivery(
             sessionID: session.id, startedAt: session.startedAt, endedAt: session.endedAt,
             meterStartWh: session.meterStart.value, meterLastWh: session.meterLast.value,
-            cost: session.cost?.payable, powerWatts: power)
-        try await handle(input(delivery), order: order)
+            cost: session.cost?.payable,
+            powerWatts: house.sessions.live(session.id)?.power?.floor)
     }
 
     private func takeBill(_ line: JournalLine) async throws {

@@ -55,12 +55,22 @@ extension BecknDoor {
         case .changeRefused(let id, let error):
             _ = try found(id)
             throw error
-        case .status(let id): return (try found(id), .status(context))
+        case .status(let id): return (fresh(try found(id)), .status(context))
         case .cancel(let id, let reasonID, let reason):
             return (try found(id), .cancel(reasonID: reasonID, reason: reason, context))
         case .search, .select, .track, .rating, .support, .reasons:
             throw BecknError(.business, "not about an order")
         }
+    }
+
+    /// The order with the figures of this moment, where energy is flowing.
+    func fresh(_ order: Order) -> Order {
+        guard order.state == .charging || order.state == .stopping,
+            let session = (order.delivery?.sessionID).flatMap({ house.sessions.running($0) })
+        else { return order }
+        var order = order
+        order.delivery = delivery(of: session)
+        return order
     }
 
     // MARK: Select

@@ -14,7 +14,7 @@ extension BecknDoor {
     func track(
         _ id: String, _ context: BecknContext, _ now: Timestamp, _ transaction: Transaction
     ) throws {
-        guard let order = try store.order(id, context, in: transaction) else {
+        guard let order = try store.order(id, context, in: transaction).map(fresh) else {
             let error = BecknError(.orderUnknown, "no such order")
             return try reply(.onTrack, context, error: error, now, transaction)
         }
@@ -49,7 +49,7 @@ extension BecknDoor {
                 return .problem(410, "the link has expired")
             }
             guard let order = try await order(id) else { return .problem(404, "not found") }
-            return .json(live(order), headers: ["Cache-Control": "no-store"])
+            return .json(live(fresh(order)), headers: ["Cache-Control": "no-store"])
         } catch {
             log.error("track page failed", ["error": LogError(error)])
             return .problem(503, "not now")

@@ -15,6 +15,8 @@ package final class BecknDoor: Sendable {
     /// Deadlines are looked at this often.
     static let tickMilliseconds: Int64 = 1000
     static let dueLimit = 100
+    /// Old requests are forgotten this often.
+    static let cleanMilliseconds: Int64 = 3_600_000
     static let requestMemorySeconds: Int64 = 7 * 86_400
 
     package let settings: BecknSettings
@@ -74,8 +76,13 @@ package final class BecknDoor: Sendable {
     }
 
     private func watch() async throws {
+        var cleanedAt: Int64?
         while !Task.isCancelled {
             try await tick()
+            if clock.monotonicMilliseconds - (cleanedAt ?? .min / 2) >= Self.cleanMilliseconds {
+                cleanedAt = clock.monotonicMilliseconds
+                try await forget()
+            }
             do { try await clock.sleep(milliseconds: Self.tickMilliseconds) } catch { return }
         }
     }
@@ -87,6 +94,12 @@ package final class BecknDoor: Sendable {
             try store.due(at: now, limit: Self.dueLimit, in: transaction).map(\.id)
         }
         for id in ids { try await handle(.tick, order: id) }
+    }
+
+    /// Lets go of message ids and delivered callbacks that nobody will ask for any more.
+    func forget() async throws {
+        let before = clock.now.advanced(bySeconds: -Self.requestMemorySeconds)
+        try await house.write { [store] in try store.forgetRequests(before: before, in: $0) }
     }
 
     // MARK: Catalogue

@@ -1,5 +1,4 @@
 import Charging
-import Glibc
 
 /// What can be offered, ready to be searched: locations in a grid of the globe.
 ///
@@ -42,9 +41,6 @@ package struct Catalogue: Sendable {
         var items: [Item]
     }
 
-    /// Degrees of a cell's side: some 5.5 km of latitude.
-    private static let cellDegrees = 0.05
-
     private var entries: [String: Entry] = [:]
     private var cells: [Int64: Set<String>] = [:]
     /// Item id → location id.
@@ -80,7 +76,7 @@ package struct Catalogue: Sendable {
             places[item.id] = location.id
             homes[item.evse.uid] = location.id
         }
-        cells[Self.cell(point), default: []].insert(location.id)
+        cells[GeoGrid.cell(point), default: []].insert(location.id)
         entries[location.id] = Entry(location: location, point: point, items: items)
     }
 
@@ -90,7 +86,7 @@ package struct Catalogue: Sendable {
             places[item.id] = nil
             homes[item.evse.uid] = nil
         }
-        let cell = Self.cell(entry.point)
+        let cell = GeoGrid.cell(entry.point)
         cells[cell]?.remove(id)
         if cells[cell]?.isEmpty == true { cells[cell] = nil }
     }
@@ -123,8 +119,8 @@ package struct Catalogue: Sendable {
             var metres: Int?
             if let near = intent.near {
                 let distance = near.metres(to: entry.point)
-                guard distance <= Double(intent.radiusMetres) else { continue }
-                metres = Int(distance)
+                guard distance <= intent.radiusMetres else { continue }
+                metres = distance
             }
             let items = entry.items.filter { intent.fits($0) }
             guard !items.isEmpty else { continue }
@@ -139,52 +135,16 @@ package struct Catalogue: Sendable {
     private func candidates(_ intent: SearchIntent) -> [String] {
         if let item = intent.item { return places[item].map { [$0] } ?? [] }
         guard let near = intent.near else { return Array(entries.keys) }
-        // Metres of a degree of longitude shrink towards the poles; there every cell of the row counts.
-        let latitudeSpan = Double(intent.radiusMetres) / 110_574
-        let widest = max(abs(near.latitude) + latitudeSpan, 0)
-        let shrink = widest < 89 ? cos(widest * .pi / 180) : 0
-        let longitudeSpan = shrink > 0.01 ? Double(intent.radiusMetres) / (111_320 * shrink) : 360
-        let rows =
-            Self.index(near.latitude - latitudeSpan)...Self.index(near.latitude + latitudeSpan)
-        let first = Self.index(near.longitude - longitudeSpan)
-        let last = Self.index(near.longitude + longitudeSpan)
-        let columns = Int64(last - first + 1)
-        guard Int64(rows.count) * columns <= Int64(cells.count), columns < Self.columnCount else {
-            return Array(entries.keys)
-        }
+        guard let box = GeoGrid.box(around: near, metres: intent.radiusMetres),
+            box.cellCount <= cells.count
+        else { return Array(entries.keys) }
         var found: [String] = []
-        for row in rows {
-            for column in first...last {
-                if let ids = cells[Self.key(row, column)] { found.append(contentsOf: ids) }
+        for row in box.rows {
+            for column in box.columns {
+                if let ids = cells[GeoGrid.key(row, column)] { found.append(contentsOf: ids) }
             }
         }
         return found
-    }
-
-    private static let columnCount = Int64(360 / cellDegrees)
-
-    private static func index(_ degrees: Double) -> Int {
-        Int((degrees / cellDegrees).rounded(.down))
-    }
-
-    private static func cell(_ point: GeoPoint) -> Int64 {
-        key(index(point.latitude), index(point.longitude))
-    }
-
-    /// Columns wrap at the date line.
-    private static func key(_ row: Int, _ column: Int) -> Int64 {
-        let wrapped = ((Int64(column) % columnCount) + columnCount) % columnCount
-        return Int64(row) * columnCount + wrapped
-    }
-}
-
-extension GeoPoint {
-    /// Great-circle distance on a sphere of 6 371 km.
-    func metres(to other: GeoPoint) -> Double {
-        let (a, b) = (latitude * .pi / 180, other.latitude * .pi / 180)
-        let (dy, dx) = (b - a, (other.longitude - longitude) * .pi / 180)
-        let h = sin(dy / 2) * sin(dy / 2) + cos(a) * cos(b) * sin(dx / 2) * sin(dx / 2)
-        return 2 * 6_371_000 * asin(min(1, h.squareRoot()))
     }
 }
 

@@ -80,7 +80,7 @@ package struct OrderMachine: Hashable, Sendable {
     /// Requests that wait for one outcome; more are answered at once with the state as it is.
     static let waitingLimit = 8
 
-    package private(set) var order: Order
+    package internal(set) var order: Order
     let rules: Rules
 
     package init(_ order: Order, rules: Rules) {
@@ -266,14 +266,14 @@ package struct OrderMachine: Hashable, Sendable {
         }
     }
 
-    private mutating func stop(_ now: Timestamp) -> [Effect] {
+    mutating func stop(_ now: Timestamp) -> [Effect] {
         order.state = .stopping
         order.deadline = now.advanced(bySeconds: rules.stopSeconds)
         return order.delivery.map { [.stopCharging(session: $0.sessionID)] } ?? []
     }
 
     /// Cancels and gives back what was paid, less the fee.
-    private mutating func close(
+    mutating func close(
         _ party: Order.Cancellation.Party, _ id: String, _ reason: String, fee: Decimal,
         _ now: Timestamp
     ) -> [Effect] {
@@ -289,95 +289,11 @@ package struct OrderMachine: Hashable, Sendable {
             .rounded(to: rules.digits)
     }
 
-    private mutating func refund(_ amount: Decimal, _ reason: String, _ now: Timestamp) -> [Effect]
-    {
+    mutating func refund(_ amount: Decimal, _ reason: String, _ now: Timestamp) -> [Effect] {
         guard amount > .zero, order.refund == nil else { return [] }
         let refund = Order.Refund(amount: amount, reason: reason, at: now)
         order.refund = refund
         return [.refund(refund)]
-    }
-
-    // MARK: What the station does
-
-    private mutating func startFailed(_ reason: String, _ now: Timestamp) -> [Effect] {
-        guard order.state == .starting else { return [] }
-        let failed = answerAll(
-            BecknError(.agentUnavailable, reason, symbol: "EVSE_UNAVAILABLE"))
-        // Our failure: no fee, whatever the terms say.
-        return failed + close(.provider, "start-failed", reason, fee: .zero, now)
-            + [.announce(.onCancel)]
-    }
-
-    private mutating func stopFailed(_ reason: String) -> [Effect] {
-        guard order.state == .stopping else { return [] }
-        order.state = .charging
-        order.deadline = nil
-        return answerAll(BecknError(.updateNotPossible, reason))
-    }
-
-    private mutating func sessionStarted(
-        _ delivery: Order.Delivery, _ now: Timestamp
-    ) -> [Effect] {
-        guard order.state == .starting else {
-            // Too late, or never ordered any more: energy must not flow on a dead order.
-            return order.state == .cancelled && order.delivery == nil
-                ? lateSession(delivery) : []
-        }
-        order.delivery = delivery
-        order.state = .charging
-        order.deadline = nil
-        order.lastStatusAt = now
-        let answers = answerAll(nil)
-        return answers.isEmpty ? [.announce(.onStatus)] : answers
-    }
-
-    private mutating func lateSession(_ delivery: Order.Delivery) -> [Effect] {
-        order.delivery = delivery
-        return [.stopCharging(session: delivery.sessionID)]
-    }
-
-    private mutating func sessionUpdated(
-        _ delivery: Order.Delivery, _ now: Timestamp
-    ) -> [Effect] {
-        guard order.state == .charging || order.state == .stopping else {
-            return order.state == .starting ? sessionStarted(delivery, now) : []
-        }
-        guard order.delivery?.sessionID == delivery.sessionID else { return [] }
-        order.delivery = delivery
-        guard order.state == .charging else { return [] }
-        if delivery.energyWh >= order.quote.energyWh { return stop(now) }
-        let last = order.lastStatusAt ?? order.stateChangedAt
-        guard now.seconds(since: last) >= rules.statusSeconds else { return [] }
-        order.lastStatusAt = now
-        return [.announce(.onStatus)]
-    }
-
-    private mutating func sessionEnded(_ delivery: Order.Delivery) -> [Effect] {
-        switch order.state {
-        case .starting, .charging, .stopping:
-            order.delivery = delivery
-            order.state = .settling
-            order.deadline = nil
-            return []
-        case .quoted, .initiated, .confirmed, .settling, .completed, .cancelled: return []
-        }
-    }
-
-    private mutating func billed(_ bill: Order.Bill, _ now: Timestamp) -> [Effect] {
-        switch order.state {
-        case .starting, .charging, .stopping, .settling: break
-        case .quoted, .initiated, .confirmed, .completed, .cancelled: return []
-        }
-        order.bill = bill
-        order.delivery = Order.Delivery(
-            sessionID: order.delivery?.sessionID ?? "", startedAt: bill.startedAt,
-            endedAt: bill.endedAt, meterStartWh: bill.meterStartWh, meterLastWh: bill.meterStopWh,
-            cost: bill.total)
-        order.state = .completed
-        order.deadline = nil
-        let back = refund(order.paid - bill.total, "less was delivered than paid for", now)
-        let answers = answerAll(nil)
-        return back + (answers.isEmpty ? [.announce(.onUpdate)] : answers)
     }
 
     private mutating func tick(_ now: Timestamp) -> [Effect] {
@@ -407,7 +323,7 @@ package struct OrderMachine: Hashable, Sendable {
         return []
     }
 
-    private mutating func answerAll(_ error: BecknError?) -> [Effect] {
+    mutating func answerAll(_ error: BecknError?) -> [Effect] {
         let waiting = order.waiting
         order.waiting = []
         return waiting.map { .answer($0.callback, $0.context, error) }

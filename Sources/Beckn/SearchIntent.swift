@@ -93,28 +93,3 @@ package struct SearchIntent: Hashable, Sendable {
         return watts.floor.map { Watts($0) }
     }
 }
-
-/// A place on the globe. Doubles are right here: it is geometry, no money depends on it.
-package struct GeoPoint: Hashable, Sendable {
-    package var latitude: Double
-    package var longitude: Double
-
-    package init(latitude: Double, longitude: Double) {
-        self.latitude = latitude
-        self.longitude = longitude
-    }
-
-    package init(_ coordinates: Coordinates) {
-        latitude = Double("\(coordinates.latitude)") ?? 0
-        longitude = Double("\(coordinates.longitude)") ?? 0
-    }
-
-    /// `12.423423, 77.325647`, a blank after the comma allowed.
-    init?(_ text: String) {
-        let parts = text.split(separator: ",").map { $0.trimmedBlanks }
-        guard parts.count == 2, let latitude = Double(parts[0]), let longitude = Double(parts[1]),
-            (-90...90).contains(latitude), (-180...180).contains(longitude)
-        else { return nil }
-        self.init(latitude: latitude, longitude: longitude)
-    }
-}

@@ -9,14 +9,14 @@ package enum CryptoError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Too many passwords wait to be hashed; try again later.
     case busy
     /// OpenSSL refused; the text is its own.
-    case library(String)
+    case openSSL(String)
 
     package var description: String {
         switch self {
         case .badKey(let what): "not a usable key: \(what)"
         case .badText(let what): "not readable: \(what)"
         case .busy: "too many passwords wait to be hashed"
-        case .library(let text): "OpenSSL: \(text)"
+        case .openSSL(let text): "OpenSSL: \(text)"
         }
     }
 
@@ -25,10 +25,10 @@ package enum CryptoError: Error, Hashable, Sendable, CustomStringConvertible {
     static func last(_ step: String) -> CryptoError {
         let code = ERR_peek_last_error()
         ERR_clear_error()
-        guard code != 0 else { return .library(step) }
+        guard code != 0 else { return .openSSL(step) }
         var text = [CChar](repeating: 0, count: 256)
         ERR_error_string_n(code, &text, text.count)
         let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        return .library("\(step): " + String(decoding: bytes, as: UTF8.self))
+        return .openSSL("\(step): " + String(decoding: bytes, as: UTF8.self))
     }
 }

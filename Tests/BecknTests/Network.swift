@@ -38,6 +38,7 @@ struct Network {
     let clock: ManualClock
     let app: App
     let rival: App
+    let gateway: App
     private let seen = Lock((outbox: Int64(0), journal: Int64(0), commands: Set<String>()))
 
     init(
@@ -53,13 +54,14 @@ struct Network {
             clock: clock, log: .silent)
         app = App(id: "bap.example.org", key: try Ed25519.PrivateKey())
         rival = App(id: "rival.example.org", key: try Ed25519.PrivateKey())
+        gateway = App(id: "bg.example.org", key: try Ed25519.PrivateKey())
         try await Self.furnish(cpo, at: Self.noon.advanced(bySeconds: -3600))
         var settings = Sample.settings()
         change(&settings)
         let registry = SubscriberRegistry(
-            [app, rival].map { app in
+            [app, rival, gateway].map { [gateway] app in
                 .init(
-                    id: app.id, url: "https://\(app.id)", type: "BAP",
+                    id: app.id, url: "https://\(app.id)", type: app.id == gateway.id ? "BG" : "BAP",
                     keys: [.init(uniqueKeyID: "k1", publicKey: app.key.publicKey)])
             })
         door = BecknDoor(
@@ -116,15 +118,16 @@ struct Network {
         var headers = headers
         if headers["Authorization"] == nil {
             let app = app ?? self.app
-            headers.add(
-                "Authorization",
-                try BecknSignature.header(
-                    for: body, subscriberID: app.id, uniqueKeyID: "k1", key: app.key,
-                    now: clock.now))
+            headers.add("Authorization", try signature(of: body, by: app))
         }
         return HTTPRequest(
             method: "POST", path: "/beckn/\(action)", pathParameters: ["action": action],
             headers: headers, body: body)
+    }
+
+    func signature(of body: [UInt8], by app: App) throws -> String {
+        try BecknSignature.header(
+            for: body, subscriberID: app.id, uniqueKeyID: "k1", key: app.key, now: clock.now)
     }
 
     /// Sends a request as the app and gives the status and the acknowledgement.
