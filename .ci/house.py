@@ -4,7 +4,7 @@
 1. Arrows: every `import` is declared in Package.swift, every declared arrow points down a floor.
 2. Words: nothing public, no Foundation, no crash on purpose, no floating money, reasons beside doubtful constructs.
 3. Machines: decisions do no I/O, read no clock, never wait.
-4. Sizes: at most 600 lines a file and 70 a function; tables say so with `// house: table`.
+4. Sizes: at most 600 lines a file and 70 a function outside tests; tables say so with `// house: table`.
 5. Tests do not sleep.
 """
 import json
@@ -80,11 +80,11 @@ def has_reason(lines, index):
 def check_words(name, path, lines, is_test):
     for number, line in enumerate(lines, 1):
         code = without_comments(line)
-        for word in ("/work/", "/tmp/kerb", ".library"):
+        for word in ("/work/", "/tmp/kerb/", "/.library"):
             if word in line:
                 breach(path, number, f"`{word}` is a path of one machine")
         if is_test:
-            if re.search(r"\b(?:Task\.sleep|usleep|nanosleep|sleep)\(", code) and not has_reason(lines, number - 1):
+            if re.search(r"\bTask\.sleep\(|(?<![\w.])(?<!func )(?:usleep|nanosleep|sleep)\(", code) and not has_reason(lines, number - 1):
                 breach(path, number, "a test sleeps: wait for the event, or inject the clock")
             continue
         for pattern, text in FORBIDDEN:
@@ -99,11 +99,11 @@ def check_words(name, path, lines, is_test):
 def check_machine(path, lines):
     for number, line in enumerate(lines, 1):
         code = without_comments(line)
-        if re.search(r"\basync\b|\bawait\b|\.now\b|ServiceClock|import (?:SQL|Web|HTTPClient|HAL|LinuxHAL|Glibc)", code):
+        if re.search(r"\basync\b|\bawait\b|\.now\b|ServiceClock|import (?:SQL|Web|HTTPClient|LinuxHAL|Glibc)", code):
             breach(path, number, "a machine decides: no I/O, no clock, no waiting")
 
 
-def check_sizes(path, lines):
+def check_sizes(path, lines, is_test):
     if any("// house: table" in line for line in lines[:12]):
         return
     if len(lines) > FILE_LIMIT:
@@ -116,7 +116,8 @@ def check_sizes(path, lines):
         if head and start is None and line.rstrip().endswith(("{", "(")):
             start, indent = number, head.group(1)
         elif start is not None and line.rstrip() == f"{indent}}}":
-            if number - start + 1 > FUNCTION_LIMIT:
+            # A test tells one story; how long that is, its author knows.
+            if number - start + 1 > FUNCTION_LIMIT and not is_test:
                 breach(path, start, f"a function of {number - start + 1} lines; at most {FUNCTION_LIMIT}")
             start = None
 
@@ -135,7 +136,7 @@ def main():
                     line = text.count("\n", 0, match.start(1)) + 1
                     breach(path, line, f"{name} imports {module}, which Package.swift does not declare for it")
             check_words(name, path, lines, is_test)
-            check_sizes(path, lines)
+            check_sizes(path, lines, is_test)
             if path.stem.endswith("Machine") and not is_test:
                 check_machine(path, lines)
     for notice in notices:

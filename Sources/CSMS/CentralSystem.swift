@@ -204,8 +204,9 @@ package final class CentralSystem: Sendable {
         var cursor = (try? await house.journal.newest()) ?? 0
         for await _ in announcements {
             while true {
+                // A read that fails is tried again at the next announcement.
                 guard let lines = try? await house.journal.lines(after: cursor), !lines.isEmpty
-                else { break }  // The next announcement tries again.
+                else { break }
                 for line in lines {
                     cursor = line.seq
                     guard line.kind == .stationAdded || line.kind == .stationChanged else {
