@@ -1,0 +1,385 @@
+import CPO
+import Charging
+import JSON
+import OCPI
+import SQL
+import Service
+import TestSupport
+import Testing
+import Web
+
+@Suite(.timeLimit(.minutes(1))) struct `A registered partner is sent` {
+    /// Runs the door until `body` is through.
+    static func running(
+        _ house: OCPIHouse, stations: ObedientStations = ObedientStations(),
+        _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await house.door.run() }
+            group.addTask { try await house.cpo.commands.run(house.cpo, over: stations) }
+            group.addTask { try await body() }
+            try await group.next()
+            group.cancelAll()
+            // What was cancelled ends with an error of its own; the test has passed or thrown by now.
+            while let result = await group.nextResult() { _ = result }
+        }
+    }
+
+    @Test func `a session as it begins, moves and ends, then its bill`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        _ = try await house.registered(partner)
+        try await Self.running(house) {
+            let begin = house.cpo.clock.now.advanced(bySeconds: -3600)
+            func at(_ seconds: Int64) -> Timestamp { begin.advanced(bySeconds: seconds) }
+            let charge = try await house.start(at: begin)
+            let path = "/emsp/2.2.1/sessions/DE/KRB/\(charge.session)"
+            let put = await partner.first { $0.method == "PUT" && $0.path == path }
+            #expect(put.body["status"] == "ACTIVE")
+            #expect(put.body["cdr_token"]?["uid"] == "CARD-1")
+            #expect(put.body["total_cost"]?["excl_vat"] != nil)
+            #expect(put.headers["OCPI-to-party-id"] == "EMS")
+            #expect(put.headers["OCPI-from-party-id"] == "KRB")
+            #expect(put.headers["X-Request-ID"] != nil)
+            #expect(put.headers["X-Correlation-ID"] != nil)
+
+            try await house.meter(charge.transaction, at: at(1800), 6000)
+            let patch = await partner.first { $0.method == "PATCH" && $0.path == path }
+            #expect(patch.body["kwh"]?.decimal == Decimal(5))
+            #expect(patch.body["last_updated"]?.time != nil)
+            #expect(patch.body["charging_periods"] == nil)
+
+            try await house.status(.suspendedEV, at: at(3000))
+            try await house.stop(charge.transaction, at: at(3090), 11_000)
+            let final = await partner.first {
+                $0.method == "PUT" && $0.path == path && $0.body["status"] == "COMPLETED"
+            }
+            let bill = await partner.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            Self.check(bill.body, session: charge.session)
+            #expect(final.body["kwh"] == bill.body["total_energy"])
+            #expect(final.body["total_cost"] == bill.body["total_cost"])
+            let bills = partner.received.filter {
+                $0.path == path && $0.body["status"] == "COMPLETED" || $0.method == "POST"
+            }
+            #expect(bills.map(\.method) == ["PUT", "POST"])
+            // Kept once the partner's answer is back here.
+            var receipt: String?
+            while receipt == nil {
+                await Task.yield()
+                receipt = try await house.cpo.read { transaction in
+                    try transaction.queryOne("SELECT location FROM ocpi_cdr_receipt")?
+                        .text("location")
+                }
+            }
+            #expect(receipt == "\(partner.base)/2.2.1/cdrs/stored")
+        }
+        await partner.stop()
+    }
+
+    /// 10 kWh, 50 minutes of charging, 90 s of parking billed as 120: 1.00 + 4.90 + 0.20.
+    static func check(_ cdr: JSONValue, session: String) {
+        #expect(cdr["session_id"]?.string == session)
+        #expect(cdr["total_cost"]?["excl_vat"]?.decimal == Decimal("6.1"))
+        #expect(cdr["total_cost"]?["incl_vat"]?.decimal == Decimal("7.26"))
+        #expect(cdr["total_energy"]?.decimal == Decimal(10))
+        #expect(cdr["total_time"]?.decimal == Decimal("0.8583"))
+        #expect(cdr["total_parking_time"]?.decimal == Decimal("0.025"))
+        #expect(cdr["total_parking_cost"]?["excl_vat"]?.decimal == Decimal("0.2"))
+        #expect(cdr["cdr_location"]?["evse_id"] == "DE*KRB*EL-1*1")
+        #expect(cdr["cdr_location"]?["country"] == "DEU")
+        #expect(cdr["tariffs"]?[0]?["id"] == "T-1")
+        var volumes: [String: Decimal] = [:]
+        for period in cdr["charging_periods"]?.array ?? [] {
+            for dimension in period["dimensions"]?.array ?? [] {
+                volumes[dimension["type"]?.string ?? "", default: .zero] =
+                    volumes[dimension["type"]?.string ?? "", default: .zero]
+                    + (dimension["volume"]?.decimal ?? .zero)
+            }
+        }
+        #expect(volumes["ENERGY"] == cdr["total_energy"]?.decimal)
+        #expect(volumes["PARKING_TIME"] == cdr["total_parking_time"]?.decimal)
+        #expect(
+            (volumes["TIME"] ?? .zero) + (volumes["PARKING_TIME"] ?? .zero)
+                == cdr["total_time"]?.decimal)
+        let parts = ["fixed", "energy", "time", "parking", "reservation"].reduce(Decimal.zero) {
+            $0 + (cdr["total_\($1)_cost"]?["excl_vat"]?.decimal ?? .zero)
+        }
+        #expect(parts == cdr["total_cost"]?["excl_vat"]?.decimal)
+    }
+
+    @Test func `places, statuses and tariffs as they change`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        _ = try await house.registered(partner)
+        try await Self.running(house) {
+            let now = house.cpo.clock.now
+            _ = try await house.cpo.write { transaction in
+                var tariff = OCPIHouse.tariff("T-2")
+                tariff.kind = "REGULAR"
+                try house.cpo.tariffs.put(tariff, at: now, in: transaction)
+                try house.cpo.locations.put(
+                    OCPIHouse.location("L-2", at: now), at: now, in: transaction)
+            }
+            let tariff = await partner.first { $0.path == "/emsp/2.2.1/tariffs/DE/KRB/T-2" }
+            #expect(tariff.body["elements"]?.array?.count == 1)
+            let place = await partner.first { $0.path == "/emsp/2.2.1/locations/DE/KRB/L-2" }
+            #expect(place.method == "PUT")
+            #expect(place.body["evses"]?.array?.count == 2)
+            try await house.status(.charging, at: now)
+            let status = await partner.first {
+                $0.path == "/emsp/2.2.1/locations/DE/KRB/L-1/L-1-E1"
+            }
+            #expect(status.method == "PATCH")
+            #expect(status.body["status"] == "CHARGING")
+            #expect(status.body["last_updated"]?.time != nil)
+            _ = try await house.cpo.write { transaction in
+                try house.cpo.tariffs.delete("T-2", at: now, in: transaction)
+            }
+            _ = await partner.first {
+                $0.method == "DELETE" && $0.path == "/emsp/2.2.1/tariffs/DE/KRB/T-2"
+            }
+        }
+        await partner.stop()
+    }
+
+    @Test func `the whole session again when it refuses a PATCH`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        _ = try await house.registered(partner)
+        partner.script { request in
+            request.method == "PATCH" ? Partner.envelope(nil, status: 404, code: 2001) : nil
+        }
+        try await Self.running(house) {
+            let begin = house.cpo.clock.now.advanced(bySeconds: -600)
+            let charge = try await house.start(at: begin)
+            try await house.meter(charge.transaction, at: begin.advanced(bySeconds: 60), 1500)
+            let put = await partner.first {
+                $0.method == "PUT" && $0.body["kwh"]?.decimal == Decimal("0.5")
+            }
+            #expect(put.body["charging_periods"]?.array?.count == 1)
+        }
+        await partner.stop()
+    }
+
+    @Test func `nothing of what is another's`() async throws {
+        let house = try await OCPIHouse(clock: .system)
+        let other = try Partner(PartyID(country: "BE", party: "XYZ"))
+        let owner = try Partner()
+        _ = try await house.registered(other)
+        _ = try await house.registered(owner)
+        try await Self.running(house) {
+            let begin = house.cpo.clock.now.advanced(bySeconds: -600)
+            let charge = try await house.start(at: begin)
+            try await house.stop(charge.transaction, at: begin.advanced(bySeconds: 60), 2000)
+            _ = await owner.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            let now = house.cpo.clock.now
+            _ = try await house.cpo.write { transaction in
+                try house.cpo.tariffs.put(OCPIHouse.tariff("T-9"), at: now, in: transaction)
+            }
+            // It is read in order: what came before this would have been sent by now.
+            _ = await other.first { $0.path.hasSuffix("T-9") }
+        }
+        #expect(
+            !other.received.contains { $0.path.contains("sessions") || $0.path.contains("cdrs") })
+        await other.stop()
+        await owner.stop()
+    }
+
+    @Test func `its bill in the end though it was down, and nobody else waits for it`() async throws
+    {
+        let house = try await OCPIHouse(callDeadlineSeconds: 1, clock: .system)
+        let (down, up) = (try Partner(), try Partner())
+        _ = try await house.registered(down)
+        _ = try await house.registered(up)
+        let tries = Lock(0)
+        let isUp = Lock(false)
+        down.script { request in
+            guard !request.path.hasSuffix("versions"), !isUp.withLock({ $0 }) else { return nil }
+            tries.withLock { $0 += 1 }
+            return HTTPResponse(503)
+        }
+        try await Self.running(house) {
+            let begin = house.cpo.clock.now.advanced(bySeconds: -600)
+            let charge = try await house.start(at: begin)
+            try await house.stop(charge.transaction, at: begin.advanced(bySeconds: 60), 2000)
+            let bill = await up.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            _ = await down.first { $0.path.contains("sessions") }
+            isUp.withLock { $0 = true }
+            let late = await down.first {
+                $0.path.hasPrefix("/emsp/2.2.1/cdrs") && $0.body["id"] == bill.body["id"]
+            }
+            #expect(late.body == bill.body)
+        }
+        #expect(tries.withLock { $0 } > 0)
+        await down.stop()
+        await up.stop()
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `A command of a partner` {
+    static func start(_ partner: Partner, _ change: (inout JSONValue) -> Void = { _ in })
+        -> JSONValue
+    {
+        var body: JSONValue = [
+            "response_url": .string("\(partner.base)/2.2.1/commands/42"),
+            "token": [
+                "country_code": "NL", "party_id": "EMS", "uid": "APP-7", "type": "APP_USER",
+                "contract_id": "NL-EMS-7", "issuer": "EMS", "valid": true,
+                "whitelist": "NEVER", "last_updated": "2027-01-01T00:00:00Z",
+            ],
+            "location_id": "L-1", "evse_uid": "L-1-E1", "authorization_reference": "AUTH-1",
+        ]
+        change(&body)
+        return body
+    }
+
+    @Test func `to start is answered at once, and later with one result`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        let token = try await house.registered(partner)
+        try await `A registered partner is sent`.running(house) {
+            let answer = await house.ask(
+                "POST", "/ocpi/2.2.1/commands/START_SESSION", token: token,
+                body: Self.start(partner))
+            #expect(answer.code == 1000)
+            #expect(answer.data?["result"] == "ACCEPTED")
+            #expect(answer.data?["timeout"] == 30)
+            let result = await partner.first { $0.path == "/emsp/2.2.1/commands/42" }
+            #expect(result.body["result"] == "ACCEPTED")
+
+            // The charge that follows is the driver's, with the reference of his eMSP.
+            let charge = try await house.start(
+                token: "APP-7", at: house.cpo.clock.now.advanced(bySeconds: -1))
+            let session = await partner.first {
+                $0.method == "PUT" && $0.path.hasSuffix(charge.session)
+            }
+            #expect(session.body["auth_method"] == "COMMAND")
+            #expect(session.body["authorization_reference"] == "AUTH-1")
+            #expect(session.body["cdr_token"]?["contract_id"] == "NL-EMS-7")
+
+            let stop = await house.ask(
+                "POST", "/ocpi/2.2.1/commands/STOP_SESSION", token: token,
+                body: [
+                    "response_url": .string("\(partner.base)/2.2.1/commands/43"),
+                    "session_id": .string(charge.session),
+                ])
+            #expect(stop.data?["result"] == "ACCEPTED")
+            let stopped = await partner.first { $0.path == "/emsp/2.2.1/commands/43" }
+            #expect(stopped.body["result"] == "ACCEPTED")
+        }
+        #expect(partner.received.filter { $0.path == "/emsp/2.2.1/commands/42" }.count == 1)
+        await partner.stop()
+    }
+
+    @Test func `that the station refuses ends as REJECTED`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        let token = try await house.registered(partner)
+        let stubborn = ObedientStations(answer: .status("Rejected"))
+        try await `A registered partner is sent`.running(house, stations: stubborn) {
+            _ = await house.ask(
+                "POST", "/ocpi/2.2.1/commands/START_SESSION", token: token,
+                body: Self.start(partner))
+            let result = await partner.first { $0.path == "/emsp/2.2.1/commands/42" }
+            #expect(result.body["result"] == "REJECTED")
+        }
+        await partner.stop()
+    }
+
+    @Test(arguments: [
+        ("location_id", "NO", 2003), ("evse_uid", "NO", 2003), ("connector_id", "9", 2003),
+        ("response_url", "http://169.254.169.254/latest", 2001),
+        ("response_url", "ftp://127.0.0.1/x", 2001),
+        ("response_url", "http://127.0.0.1@evil.example/x", 2001),
+    ])
+    func `that cannot be meant is rejected`(key: String, value: String, code: Int) async throws {
+        let (house, partner) = (try await OCPIHouse(), try Partner())
+        let token = try await house.registered(partner)
+        let body = Self.start(partner) { $0[key] = .string(value) }
+        let answer = await house.ask(
+            "POST", "/ocpi/2.2.1/commands/START_SESSION", token: token, body: body)
+        #expect(answer.code == code)
+        #expect(answer.data?["result"] == "REJECTED")
+        #expect(answer.data?["timeout"] == 0)
+        await partner.stop()
+    }
+
+    @Test func `for another's token or session is rejected`() async throws {
+        let (house, partner) = (try await OCPIHouse(), try Partner())
+        let token = try await house.registered(partner)
+        func ask(_ name: String, _ body: JSONValue) async -> JSONValue? {
+            await house.ask("POST", "/ocpi/2.2.1/commands/\(name)", token: token, body: body)
+                .data?["result"]
+        }
+        let foreign = Self.start(partner) { $0["token"]?["party_id"] = "XYZ" }
+        #expect(await ask("START_SESSION", foreign) == "REJECTED")
+        _ = try await house.cpo.write { transaction in
+            try house.cpo.tokens.put(
+                OCPIHouse.token("OTHER", party: PartyID(country: "BE", party: "XYZ")),
+                at: OCPIHouse.noon, in: transaction)
+        }
+        let other = try await house.start(token: "OTHER")
+        func stop(_ session: String) -> JSONValue {
+            [
+                "response_url": .string("\(partner.base)/2.2.1/commands/1"),
+                "session_id": .string(session),
+            ]
+        }
+        #expect(await ask("STOP_SESSION", stop(other.session)) == "REJECTED")
+        #expect(await ask("STOP_SESSION", stop("nowhere")) == "UNKNOWN_SESSION")
+        // The EVSE is taken by now.
+        #expect(await ask("START_SESSION", Self.start(partner)) == "REJECTED")
+        #expect(await ask("RESERVE_NOW", [:]) == "NOT_SUPPORTED")
+        await partner.stop()
+    }
+
+    @Test func `whose station never answers ends as TIMEOUT, and a late start is stopped`()
+        async throws
+    {
+        let clock = ManualClock(OCPIHouse.noon)
+        let house = try await OCPIHouse(clock: clock)
+        let partner = try Partner()
+        let token = try await house.registered(partner)
+        let orders = Lock<[StationCommand]>([])
+        let stations = SilentStations(orders: orders)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await house.door.run() }
+            group.addTask { try await house.cpo.commands.run(house.cpo, over: stations) }
+            group.addTask {
+                let answer = await house.ask(
+                    "POST", "/ocpi/2.2.1/commands/START_SESSION", token: token,
+                    body: Self.start(partner))
+                #expect(answer.data?["result"] == "ACCEPTED")
+                // The door's tick and the commands' expiry sleep; time passes for both.
+                let ticking = Task {
+                    while !Task.isCancelled {
+                        await clock.sleepers(atLeast: 1)
+                        clock.advance(milliseconds: 500)
+                        await Task.yield()
+                    }
+                }
+                let result = await partner.first { $0.path == "/emsp/2.2.1/commands/42" }
+                #expect(result.body["result"] == "TIMEOUT")
+                _ = try await house.start(token: "APP-7", at: clock.now)
+                while !orders.withLock({ $0.contains(where: \.isStop) }) { await Task.yield() }
+                ticking.cancel()
+            }
+            try await group.next()
+            group.cancelAll()
+            while let result = await group.nextResult() { _ = result }
+        }
+        await partner.stop()
+    }
+}
+
+/// Never answers a start; takes a stop.
+struct SilentStations: StationLinks {
+    let orders: Lock<[StationCommand]>
+
+    func send(
+        _ command: StationCommand, to station: String, deadlineSeconds: Int
+    ) async throws(StationLinkError) -> CommandAnswer {
+        orders.withLock { $0.append(command) }
+        if command.isStop { return .status("Accepted") }
+        throw .timedOut
+    }
+}
+
+extension StationCommand {
+    var isStop: Bool { if case .stop = self { true } else { false } }
+}
