@@ -26,7 +26,8 @@ package actor ConnectorController {
     let log: Log
     let polls: PollIntervals
     var machine: ConnectorMachine
-    var contactorSetAt: Int64 = .min
+    var contactorSetAt: Int64 = 0
+    private var lastTaken: Int64
     var writes: [ConnectorMachine.JournalEntry] = []
     var lastMeterError: String?
     var lastOffered: Amperes?
@@ -51,6 +52,7 @@ package actor ConnectorController {
         clock: any ServiceClock = .system, log: Log
     ) {
         number = machine.number
+        lastTaken = clock.monotonicMilliseconds
         self.machine = machine
         self.devices = devices
         self.journal = journal
@@ -85,7 +87,19 @@ package actor ConnectorController {
     /// The one inbox: no two inputs interleave, because nothing here awaits.
     package func take(_ input: ConnectorMachine.Input) {
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
-        for effect in machine.handle(input, at: now) {
+        if now.since(lastTaken) > Int64(devices.contactor.deadMan.opensWithinMilliseconds),
+            devices.contactor.deadMan.kind != .none
+        {
+            // This thread was stopped or starved: the dead-man has done its work meanwhile.
+            log.warning("control was absent", ["connector": number])
+            apply(machine.handle(.resumed, at: now))
+        }
+        lastTaken = now.milliseconds
+        apply(machine.handle(input, at: now))
+    }
+
+    private func apply(_ effects: [ConnectorMachine.Effect]) {
+        for effect in effects {
             switch effect {
             case .output(let output): set(output)
             case .journal(let entry): queue(entry)

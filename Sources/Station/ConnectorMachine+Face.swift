@@ -16,6 +16,9 @@ extension ConnectorMachine {
         case temperature(degrees: Int)
         case meter(MeterSnapshot)
         case meterFailed
+        /// Nothing was handed over for longer than the dead-man holds a closing: it has opened, and
+        /// what the inputs said is old through nobody's fault but ours.
+        case resumed
         /// Whether outputs can be set at all; false where a driver reported an error.
         case outputs(areWorking: Bool)
         // From people and the operator.

@@ -17,8 +17,10 @@ extension ConnectorMachine {
             confirm(now)
         case .open, .closed:
             mirrorUnreadableSince = nil
-            // After it agreed once, a stray edge is a fault at once; before, it has time to follow.
-            if contactor.isConfirmed
+            // After it agreed once, a stray edge counts at once; before, it has time to follow.
+            if contactor.isClosed, contactor.isConfirmed {
+                takeFall(now, &effects)
+            } else if contactor.isConfirmed
                 || now.since(contactor.commandedAt) >= board.mirrorFollows
             {
                 contactor.isConfirmed = false
@@ -29,6 +31,16 @@ extension ConnectorMachine {
             now.since(contactor.commandedAt) >= ConnectorTimings.openingIsAssumed
         {
             contactor.openSince = now.milliseconds
+        }
+    }
+
+    /// The contacts opened without being told: safe, but not for ever without a person.
+    mutating func takeFall(_ now: Instant, _ effects: inout Effects) {
+        guard contactor.isClosed else { return }
+        setContactor(closed: false, now, &effects)
+        transaction?.falls += 1
+        if (transaction?.falls ?? 0) >= ConnectorTimings.fallsPerCharge {
+            latch(.stuckContact, &effects)
         }
     }
 

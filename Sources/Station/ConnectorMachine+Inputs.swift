@@ -18,6 +18,9 @@ extension ConnectorMachine {
         case .temperature(let value): absorbTemperature(value)
         case .meter(let snapshot): absorbMeter(snapshot, now, &effects)
         case .meterFailed: break  // Its age tells.
+        case .resumed:
+            for sensor in heardAt.keys { heardAt[sensor] = now.milliseconds }
+            takeFall(now, &effects)
         case .outputs(let areWorking): areOutputsWorking = areWorking
         case .token(let token): absorbToken(token, now, &effects)
         case .authorization(let token, let info): absorbAuthorization(token, info, now, &effects)
@@ -270,7 +273,8 @@ extension ConnectorMachine.Input {
         case .emergencyStop: .emergencyStop
         case .door: .door
         case .temperature: .temperature
-        case .meter, .meterFailed, .outputs, .token, .authorization, .transactionToken,
+        case .meter, .meterFailed, .resumed, .outputs, .token, .authorization,
+            .transactionToken,
             .remoteStart, .stop, .operative, .limit, .rules, .latchedFaultsCleared, .journal,
             .tick:
             nil

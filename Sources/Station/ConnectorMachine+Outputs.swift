@@ -30,7 +30,7 @@ extension ConnectorMachine {
             }
     }
 
-    private mutating func setContactor(
+    mutating func setContactor(
         closed: Bool, _ now: Instant, _ effects: inout Effects
     ) {
         contactor.isClosed = closed

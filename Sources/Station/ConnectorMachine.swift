@@ -172,6 +172,8 @@ package struct ConnectorMachine: Sendable {
         package var stopToken: String?
         var stoppedAt: Timestamp?
         var isRecovered = false
+        /// How often the contactor fell by itself.
+        var falls = 0
         var lastSample: Int64 = 0
         var registerKeptAt: Int64 = 0
         var registerKept: WattHours

@@ -22,6 +22,9 @@ package enum ConnectorTimings {
     package static let meterIsLost: Int64 = 10_000
     /// How long the board waits for its first reading of every input before it calls one missing.
     package static let firstReadings: Int64 = 5_000
+    /// So often a closed contactor may fall by itself within one charge (a dead-man, a dip of the
+    /// coil's supply) before it is called stuck and a person has to look.
+    package static let fallsPerCharge = 3
     /// An input not heard of for this long is lost, whoever hangs: driver, bus or kernel. Four
     /// rounds of a slow bus with two controllers and a relay card.
     package static let inputIsLost: Int64 = 2_000
@@ -36,7 +39,7 @@ package enum ConnectorTimings {
     package static let openingIsAssumed: Int64 = 2_000
     /// After the relay opened, how long the closing register is waited for before the last good
     /// reading stands in for it.
-    package static let finalRegisterWaits: Int64 = 5_000
+    package static let finalRegisterWaits: Int64 = 15_000
     /// The same after a restart, when buses and meters have to wake up first.
     package static let recoveredRegisterWaits: Int64 = 30_000
     /// A journal write that failed is tried again after this.

@@ -100,7 +100,7 @@ import Testing
         bench.register = 10_400
         bench.pass(1_000)
         bench.isMeterAlive = false
-        bench.pass(25_000)
+        bench.pass(40_000)
         #expect(bench.stops.map(\.register) == [WattHours(10_400)])
         #expect(bench.stops.first?.isLastGood == true)
         #expect(bench.stops.first?.reason == .other)
@@ -335,10 +335,23 @@ import Testing
         #expect(bench.contactorCommands == [true, false])
     }
 
-    @Test func `takes a stray edge of the mirror for a fault at once`() {
+    @Test func `takes a mirror that closes by itself for a weld at once`() {
+        var bench = BenchBoard.ready()
+        bench.give(.mirror(.closed))
+        #expect(bench.machine.faults == [.weldedContact])
+    }
+
+    @Test func `closes again after a fall of the contactor, but not for ever`() {
         var bench = BenchBoard.charging()
-        #expect(bench.give(.mirror(.open)).first == .output(.contactor(closed: false)))
-        #expect(bench.machine.faults.contains(.stuckContact))
+        for _ in 0..<2 {
+            #expect(bench.give(.mirror(.open)).first == .output(.contactor(closed: false)))
+            #expect(bench.machine.faults == [])
+            bench.pass(12_000)
+            #expect(bench.isRelayClosed)
+        }
+        bench.give(.resumed)
+        #expect(bench.machine.faults == [.stuckContact])
+        #expect(!bench.isRelayClosed)
     }
 
     @Test func `refuses to close on a mirror that reads closed at boot`() {
