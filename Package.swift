@@ -121,6 +121,11 @@ let roofs: [Target] = [
 ]
 
 let suites: [Target] = [
+    // Fills a database for `make bench`; no product of the house.
+    .executableTarget(
+        name: "kerb-bench",
+        dependencies: ["CPO", "SQL", "Charging", "Service"], path: "Tests/Bench/kerb-bench",
+        swiftSettings: strict),
     .target(
         name: "TestSupport", dependencies: ["Charging", "JSON", "Service"],
         path: "Tests/TestSupport",
