@@ -22,6 +22,8 @@ struct Doors: Sendable {
     let client: HTTPClient
     let ocpi: OCPIDoor
     let beckn: BecknDoor?
+    /// The registry as the door read it.
+    private let registry: [UInt8]
 
     init(house: ChargePointOperator, settings: Settings, log: Log) async throws {
         self.house = house
@@ -34,6 +36,8 @@ struct Doors: Sendable {
             .init(rules: settings.outgoing.rules, caFile: settings.outgoing.caFile))
         self.client = client
         ocpi = try await OCPIDoor(house, settings: settings.ocpi, client: client)
+        let registry = try settings.beckn.map { try FileSystem.read($0.registryFile) } ?? []
+        self.registry = registry
         beckn = try settings.beckn.map { beckn in
             let text = try String(decoding: FileSystem.read(beckn.keyFile), as: UTF8.self)
             return try BecknDoor(
@@ -41,7 +45,7 @@ struct Doors: Sendable {
                 identity: BecknIdentity(
                     subscriberID: beckn.door.subscriberID, uniqueKeyID: beckn.door.uniqueKeyID,
                     key: BecknKeyPair.privateKey(text)),
-                registry: SubscriberRegistry(json: FileSystem.read(beckn.registryFile)),
+                registry: SubscriberRegistry(json: registry),
                 client: client)
         }
     }
@@ -110,7 +114,7 @@ struct Doors: Sendable {
 
     /// A registry file that changes is in force within seconds; a broken one is not taken.
     private func followRegistry(_ file: String, _ beckn: BecknDoor) async throws {
-        var known: [UInt8] = []
+        var known = registry
         while true {
             try await house.clock.sleep(milliseconds: 2000)
             do {
