@@ -16,6 +16,8 @@ package final class CentralSystem: Sendable {
     let log: MessageLog
     private let dialects: [any Dialect]
     private let admission: Admission
+    /// How far the registry's changes are in the directory.
+    private let followed = Lock(Int64(0))
 
     /// - Parameter dialects: in the order of our preference; only these are offered.
     package init(
@@ -37,6 +39,9 @@ package final class CentralSystem: Sendable {
         try await house.write { [stations = house.stations] transaction in
             try stations.allDetached(at: now, in: transaction)
         }
+        // Before the rows are read, so that a change in between is seen twice and not never.
+        let newest = try await house.journal.newest()
+        followed.withLock { $0 = newest }
         try await directory.load(from: house)
     }
 
@@ -200,22 +205,20 @@ package final class CentralSystem: Sendable {
     /// or rejected loses its socket.
     private func followRegistry() async {
         let announcements = house.journal.announcements()
-        // A failed read starts at the beginning of the journal: slow, but nothing is missed.
-        var cursor = (try? await house.journal.newest()) ?? 0
-        for await _ in announcements {
-            while true {
-                // A read that fails is tried again at the next announcement.
-                guard let lines = try? await house.journal.lines(after: cursor), !lines.isEmpty
-                else { break }
-                for line in lines {
-                    cursor = line.seq
-                    guard line.kind == .stationAdded || line.kind == .stationChanged else {
-                        continue
-                    }
-                    await registryChanged(line.subject)
-                }
-                if lines.count < Journal.pageLimit { break }
+        await readRegistryChanges()
+        for await _ in announcements { await readRegistryChanges() }
+    }
+
+    private func readRegistryChanges() async {
+        while true {
+            let cursor = followed.withLock { $0 }
+            // A failed read is tried again at the next announcement.
+            guard let lines = try? await house.journal.lines(after: cursor), let last = lines.last
+            else { return }
+            for line in lines where line.kind == .stationAdded || line.kind == .stationChanged {
+                await registryChanged(line.subject)
             }
+            followed.withLock { $0 = last.seq }
         }
     }
 

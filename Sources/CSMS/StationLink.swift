@@ -47,6 +47,8 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     private var isClosed = false
     private var unreadableInARow = 0
     private var replies = ReplyCache()
+    /// A status came over this socket, so nobody has to ask for one.
+    private var toldStatus = false
     var outbound = OutboundCalls()
 
     init(
@@ -302,7 +304,11 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         }
         do {
             let reply = try await center.apply(event, from: station, receivedAt: item.receivedAt)
-            if case .booted(let status, _, _) = reply { registration = status }
+            if case .statusChanged = event { toldStatus = true }
+            if case .booted(let status, _, _) = reply {
+                registration = status
+                if status == .accepted { askForStatusLater(on: shard) }
+            }
             let bytes = Frame.result(item.id) { dialect.write(reply, to: event, into: &$0) }
             return (bytes, nil)
         } catch {
@@ -311,6 +317,20 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
                 ["station": station, "action": item.action, "error": "\(error)"])
             let refusal = CallError(.internalError, "the message could not be stored")
             return (Frame.error(item.id, refusal, in: dialect.version), refusal.description)
+        }
+    }
+
+    /// After its boot a station tells the status of every connector; many do not. OCPP 1.6 errata
+    /// 3.22. It is left in peace first: some hang on any early call.
+    private func askForStatusLater(on shard: isolated Shard) {
+        toldStatus = false
+        let clock = center.house.clock
+        Task {
+            // Nothing cancels it; a socket that is gone by then is told nothing.
+            try? await clock.sleep(milliseconds: center.settings.statusSilenceMilliseconds)
+            _ = shard
+            guard !toldStatus, !isClosed else { return }
+            tell(.trigger(message: "StatusNotification", connector: nil), on: shard)
         }
     }
 

@@ -130,6 +130,17 @@ import Web
         await rig.end()
     }
 
+    @Test func `asks a station that says nothing of its connectors after its boot`() async throws {
+        let rig = try await Rig()
+        let station = try await rig.connect()
+        _ = try await station.boot()
+        await rig.clock.sleepers(atLeast: 1)
+        rig.clock.advance(milliseconds: 10_000)
+        let call = try JSONValue(parsing: await station.next())
+        #expect(call[3]?["requestedMessage"] == "StatusNotification")
+        await rig.end()
+    }
+
     @Test func `masks a password in the message log`() async throws {
         let rig = try await Rig()
         let station = try await rig.connect()
@@ -232,8 +243,6 @@ import Web
         let running = Task { await rig.center.run() }
         let station = try await rig.connect()
         _ = try await station.boot()
-        // The log's task sleeps and the registry is followed from here on.
-        await rig.clock.sleepers(atLeast: 1)
         try await rig.house.write { [rig] transaction in
             _ = try rig.house.stations.register(
                 "CS-1", .accepted, at: Rig.noon, in: transaction)
@@ -301,7 +310,8 @@ import Web
                 .unlock(connector: 1), to: "CS-1", deadlineSeconds: 5)
         }
         let call = try JSONValue(parsing: await station.next())
-        await rig.clock.sleepers(atLeast: 1)
+        // The timer of the call, beside the one that asks for a status.
+        await rig.clock.sleepers(atLeast: 2)
         rig.clock.advance(milliseconds: 5000)
         await #expect(throws: StationLinkError.timedOut) { try await unlock.value }
         try await station.send(#"[3,"\#(call[1]?.string ?? "")",{"status":"Unlocked"}]"#)

@@ -1,0 +1,90 @@
+import Charging
+import Testing
+
+@testable import CSMS
+
+@Suite struct `The link registry` {
+    private let noon = Rig.noon
+
+    @Test func `gives the place to the newest and keeps it when the old one ends`() {
+        let registry = LinkRegistry<String>()
+        let (first, second) = (registry.nextEpoch(), registry.nextEpoch())
+        #expect(registry.attach("CS", "one", epoch: first, address: "a", at: noon) == nil)
+        #expect(registry.attach("cs", "two", epoch: second, address: "a", at: noon) == "one")
+        #expect(!registry.detach("CS", epoch: first))
+        #expect(registry["CS"] == "two")
+        #expect(registry.detach("CS", epoch: second))
+        #expect(registry["CS"] == nil)
+    }
+
+    @Test func `keeps a late older socket out`() {
+        let registry = LinkRegistry<String>()
+        let (first, second) = (registry.nextEpoch(), registry.nextEpoch())
+        _ = registry.attach("CS", "two", epoch: second, address: "a", at: noon)
+        #expect(registry.attach("CS", "one", epoch: first, address: "a", at: noon) == "one")
+        #expect(registry["CS"] == "two")
+        #expect(!registry.isCurrent("CS", epoch: first))
+    }
+
+    @Test func `counts two devices that push each other out, for five minutes`() {
+        let registry = LinkRegistry<String>()
+        for turn in 0..<8 {
+            _ = registry.attach(
+                "CS", "x", epoch: registry.nextEpoch(), address: turn % 2 == 0 ? "a" : "b",
+                at: noon.advanced(bySeconds: Int64(turn)))
+        }
+        #expect(registry.replacements(of: "CS", at: noon.advanced(bySeconds: 10)) == 7)
+        #expect(registry.replacements(of: "CS", at: noon.advanced(bySeconds: 400)) == 0)
+        // One device that loses its line again and again is not two.
+        for _ in 0..<8 {
+            _ = registry.attach("ONE", "x", epoch: registry.nextEpoch(), address: "a", at: noon)
+        }
+        #expect(registry.replacements(of: "ONE", at: noon) == 0)
+    }
+}
+
+@Suite struct `A station id in a path` {
+    @Test(arguments: [
+        ("/ocpp/CS-1", "CS-1"), ("/ocpp/CS-1/", "CS-1"), ("/ocpp//a/prefix/CS 1", "CS 1"),
+        ("/ocpp/ocpp", nil), ("/ocpp/", nil), ("/ocpp/a\u{7}b", nil),
+        ("/ocpp/" + String(repeating: "x", count: 49), nil),
+    ])
+    func `is the last segment that is one`(_ path: String, _ id: String?) {
+        #expect(Admission.stationID(path: path) == id)
+    }
+}
+
+@Suite struct `A station's password` {
+    @Test func `is known by its bytes and by their digits`() {
+        let verifier = StationVerifier(password: Array("0123456789ABCDEF".utf8))
+        #expect(verifier.match(Array("0123456789ABCDEF".utf8)) == .yes)
+        #expect(verifier.match(Array("30313233343536373839414243444546".utf8)) == .yesAsHex)
+        #expect(verifier.match(Array("0123456789ABCDEG".utf8)) == .no)
+        #expect(verifier.match([]) == .no)
+    }
+
+    @Test func `leaves no trace of itself in what is kept`() {
+        let one = StationVerifier(password: Array("0123456789ABCDEF".utf8))
+        let two = StationVerifier(password: Array("0123456789ABCDEF".utf8))
+        #expect(one.verifier != two.verifier)
+        #expect(one.verifier.count == 32)
+    }
+}
+
+@Suite struct `A message in the log` {
+    @Test(arguments: [
+        #"[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"secret"}]"#,
+        #"[2,"1","ChangeConfiguration",{"key":"AUTHORIZATIONKEY","value":"secret"}]"#,
+        #"[3,"1",{"configurationKey":[{"key":"authorizationKey","value":"secret"}]}]"#,
+        #"[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"secret""#,
+    ])
+    func `keeps no password`(_ frame: String) {
+        let text = MessageLog.masked(Array(frame.utf8), 10_000)
+        #expect(!text.contains("secret"))
+    }
+
+    @Test func `is kept as it came otherwise, and cut`() {
+        #expect(MessageLog.masked(Array("[2,\"a\"]".utf8), 100) == "[2,\"a\"]")
+        #expect(MessageLog.masked(Array("abcdef".utf8), 3) == "abc")
+    }
+}
