@@ -6,7 +6,9 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct `A serial bus` {
-    let rig = try! SerialRig()
+    let rig: SerialRig
+
+    init() throws { rig = try SerialRig() }
 
     @Test func `reads what is there`() async throws {
         defer { rig.stop() }
@@ -134,7 +136,11 @@ import Testing
 }
 
 @Suite(.serialized) struct `A Modbus TCP bus` {
-    let slave = try! TCPSlave(port: 0, units: SlaveUnits([1: CountingDevice()]))
+    let slave: TCPSlave
+
+    init() throws {
+        slave = try TCPSlave(port: 0, units: SlaveUnits([1: CountingDevice()]))
+    }
 
     private func read(_ bus: ModbusBus, _ address: Int) async throws(BusError) -> [UInt16] {
         try await bus.call(
