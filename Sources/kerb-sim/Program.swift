@@ -19,6 +19,7 @@ struct Program {
                 "site",
                 flags: [.init("--config", "FILE", "what the site is made of", isRequired: true)],
                 "cars and EVSE hardware behind Modbus RTU and TCP, until SIGTERM"),
+            fleetCommand,
             .init("config check", arguments: ["FILE"], "read a site's file and say what is wrong"),
             .init("config schema", "JSON Schema of a site's file, for editors"),
             .init(
@@ -52,6 +53,7 @@ struct Program {
         do {
             switch invocation.command {
             case "site": return try await site(invocation)
+            case "fleet": return try await fleet(invocation)
             case "config check":
                 _ = try SiteSettings.load(invocation.arguments[0])
                 print("\(invocation.arguments[0]): good")
