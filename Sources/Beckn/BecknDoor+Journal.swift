@@ -1,6 +1,7 @@
 import CPO
 import Charging
 import JSON
+import SQL
 import Service
 
 extension BecknDoor {
@@ -30,8 +31,14 @@ extension BecknDoor {
             default: break
             }
             return .delivered
-        } catch {
+        } catch let error as SQLError {
             return .retry(reason: "\(error)")
+        } catch {
+            // Reading it again would not help, and every other order would wait for this one.
+            log.error(
+                "journal line set aside",
+                ["kind": line.kind.rawValue, "subject": line.subject, "error": LogError(error)])
+            return .park(reason: "\(error)")
         }
     }
 

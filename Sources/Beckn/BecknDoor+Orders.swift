@@ -168,6 +168,11 @@ extension BecknDoor {
         var machine = OrderMachine(order, rules: rules)
         let effects = machine.handle(input, at: now)
         guard machine.order != order || !effects.isEmpty else { return }
+        // A running charge moves every second; its figures are read from the session when they are
+        // needed, so only what changes the order is stored.
+        if case .sessionUpdated = input, effects.isEmpty, machine.order.state == order.state {
+            return
+        }
         try perform(effects, of: machine, now, transaction)
     }
 

@@ -24,7 +24,6 @@ extension BecknDoor {
             "url": .string(try trackURL(order, now)),
         ]
         tracking["location"] = ["gps": .string(order.offer.gps)]
-        tracking["tags"] = order.delivery.map { [writer.details($0)] }
         try reply(.onTrack, context, ["tracking": tracking], now, transaction)
     }
 

@@ -67,11 +67,25 @@ package final class BecknDoor: Sendable {
     package func run() async throws {
         rebuildCatalogue()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.outbox.run() }
-            group.addTask { try await self.follow() }
-            group.addTask { try await self.watch() }
+            group.addTask { await self.keep("callbacks") { try await self.outbox.run() } }
+            group.addTask { await self.keep("journal") { try await self.follow() } }
+            group.addTask { await self.keep("deadlines") { try await self.watch() } }
             try await group.next()
             group.cancelAll()
+        }
+    }
+
+    /// Goes on after an error: a store that is busy or full must not end the door for good.
+    private func keep(_ part: String, _ body: @Sendable () async throws -> Void) async {
+        while !Task.isCancelled {
+            do { try await body() } catch {
+                guard !Task.isCancelled else { return }
+                log.error(
+                    "a part of the beckn door starts again",
+                    ["part": part, "error": LogError(error)])
+            }
+            // Only a cancellation ends the pause early, and then the loop ends too.
+            try? await clock.sleep(milliseconds: Self.tickMilliseconds)
         }
     }
 
@@ -93,7 +107,11 @@ package final class BecknDoor: Sendable {
         let ids = try await house.read { [store] transaction in
             try store.due(at: now, limit: Self.dueLimit, in: transaction).map(\.id)
         }
-        for id in ids { try await handle(.tick, order: id) }
+        for id in ids {
+            do { try await handle(.tick, order: id) } catch {
+                log.warning("deadline of an order failed", ["order": id, "error": LogError(error)])
+            }
+        }
     }
 
     /// Lets go of message ids and delivered callbacks that nobody will ask for any more.

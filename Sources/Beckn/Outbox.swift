@@ -134,6 +134,9 @@ final class Outbox: Sendable {
             }
         } catch {
             log.warning("callback's fate not stored", ["error": LogError(error)])
+            // It will be sent again, because nobody knows that it went; but not at once, or a full disk
+            // would turn into a flood at the peer. A cancellation may cut the pause short.
+            try? await clock.sleep(milliseconds: pause)
         }
         if let failure {
             log.warning(

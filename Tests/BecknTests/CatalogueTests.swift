@@ -164,6 +164,17 @@ import Testing
         }
     }
 
+    @Test func `carries in one line what rounding leaves`() {
+        func price(_ text: String) -> Price { Price(exclVAT: Decimal(text) ?? .zero) }
+        let third = price("0.33")
+        let cost = Cost(
+            currency: "INR", total: price("1.00"), beforeLimits: price("1.00"), fixed: third,
+            energy: third, time: third)
+        let lines = Quote.lines(of: cost, taxTitle: "gst", digits: 2)
+        #expect(lines.last == Quote.Line(title: "rounding", amount: Decimal("0.01") ?? .zero))
+        #expect(lines.reduce(Decimal.zero) { $0 + $1.amount } == Decimal(1))
+    }
+
     @Test func `names the tax and the minimum price`() {
         let taxed = Quote.lines(
             of: cost([Tariff.Component(.energy, price: Decimal(18), vat: Decimal(18))]),
