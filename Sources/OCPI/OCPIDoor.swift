@@ -86,7 +86,7 @@ package final class OCPIDoor: Sendable {
 
     private func answer(_ request: HTTPRequest, _ segments: [String]) async -> OCPIReply {
         let header = request.headers["Authorization"]
-        guard let (peer, by) = peers.recognise(header, at: house.clock.now) else {
+        guard let (peer, by) = await recognised(header) else {
             return .unauthorized("unknown token")
         }
         let caller = Caller(peer: peer, by: by, parties: Self.parties(of: peer, in: request))
@@ -113,6 +113,17 @@ package final class OCPIDoor: Sendable {
                 "ocpi request failed", ["path": request.path, "error": LogError(error)])
             return .failed
         }
+    }
+
+    /// A token nobody here knows may have been made by another process a moment ago (`ocpi invite`).
+    private func recognised(_ header: String?) async -> (peer: Peer, by: Peers.Recognition)? {
+        if let known = peers.recognise(header, at: house.clock.now) { return known }
+        guard header != nil, peers.mayLookAgain(at: house.clock.monotonicMilliseconds) else {
+            return nil
+        }
+        // Unreadable rows leave the token unknown, which is what it then is.
+        try? await peers.load()
+        return peers.recognise(header, at: house.clock.now)
     }
 
     private func functional(

@@ -18,6 +18,8 @@ package final class Peers: Sendable {
 
     private struct State {
         var byID: [String: Peer] = [:]
+        /// When the rows were last read because of an unknown token.
+        var lookedAgainAt: Int64?
         var nextWatcher = 0
         var watchers: [Int: AsyncStream<Void>.Continuation] = [:]
     }
@@ -35,6 +37,19 @@ package final class Peers: Sendable {
     }
 
     package func peer(_ id: String) -> Peer? { state.withLock { $0.byID[id] } }
+
+    /// Rows are read again for an unknown token this often at most.
+    static let lookAgainMilliseconds: Int64 = 500
+
+    func mayLookAgain(at now: Int64) -> Bool {
+        state.withLock { state in
+            if let last = state.lookedAgainAt, now - last < Self.lookAgainMilliseconds {
+                return false
+            }
+            state.lookedAgainAt = now
+            return true
+        }
+    }
 
     func recognise(_ header: String?, at now: Timestamp) -> (peer: Peer, by: Recognition)? {
         let hashes = PeerToken.candidates(header).map(PeerToken.hash)

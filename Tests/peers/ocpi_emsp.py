@@ -1,0 +1,176 @@
+"""An eMSP by PyPI `extrawest-ocpi`, unmodified: its application, with a store in memory behind it.
+
+It lower-cases every CiString, answers single objects as a list of one and 403 for 401; Kerb has to live
+with that, and the test with it.
+"""
+import base64
+import json
+import os
+import socket
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# The library reads its address from the environment when it is imported.
+PORT = free_port()
+os.environ["OCPI_HOST"] = f"127.0.0.1:{PORT}"
+os.environ["PROTOCOL"] = "http"
+
+import uvicorn  # noqa: E402
+from py_ocpi import get_application  # noqa: E402
+from py_ocpi.core.authentication.authenticator import Authenticator  # noqa: E402
+from py_ocpi.core.crud import Crud  # noqa: E402
+from py_ocpi.core.enums import ModuleID, RoleEnum  # noqa: E402
+from py_ocpi.modules.versions.enums import VersionNumber  # noqa: E402
+
+TOKEN_B = f"py-token-b-{uuid.uuid4()}"
+PARTY = ("NL", "PYE")
+
+
+class Books(Crud):
+    """What was pushed, by module and id, and the calls that brought it."""
+
+    objects, calls = {}, []
+    changed = threading.Condition()
+
+    @classmethod
+    def put(cls, verb, module, id, data):
+        with cls.changed:
+            cls.calls.append((verb, module.value, id, data))
+            cls.objects[(module.value, str(id).lower())] = data
+            cls.changed.notify_all()
+        return data
+
+    @classmethod
+    async def get(cls, module, role, id, *args, **kwargs):
+        return cls.objects.get((module.value, str(id).lower()))
+
+    @classmethod
+    async def list(cls, module, role, filters, *args, **kwargs):
+        return [], 0, True
+
+    @classmethod
+    async def create(cls, module, role, data, *args, **kwargs):
+        return cls.put("create", module, data["id"], data)
+
+    @classmethod
+    async def update(cls, module, role, data, id, *args, **kwargs):
+        return cls.put("update", module, id, data)
+
+    @classmethod
+    async def delete(cls, module, role, id, *args, **kwargs):
+        cls.put("delete", module, id, None)
+
+    @classmethod
+    async def do(cls, module, role, action, *args, data=None, **kwargs):
+        return None
+
+    @classmethod
+    def wait(cls, fits, seconds=20):
+        """The first call that fits, waiting for it."""
+        deadline = time.monotonic() + seconds
+        with cls.changed:
+            while True:
+                for call in cls.calls:
+                    if fits(call):
+                        return call
+                assert cls.changed.wait(deadline - time.monotonic()), \
+                    f"nothing that fits came; there is {[c[:3] for c in cls.calls]}"
+
+
+class Tokens(Authenticator):
+    @classmethod
+    async def get_valid_token_c(cls):
+        return [TOKEN_B]
+
+    @classmethod
+    async def get_valid_token_a(cls):
+        return []
+
+
+class EMSP:
+    def __init__(self):
+        application = get_application(
+            version_numbers=[VersionNumber.v_2_2_1], roles=[RoleEnum.emsp], crud=Books,
+            modules=[ModuleID.credentials_and_registration, ModuleID.locations, ModuleID.sessions,
+                     ModuleID.cdrs, ModuleID.tariffs, ModuleID.commands, ModuleID.tokens],
+            authenticator=Tokens)
+        self.server = uvicorn.Server(
+            uvicorn.Config(application, host="127.0.0.1", port=PORT, log_level="warning"))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.token = None
+        self.endpoints = {}
+
+    def start(self):
+        self.thread.start()
+        deadline = time.monotonic() + 20
+        while not self.server.started:
+            assert time.monotonic() < deadline, "the eMSP does not start"
+            time.sleep(0.02)
+        return self
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(10)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{PORT}/ocpi"
+
+    def credentials(self):
+        return {
+            "token": TOKEN_B, "url": f"{self.url}/versions",
+            "roles": [{"role": "EMSP", "country_code": PARTY[0], "party_id": PARTY[1],
+                       "business_details": {"name": "Python eMSP"}}]}
+
+    # What the library has no client for: an eMSP's calls to the CPO.
+
+    def ask(self, method, url, body=None, token=None, headers=()):
+        """(HTTP status, headers, envelope) of one call."""
+        shown = base64.b64encode((token or self.token).encode()).decode()
+        request = urllib.request.Request(
+            url, method=method, data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Token {shown}", "Content-Type": "application/json",
+                     "X-Request-ID": str(uuid.uuid4()), "X-Correlation-ID": str(uuid.uuid4()),
+                     **dict(headers)})
+        try:
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                return answer.status, answer.headers, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, json.loads(error.read())
+
+    def register(self, invitation):
+        token = invitation["token"]
+        _, _, versions = self.ask("GET", invitation["versionsURL"], token=token)
+        details = next(v["url"] for v in versions["data"] if v["version"] == "2.2.1")
+        _, _, answer = self.ask("GET", details, token=token)
+        self.endpoints = {e["identifier"]: e["url"] for e in answer["data"]["endpoints"]}
+        status, _, answer = self.ask(
+            "POST", self.endpoints["credentials"], self.credentials(), token=token)
+        assert (status, answer["status_code"]) == (200, 1000), answer
+        self.token = answer["data"]["token"]
+        return answer["data"]
+
+    def pull(self, module, **query):
+        """Every object of a list, by following Link."""
+        url, objects = self.endpoints[module], []
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        while url:
+            status, headers, answer = self.ask("GET", url)
+            assert (status, answer["status_code"]) == (200, 1000), answer
+            objects += answer["data"]
+            link = headers.get("Link", "")
+            url = link.split(">")[0].lstrip("<") if 'rel="next"' in link else None
+        assert int(headers["X-Total-Count"]) == len(objects)
+        return objects
