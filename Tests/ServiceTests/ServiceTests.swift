@@ -185,6 +185,7 @@ private actor Resident {
 @Suite struct `A manual clock` {
     @Test func `wakes sleepers when it is moved past their time`() async throws {
         let clock = ManualClock()
+        // By the clock that the test holds: no time passes.
         async let done: Void = clock.sleep(milliseconds: 500)
         await clock.sleepers(atLeast: 1)
         clock.advance(milliseconds: 500)
@@ -194,6 +195,7 @@ private actor Resident {
 
     @Test func `ends a cancelled sleep`() async {
         let clock = ManualClock()
+        // By the clock that the test holds: no time passes.
         let task = Task { try await clock.sleep(milliseconds: 1) }
         await clock.sleepers(atLeast: 1)
         task.cancel()

@@ -44,6 +44,7 @@ package final class ManualClock: ServiceClock {
         state.withLock { $0.now.milliseconds += milliseconds }
     }
 
+    /// Sleeps until the test has moved the clock far enough.
     package func sleep(milliseconds: Int64) async throws {
         let id = state.withLock { state in
             state.nextID += 1

@@ -6,7 +6,7 @@ package final class TemporaryFolder: Sendable {
     package let path: String
 
     package init() {
-        var template = Array("/tmp/kerb-test-XXXXXX".utf8CString)
+        var template = Array("/tmp/test-of-kerb-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             preconditionFailure("a temporary folder can be made")
         }
