@@ -280,68 +280,6 @@ package final class Locations: Remembering {
         }
         state.withLock { $0.put(location) }
     }
-
-    /// What is to be stored: `new` with the ids, statuses and times that are not the caller's.
-    static func merged(_ new: Location, over old: Location?, at: Timestamp) -> Location {
-        var merged = new
-        merged.id = old?.id ?? new.id
-        var newest = old?.lastUpdated ?? at
-        merged.evses = new.evses.map { wanted in
-            guard let before = old?.evses.first(where: { same($0.uid, wanted.uid) }) else {
-                newest = max(newest, at)
-                return fresh(wanted, at: at)
-            }
-            let evse = Self.merged(wanted, over: before, at: at)
-            newest = max(newest, evse.lastUpdated)
-            return evse
-        }
-        for before in old?.evses ?? []
-        where !new.evses.contains(where: { same($0.uid, before.uid) }) {
-            var gone = before
-            if gone.status != .removed {
-                gone.status = .removed
-                gone.station = nil
-                gone.stationConnector = nil
-                gone.lastUpdated = max(gone.lastUpdated, at)
-                newest = max(newest, gone.lastUpdated)
-            }
-            merged.evses.append(gone)
-        }
-        merged.lastUpdated = newest
-        if let old, merged != old { merged.lastUpdated = max(newest, at) }
-        return merged
-    }
-
-    private static func merged(_ wanted: EVSE, over before: EVSE, at: Timestamp) -> EVSE {
-        var evse = wanted
-        evse.uid = before.uid
-        // Planned and removed are a person's word; every other status is the station's.
-        let isPersons = wanted.status == .planned || wanted.status == .removed
-        evse.status = isPersons ? wanted.status : before.status
-        if before.status == .planned || before.status == .removed, !isPersons {
-            evse.status = .unknown
-        }
-        evse.connectors = wanted.connectors.map { connector in
-            var connector = connector
-            let previous = before.connectors.first { same($0.id, connector.id) }
-            connector.lastUpdated = previous?.lastUpdated ?? at
-            if let previous, connector != previous { connector.lastUpdated = at }
-            return connector
-        }
-        evse.lastUpdated = before.lastUpdated
-        if evse != before { evse.lastUpdated = max(before.lastUpdated, at) }
-        return evse
-    }
-
-    private static func fresh(_ wanted: EVSE, at: Timestamp) -> EVSE {
-        var evse = wanted
-        if evse.status != .planned, evse.status != .removed { evse.status = .unknown }
-        evse.lastUpdated = at
-        for index in evse.connectors.indices { evse.connectors[index].lastUpdated = at }
-        return evse
-    }
-
-    private static func same(_ a: String, _ b: String) -> Bool { a.lowercased() == b.lowercased() }
 }
 
 /// What a location may not be.

@@ -1,0 +1,164 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+extension Commands {
+    /// Sends what is queued until cancelled; the roof owns the task.
+    package func run(_ house: ChargePointOperator, over links: any StationLinks) async throws {
+        let announcements = journal.announcements()
+        let now = clock.now
+        try await house.write { try self.interrupted(at: now, in: $0) }
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { try await self.expire(house) }
+            for await _ in announcements {
+                for id in takeQueued() {
+                    group.addTask { await self.carry(id, house, links) }
+                }
+            }
+        }
+    }
+
+    private func carry(
+        _ id: String, _ house: ChargePointOperator, _ links: any StationLinks
+    ) async {
+        do {
+            let now = clock.now
+            let sent = try await house.write { transaction -> Command? in
+                guard var command = try self.command(id, in: transaction),
+                    command.state == .queued
+                else { return nil }
+                command.state = .sent
+                command.sentAt = now
+                try self.store(command, in: transaction)
+                return command
+            }
+            // A row that was rolled back with its caller's transaction is not there.
+            guard let sent else { return }
+            let (state, answer) = await ask(sent, links)
+            let at = clock.now
+            try await house.write { transaction in
+                guard var command = try self.command(id, in: transaction) else { return }
+                command.answer = answer
+                command.answeredAt = at
+                // The session may have begun before the station's answer was through.
+                if command.state != .seen {
+                    command.state = state
+                    if state == .accepted, Self.isItsOwnEffect(command.command) {
+                        command.state = .seen
+                        command.seenAt = at
+                        command.effect = answer
+                    }
+                }
+                try self.store(command, in: transaction)
+            }
+            log.info(
+                "command answered",
+                [
+                    "command": id, "station": sent.station, "name": sent.command.name,
+                    "state": state.rawValue,
+                ])
+        } catch {
+            log.error("command lost its row", ["command": id, "error": "\(error)"])
+        }
+    }
+
+    private func ask(_ command: Command, _ links: any StationLinks) async -> (
+        Command.State, String
+    ) {
+        do throws(StationLinkError) {
+            let answer = try await links.send(
+                command.command, to: command.station,
+                deadlineSeconds: settings.commandDeadlineSeconds)
+            return Self.read(answer)
+        } catch {
+            return switch error {
+            case .offline: (.failed, "the station is offline")
+            case .timedOut: (.timedOut, "no answer in time")
+            case .lost: (.timedOut, "the connection was lost before the answer")
+            case .notSupported: (.failed, "not in the station's protocol version")
+            case .refused(let code, let description): (.failed, "\(code): \(description)")
+            case .notUnderstood(let text): (.failed, "answer not understood: \(text)")
+            case .busy: (.failed, "too many calls wait for this station")
+            }
+        }
+    }
+
+    /// What a station's answer means for the command.
+    static func read(_ answer: CommandAnswer) -> (Command.State, String) {
+        func state(_ status: String) -> Command.State {
+            ["Accepted", "Scheduled", "RebootRequired", "Unlocked"].contains(status)
+                ? .accepted : .rejected
+        }
+        switch answer {
+        case .status(let status): return (state(status), status)
+        case .settings(let settings, let unknown):
+            let known = settings.map { setting -> JSONValue in
+                .members([
+                    "key": .string(setting.key), "value": .text(setting.value),
+                    "readonly": .bool(setting.isReadOnly),
+                ])
+            }
+            let body: JSONValue = [
+                "settings": .array(known), "unknown": .array(unknown.map { .string($0) }),
+            ]
+            return (.accepted, body.text)
+        case .data(let status, let data):
+            return (
+                state(status),
+                JSONValue.members(["status": .string(status), "data": .text(data)]).text
+            )
+        case .foreign(let payload):
+            // A payload that is no JSON has no status; it stands as the answer all the same.
+            let status = (try? JSONValue(parsing: payload))?["status"]?.string
+            return (status.map(state) ?? .accepted, payload)
+        }
+    }
+
+    /// Commands whose answer is the effect; the others wait for what the station reports.
+    static func isItsOwnEffect(_ command: StationCommand) -> Bool {
+        switch command {
+        case .start, .stop, .reset, .setAvailability: false
+        case .unlock, .changeSetting, .getSettings, .clearCache, .trigger, .data, .foreign: true
+        }
+    }
+
+    /// After a restart nobody waits for these answers any more; a start or reset is not sent late.
+    private func interrupted(at: Timestamp, in transaction: Transaction) throws {
+        let fresh = Set(state.withLock { $0.queued })
+        for row in try transaction.query(
+            "SELECT * FROM command WHERE state IN ('queued', 'sent') ORDER BY created_at")
+        {
+            var command = try Command(row: row)
+            guard !fresh.contains(command.id) else { continue }
+            command.answer = "the server restarted"
+            command.answeredAt = at
+            command.state = command.state == .queued ? .failed : .timedOut
+            try store(command, in: transaction)
+        }
+    }
+
+    /// An accepted order whose effect never came is given up, so that who asked hears of it.
+    private func expire(_ house: ChargePointOperator) async throws {
+        while !Task.isCancelled {
+            try await clock.sleep(milliseconds: 5000)
+            let now = clock.now
+            let since = now.advanced(bySeconds: -settings.remoteStartWindowSeconds)
+            let isDue = try await database.read { transaction in
+                try transaction.queryOne(
+                    "SELECT id FROM command WHERE state = 'accepted' AND created_at < ? LIMIT 1",
+                    since) != nil
+            }
+            guard isDue else { continue }
+            try await house.write { transaction in
+                for row in try transaction.query(
+                    "SELECT * FROM command WHERE state = 'accepted' AND created_at < ?", since)
+                {
+                    var command = try Command(row: row)
+                    command.state = .timedOut
+                    try self.store(command, in: transaction)
+                }
+            }
+        }
+    }
+}

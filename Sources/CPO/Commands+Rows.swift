@@ -1,0 +1,94 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+extension Commands {
+    /// The remote start a new session may belong to: the oldest open one for this tag and connector.
+    func awaitedStart(
+        station: String, connector: ConnectorNumber?, idTag: String, at: Timestamp,
+        in transaction: Transaction
+    ) throws -> Command? {
+        // Twice the window: a late session still belongs to who asked for it, and is billed to him.
+        let since = at.advanced(bySeconds: -2 * settings.remoteStartWindowSeconds)
+        return try transaction.query(
+            """
+            SELECT * FROM command WHERE station = ? AND name = 'start' AND id_tag = ?
+            AND state IN ('queued', 'sent', 'accepted', 'timedOut') AND created_at >= ?
+            AND effect IS NULL ORDER BY created_at
+            """, station, Tokens.folded(idTag), since
+        ).map(Command.init(row:)).first { command in
+            guard case .start(let wanted, _) = command.command else { return false }
+            return wanted == nil || connector == nil || wanted == connector
+        }
+    }
+
+    /// The effect came: what waits for it is done.
+    func saw(
+        _ command: Command, effect: String, at: Timestamp, in transaction: Transaction
+    ) throws {
+        var command = command
+        command.state = .seen
+        command.seenAt = at
+        command.effect = effect
+        try store(command, in: transaction)
+    }
+
+    /// Marks the open commands of a name whose effect a station just reported.
+    func saw(
+        _ name: String, station: String, effect: String, at: Timestamp,
+        in transaction: Transaction, where fits: (StationCommand) -> Bool
+    ) throws {
+        let open = try transaction.query(
+            """
+            SELECT * FROM command WHERE station = ? AND name = ?
+            AND state IN ('sent', 'accepted') AND created_at >= ? ORDER BY created_at
+            """, station, name, at.advanced(bySeconds: -86_400)
+        ).map(Command.init(row:))
+        for command in open where fits(command.command) {
+            try saw(command, effect: effect, at: at, in: transaction)
+        }
+    }
+
+    // MARK: Rows
+
+    func store(_ command: Command, in transaction: Transaction) throws {
+        try transaction.execute(
+            """
+            UPDATE command SET state = ?, sent_at = ?, answered_at = ?, seen_at = ?, answer = ?,
+            effect = ? WHERE id = ?
+            """, command.state.rawValue, command.sentAt, command.answeredAt, command.seenAt,
+            command.answer, command.effect, command.id)
+        try changed(command, in: transaction)
+    }
+
+    func changed(_ command: Command, in transaction: Transaction) throws {
+        try journal.append(
+            .commandChanged, command.id,
+            [
+                "state": .string(command.state.rawValue), "station": .string(command.station),
+                "command": .string(command.command.name), "door": .string(command.origin.door),
+            ], at: clock.now, in: transaction)
+        state.withLock { state in
+            guard state.watched[command.id] != nil else { return }
+            state.changes[command.id, default: 0] += 1
+        }
+    }
+
+    func forget(_ id: String) {
+        state.withLock { state in
+            state.watched[id, default: 1] -= 1
+            guard state.watched[id, default: 0] <= 0 else { return }
+            state.watched[id] = nil
+            state.changes[id] = nil
+        }
+    }
+
+    func takeQueued() -> [String] {
+        state.withLock { state in
+            let taken = state.queued
+            state.queued = []
+            return taken
+        }
+    }
+}
