@@ -14,10 +14,13 @@ let strict: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-func module(_ name: String, in folder: String = "Sources", _ arrows: [String]) -> Target {
+func module(
+    _ name: String, in folder: String = "Sources", _ arrows: [String], embedding: [String] = []
+) -> Target {
     .target(
         name: name, dependencies: arrows.map { .init(stringLiteral: $0) },
-        path: "\(folder)/\(name)", swiftSettings: strict)
+        path: "\(folder)/\(name)", resources: embedding.map { .embedInCode($0) },
+        swiftSettings: strict)
 }
 
 func program(_ name: String, _ arrows: [String]) -> Target {
@@ -95,7 +98,10 @@ let doors: [Target] = [
     module("CSMS", ["CPO", "OCPP", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     module("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     module("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
-    module("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
+    // The pages are embedded into the program, so that it is whole wherever it is copied.
+    module(
+        "Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"],
+        embedding: ["web"]),
 ]
 
 let roofs: [Target] = [

@@ -54,6 +54,20 @@ package final class EventStream: Sendable {
     /// False once the reader has left or was cut.
     package var isOpen: Bool { state.withLock { $0.isOpen } }
 
+    /// Waits until at most half of the queue is used, the stream has ended, or the task is cancelled:
+    /// for writers that would rather wait than have their reader cut.
+    package func room() async {
+        while isOpen, !Task.isCancelled {
+            let waiting = state.withLock { $0.pending.count }
+            let queued = await exchange.queuedBytes(on: exchange.shard)
+            if waiting + queued <= limit / 2 { return }
+            // Cancelled while sleeping: the loop's condition sees it.
+            try? await Task.sleep(for: .milliseconds(Self.roomPollMilliseconds))
+        }
+    }
+
+    private static let roomPollMilliseconds = 20
+
     func take() -> [UInt8] {
         state.withLock { state in
             state.isFlushing = false

@@ -89,6 +89,9 @@ final class Exchange: @unchecked Sendable {
         if sent != 0 { stream.close() }
     }
 
+    /// Bytes of the answer that wait for the peer to read.
+    func queuedBytes(on shard: isolated Shard) -> Int { conn.map { web_queued($0) } ?? 0 }
+
     /// The reader is too slow.
     func cut(on shard: isolated Shard) {
         if let conn { web_cut(conn) }

@@ -1,6 +1,7 @@
 import Beckn
 import CPO
 import Charging
+import Console
 import Crypto
 import Glibc
 import HTTPClient
@@ -116,10 +117,27 @@ struct Demo: Sendable {
         try FileSystem.writeAtomically(text.encoded(), to: file)
     }
 
+    /// A log-in and a key for the API, made once and left in the folder.
+    func open(_ console: Console) async throws {
+        if !FileSystem.exists(loginFile) {
+            let password = try await console.users.put("demo", role: .admin)
+            let text: JSONValue = ["user": "demo", "password": .string(password)]
+            try FileSystem.writeAtomically(text.encoded(), to: loginFile)
+        }
+        let keyFile = "\(folder)/demo-api-key"
+        if !FileSystem.exists(keyFile) {
+            let key = try await console.keys.add("demo", role: .admin)
+            try FileSystem.writeAtomically(Array(key.utf8), to: keyFile)
+        }
+    }
+
+    private var loginFile: String { "\(folder)/demo-console-login" }
+
     func welcome(_ addresses: [BoundAddress]) {
         for address in addresses {
             switch address.name {
-            case "main": print("console   http://127.0.0.1:\(address.port)/console/")
+            case "main":
+                print("console   http://127.0.0.1:\(address.port)/console/ (log-in: \(loginFile))")
             default:
                 print("chargers  wss://127.0.0.1:\(address.port)/ocpp/ID (CA: \(folder)/ca.pem)")
             }

@@ -1,6 +1,7 @@
 import Beckn
 import CPO
 import CSMS
+import Console
 import HTTPClient
 import OCPI
 import OCPP16
@@ -13,7 +14,7 @@ struct Doors: Sendable {
     /// In every door's own range of numbers; the migrator puts them in order.
     static let migrations: [Migration] =
         ChargePointOperator.migrations + CentralSystem.migrations + OCPIDoor.migrations
-        + BecknDoor.migrations
+        + BecknDoor.migrations + Console.migrations
 
     let house: ChargePointOperator
     let settings: Settings
@@ -22,6 +23,7 @@ struct Doors: Sendable {
     let client: HTTPClient
     let ocpi: OCPIDoor
     let beckn: BecknDoor?
+    let console: Console
     /// The registry as the door read it.
     private let registry: [UInt8]
 
@@ -48,6 +50,10 @@ struct Doors: Sendable {
                 registry: SubscriberRegistry(json: registry),
                 client: client)
         }
+        console = Console(
+            house: house,
+            connections: Console.Connections(
+                stations: stations, ocpi: ocpi, beckn: beckn, party: settings.house.party))
     }
 
     /// Reads what the doors must know before the first request.
@@ -58,6 +64,7 @@ struct Doors: Sendable {
         stations.mount(on: &router)
         ocpi.mount(on: &router)
         beckn?.mount(on: &router)
+        console.mount(on: &router)
     }
 
     /// Everything that goes on without being asked; ends when cancelled.

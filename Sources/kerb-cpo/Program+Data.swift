@@ -1,6 +1,7 @@
 import Beckn
 import CPO
 import Charging
+import Console
 import Glibc
 import HTTPClient
 import JSON
@@ -135,11 +136,64 @@ extension Program {
 
 extension Program {
     static func addUser(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        throw Failure(text: "the console's users are not built in yet")
+        let (settings, role) = (try settings(invocation), try role(invocation))
+        let password = try invocation.value("--password-file").map(secret(in:))
+        let name = invocation.arguments[0]
+        let database = try await open(settings)
+        let made = try await account { () async throws -> String in
+            try await Users(database: database).put(name, role: role, password: password)
+        }
+        await database.close()
+        if invocation.isJSON {
+            var text: [String: JSONValue] = ["user": .string(name), "role": .string(role.rawValue)]
+            if password == nil { text["password"] = .string(made) }
+            print(JSONValue.object(text).text)
+        } else {
+            print("\(name): may log in as \(role.rawValue)")
+            if password == nil { print("password  \(made)  (shown this once)") }
+        }
+        return .done
     }
 
     static func addKey(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        throw Failure(text: "the API's keys are not built in yet")
+        let (settings, role) = (try settings(invocation), try role(invocation))
+        let name = invocation.arguments[0]
+        let database = try await open(settings)
+        let key = try await account { () async throws -> String in
+            try await Keys(database: database).add(name, role: role)
+        }
+        await database.close()
+        if invocation.isJSON {
+            print(JSONValue.object(["key": .string(key), "role": .string(role.rawValue)]).text)
+        } else {
+            print(key)
+        }
+        return .done
+    }
+
+    private static func role(_ invocation: CommandTable.Invocation) throws -> Role {
+        guard let role = invocation.value("--role").flatMap(Role.init(rawValue:)) else {
+            let known = Role.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Failure(code: .usage, text: "--role must be one of \(known)")
+        }
+        return role
+    }
+
+    private static func account<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as AccountError {
+            throw Failure(code: .usage, text: "\(error)")
+        }
+    }
+
+    /// The first line of a file, or of standard input.
+    private static func secret(in file: String) throws -> String {
+        let text =
+            file == "-"
+            ? readLine(strippingNewline: true) ?? ""
+            : try String(decoding: FileSystem.read(file), as: UTF8.self)
+        return String(text.prefix { !$0.isNewline })
     }
 
     static func invite(_ invocation: CommandTable.Invocation) async throws -> ExitCode {

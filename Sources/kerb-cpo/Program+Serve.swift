@@ -19,6 +19,7 @@ extension Program {
         try await demo?.furnish(house)
         let doors = try await Doors(house: house, settings: settings, log: log)
         try await demo?.invite(doors.ocpi)
+        try await demo?.open(doors.console)
         // Whatever the rows say, no socket is open yet; the stations' door writes that down.
         try await doors.load()
         var router = Router()

@@ -1,0 +1,189 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+import Web
+
+extension Console {
+    static let longestWaitSeconds = 60
+
+    var commandRoutes: [APIRoute] {
+        [
+            APIRoute(
+                method: "POST", path: "/stations/{id}/commands", need: .role(.operator),
+                summary: "Orders a station to do something", query: [.wait],
+                body: """
+                    {"command": "start", "evse": 1, "token": "…"} and its kin (stop, unlock, reset, \
+                    setAvailability, changeSetting, getSettings, clearCache, trigger), or raw: \
+                    {"action": "Reset", "payload": {…}} in the station's own OCPP version
+                    """, handler: postCommand),
+            APIRoute(
+                method: "GET", path: "/commands", need: .role(.viewer),
+                summary: "Commands, newest first",
+                query: [.init(name: "station", about: "of this station only"), .limit],
+                handler: commandPage),
+            APIRoute(
+                method: "GET", path: "/commands/{id}", need: .role(.viewer),
+                summary: "A command's life so far", query: [.wait], handler: command),
+        ]
+    }
+
+    private func postCommand(_ request: APIRequest) async throws -> HTTPResponse {
+        let wait = try waitSeconds(request)
+        let body = try request.object()
+        let station = request[parameter: "id"]
+        let order = try CommandBody(body)
+        let caller = request.caller
+        let origin = CommandOrigin(
+            door: caller.csrf == nil ? "api" : "console", reference: caller.name)
+        let now = house.clock.now
+        let command: Command
+        switch order {
+        case .start(let connector, let tag):
+            command = try await house.write { transaction in
+                let token = try self.token(tag, at: now, in: transaction)
+                let command = try self.house.start(
+                    .station(station, connector: connector), token: token, origin: origin, at: now,
+                    in: transaction)
+                try self.note(command, caller, in: transaction)
+                return command
+            }
+        case .stop(let session):
+            command = try await house.write { transaction in
+                guard
+                    try self.house.sessions.session(session, in: transaction)?.station.lowercased()
+                        == station.lowercased()
+                else { throw CommandRefusal.unknownSession }
+                let command = try self.house.stop(
+                    session: session, origin: origin, at: now, in: transaction)
+                try self.note(command, caller, in: transaction)
+                return command
+            }
+        case .other(let other):
+            command = try await house.send(other, to: station, origin: origin)
+            let sent = command
+            try await house.write { try self.note(sent, caller, in: $0) }
+        }
+        if wait > 0, let settled = try await house.commands.settled(command.id, withinSeconds: wait)
+        {
+            return .json(Shape.command(settled), status: settled.state.isSettled ? 200 : 202)
+        }
+        return .json(
+            Shape.command(command), status: 202,
+            headers: ["Location": "/api/v1/commands/\(command.id)"])
+    }
+
+    private func note(_ command: Command, _ caller: Caller, in transaction: Transaction) throws {
+        try audit.note(
+            caller, "command.\(command.command.name)", command.station,
+            ["command": .string(command.id)], status: 202, in: transaction)
+    }
+
+    /// Whose account a start is on: the token that is known by this tag, else one for this once.
+    private func token(
+        _ tag: String, at now: Timestamp, in transaction: Transaction
+    ) throws -> Token {
+        if let known = try house.tokens.candidates(idTag: tag, in: transaction).first {
+            guard known.isValid else { throw APIProblem.field("token", "is known, but not valid") }
+            return known
+        }
+        return Token(
+            party: house.settings.party, uid: tag, kind: .adHocUser, contractID: tag,
+            issuer: house.settings.name, whitelist: .never, lastUpdated: now)
+    }
+
+    private func commandPage(_ request: APIRequest) async throws -> HTTPResponse {
+        let found = try await house.commands.list(
+            station: request.http.query("station"), limit: try request.limit())
+        return .page(found.map(Shape.command), next: nil)
+    }
+
+    private func command(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        let wait = try waitSeconds(request)
+        let found =
+            wait > 0
+            ? try await house.commands.settled(id, withinSeconds: wait)
+            : try await house.commands.command(id)
+        guard let found else { throw APIProblem.notFound("command", id) }
+        return .json(Shape.command(found))
+    }
+
+    private func waitSeconds(_ request: APIRequest) throws -> Int {
+        guard let text = request.http.query("wait") else { return 0 }
+        guard let seconds = Int(text), (0...Self.longestWaitSeconds).contains(seconds) else {
+            throw APIProblem.field("wait", "must be from 0 to \(Self.longestWaitSeconds) seconds")
+        }
+        return seconds
+    }
+}
+
+/// An order as the API spells it.
+enum CommandBody {
+    case start(connector: ConnectorNumber?, token: String)
+    case stop(session: String)
+    case other(StationCommand)
+
+    init(_ body: JSONValue) throws(APIProblem) {
+        if let action = body["action"]?.string {
+            guard !action.isEmpty, action.utf8.allSatisfy({ $0 > 0x40 && $0 < 0x7B }) else {
+                throw .field("action", "must be an OCPP action's name")
+            }
+            self = .other(.foreign(action: action, payload: (body["payload"] ?? [:]).text))
+            return
+        }
+        switch body["command"]?.string {
+        case "start":
+            guard let token = body["token"]?.string, (1...36).contains(token.utf8.count) else {
+                throw .field("token", "must say who pays, in 1 to 36 characters")
+            }
+            self = .start(connector: try Self.connector(body), token: token)
+        case "stop":
+            guard let session = body["session"]?.string else {
+                throw .field("session", "must be the id of a running session")
+            }
+            self = .stop(session: session)
+        case "unlock": self = .other(.unlock(connector: try Self.connector(body) ?? 1))
+        case "reset":
+            guard let kind = ResetKind(rawValue: body["kind"]?.string ?? "Soft") else {
+                throw .field("kind", "must be Soft or Hard")
+            }
+            self = .other(.reset(kind))
+        case "setAvailability":
+            guard let operative = body["operative"]?.bool else {
+                throw .field("operative", "must be true or false")
+            }
+            self = .other(
+                .setAvailability(connector: try Self.connector(body) ?? 0, operative: operative))
+        case "changeSetting":
+            guard let key = body["key"]?.string, let value = body["value"]?.string else {
+                throw .field("key", "and `value` must be texts")
+            }
+            self = .other(.changeSetting(key: key, value: value))
+        case "getSettings":
+            self = .other(
+                .getSettings(keys: (body["keys"]?.array ?? []).compactMap(\.string)))
+        case "clearCache": self = .other(.clearCache)
+        case "trigger":
+            guard let message = body["message"]?.string else {
+                throw .field("message", "must name the message to send")
+            }
+            self = .other(.trigger(message: message, connector: try Self.connector(body)))
+        default:
+            throw .field(
+                "command",
+                "must be start, stop, unlock, reset, setAvailability, changeSetting, getSettings, "
+                    + "clearCache or trigger; or send `action` and `payload`")
+        }
+    }
+
+    private static func connector(_ body: JSONValue) throws(APIProblem) -> ConnectorNumber? {
+        guard let value = body["evse"] ?? body["connector"], !value.isNull else { return nil }
+        guard let number = value.int, (0...Stations.mostConnectors).contains(number) else {
+            throw .field("evse", "must be a connector's number")
+        }
+        return number
+    }
+}

@@ -1,0 +1,206 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+import Web
+
+extension Console {
+    /// A value another door could not read.
+    package struct BadValue: Error, Sendable {
+        package var field: String
+        package var detail: String
+
+        package init(field: String, detail: String) {
+            self.field = field
+            self.detail = detail
+        }
+    }
+
+    var placeRoutes: [APIRoute] {
+        var routes: [APIRoute] = []
+        if let shape = connections.location { routes += locationRoutes(shape) }
+        if let shape = connections.tariff { routes += tariffRoutes(shape) }
+        if let shape = connections.token { routes += tokenRoutes(shape) }
+        return routes
+    }
+
+    private func locationRoutes(_ shape: @escaping @Sendable (Location) -> JSONValue) -> [APIRoute]
+    {
+        [
+            APIRoute(
+                method: "GET", path: "/locations", need: .role(.viewer),
+                summary: "Places as OCPI has them"
+            ) { _ in .page(self.house.locations.all().map(shape), next: nil) },
+            APIRoute(
+                method: "GET", path: "/locations/{id}", need: .role(.viewer), summary: "One place"
+            ) { request in
+                let id = request[parameter: "id"]
+                guard let location = self.house.locations.location(id) else {
+                    throw APIProblem.notFound("location", id)
+                }
+                return .json(shape(location))
+            },
+            APIRoute(
+                method: "PUT", path: "/locations/{id}", need: .role(.admin),
+                summary: "Puts a place; EVSEs left out become REMOVED",
+                body: "an OCPI Location; an EVSE also has `station` and `station_connector`"
+            ) { request in
+                let now = self.house.clock.now
+                let location = try LocationBody.read(
+                    try request.object(), id: request[parameter: "id"],
+                    party: self.house.settings.party, at: now)
+                do {
+                    try await self.house.write { transaction in
+                        try self.house.locations.put(location, at: now, in: transaction)
+                        try self.audit.note(
+                            request.caller, "location.put", location.id, in: transaction)
+                    }
+                } catch LocationError.evseBelongsElsewhere(let uid, let other) {
+                    throw APIProblem.field("evses", "the uid \(uid) stands in location \(other)")
+                }
+                return .json(shape(self.house.locations.location(location.id) ?? location))
+            },
+            APIRoute(
+                method: "DELETE", path: "/locations/{id}", need: .role(.admin),
+                summary: "Takes a place out of service: its EVSEs become REMOVED"
+            ) { request in
+                let id = request[parameter: "id"]
+                let now = self.house.clock.now
+                let found = try await self.house.write { transaction in
+                    try self.audit.note(request.caller, "location.delete", id, in: transaction)
+                    return try self.house.locations.retire(id, at: now, in: transaction)
+                }
+                guard found else { throw APIProblem.notFound("location", id) }
+                return .noContent
+            },
+        ]
+    }
+
+    private func tariffRoutes(_ shape: @escaping @Sendable (Tariff) -> JSONValue) -> [APIRoute] {
+        [
+            APIRoute(
+                method: "GET", path: "/tariffs", need: .role(.viewer),
+                summary: "Tariffs as OCPI has them"
+            ) { _ in .page(self.house.tariffs.all().map(shape), next: nil) },
+            APIRoute(
+                method: "GET", path: "/tariffs/{id}", need: .role(.viewer), summary: "One tariff"
+            ) { request in
+                let id = request[parameter: "id"]
+                guard let tariff = self.house.tariffs.tariff(id) else {
+                    throw APIProblem.notFound("tariff", id)
+                }
+                return .json(shape(tariff))
+            },
+            APIRoute(
+                method: "PUT", path: "/tariffs/{id}", need: .role(.admin),
+                summary: "Puts a tariff; running sessions keep the one they began under",
+                body: "an OCPI Tariff"
+            ) { request in
+                let id = request[parameter: "id"]
+                let now = self.house.clock.now
+                let body = try self.own(request, "id", id, at: now)
+                let tariff = try self.read(body, self.connections.readTariff)
+                try await self.house.write { transaction in
+                    try self.house.tariffs.put(tariff, at: now, in: transaction)
+                    try self.audit.note(request.caller, "tariff.put", id, body, in: transaction)
+                }
+                return .json(shape(self.house.tariffs.tariff(id) ?? tariff))
+            },
+            APIRoute(
+                method: "DELETE", path: "/tariffs/{id}", need: .role(.admin),
+                summary: "Ends a tariff; sessions and bills keep their copy"
+            ) { request in
+                let id = request[parameter: "id"]
+                let now = self.house.clock.now
+                let found = try await self.house.write { transaction in
+                    try self.audit.note(request.caller, "tariff.delete", id, in: transaction)
+                    return try self.house.tariffs.delete(id, at: now, in: transaction)
+                }
+                guard found else { throw APIProblem.notFound("tariff", id) }
+                return .noContent
+            },
+        ]
+    }
+
+    private func tokenRoutes(_ shape: @escaping @Sendable (Token) -> JSONValue) -> [APIRoute] {
+        [
+            APIRoute(
+                method: "GET", path: "/tokens", need: .role(.viewer),
+                summary: "Tokens by uid, as OCPI has them", query: [.limit, .cursor]
+            ) { request in
+                let limit = try request.limit()
+                let found = try await self.house.tokens.list(
+                    after: request.http.query("cursor") ?? "", limit: limit)
+                return .page(
+                    found.map(shape), next: found.count == limit ? found.last?.uid : nil)
+            },
+            APIRoute(
+                method: "GET", path: "/tokens/{uid}", need: .role(.viewer),
+                summary: "Every owner's token of this uid"
+            ) { request in
+                let uid = request[parameter: "uid"]
+                let found = try await self.house.read { transaction in
+                    try self.house.tokens.candidates(
+                        idTag: Tokens.idTag(of: uid), in: transaction)
+                }
+                guard let first = found.first else { throw APIProblem.notFound("token", uid) }
+                return .json(shape(first))
+            },
+            APIRoute(
+                method: "PUT", path: "/tokens/{uid}", need: .role(.admin),
+                summary: "Puts a token of our own drivers", body: "an OCPI Token"
+            ) { request in
+                let uid = request[parameter: "uid"]
+                let now = self.house.clock.now
+                let body = try self.own(request, "uid", uid, at: now)
+                let token = try self.read(body, self.connections.readToken)
+                try await self.house.write { transaction in
+                    try self.house.tokens.put(token, at: now, in: transaction)
+                    try self.audit.note(request.caller, "token.put", uid, in: transaction)
+                }
+                return .json(shape(token))
+            },
+            APIRoute(
+                method: "DELETE", path: "/tokens/{uid}", need: .role(.admin),
+                summary: "Takes away a token of our own drivers"
+            ) { request in
+                let uid = request[parameter: "uid"]
+                let now = self.house.clock.now
+                let party = self.house.settings.party
+                let found = try await self.house.write { transaction in
+                    try self.audit.note(request.caller, "token.delete", uid, in: transaction)
+                    return try self.house.tokens.delete(
+                        uid: uid, party: party, at: now, in: transaction)
+                }
+                guard found else { throw APIProblem.notFound("token", uid) }
+                return .noContent
+            },
+        ]
+    }
+
+    /// The body with our party where it does not say, the id of the path and the present time.
+    private func own(
+        _ request: APIRequest, _ key: String, _ id: String, at now: Timestamp
+    ) throws -> JSONValue {
+        var body = try request.object()
+        let party = house.settings.party
+        if body["country_code"] == nil { body["country_code"] = .string(party.country) }
+        if body["party_id"] == nil { body["party_id"] = .string(party.party) }
+        body[key] = .string(id)
+        body["last_updated"] = .time(now)
+        return body
+    }
+
+    private func read<Value>(
+        _ body: JSONValue, _ reader: (@Sendable (JSONValue) throws -> Value)?
+    ) throws -> Value {
+        guard let reader else { throw APIProblem(404, "not found") }
+        do {
+            return try reader(body)
+        } catch let bad as BadValue {
+            throw APIProblem.field(bad.field, bad.detail)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+import Web
+
+extension Console {
+    var sessionRoutes: [APIRoute] {
+        let period = [
+            APIRoute.Parameter(name: "from", about: "changed at or after this time"),
+            APIRoute.Parameter(name: "until", about: "changed before this time"),
+        ]
+        return [
+            APIRoute(
+                method: "GET", path: "/sessions", need: .role(.viewer),
+                summary: "Sessions, newest first; CSV with `Accept: text/csv`",
+                query: [
+                    .init(name: "station", about: "of this station only"),
+                    .init(name: "token", about: "of this token's uid only"),
+                    .init(name: "state", about: "ACTIVE, COMPLETED, INVALID, PENDING"),
+                ] + period + [.limit, .cursor], handler: sessionPage),
+            APIRoute(
+                method: "GET", path: "/sessions/{id}", need: .role(.viewer),
+                summary: "One session with what was measured", handler: session),
+            APIRoute(
+                method: "GET", path: "/cdrs", need: .role(.viewer),
+                summary: "Bills in order of creation; CSV with `Accept: text/csv`",
+                query: period + [.limit, .cursor], handler: cdrPage),
+            APIRoute(
+                method: "GET", path: "/cdrs/{id}", need: .role(.viewer), summary: "One bill",
+                handler: cdr),
+        ]
+    }
+
+    private func sessionPage(_ request: APIRequest) async throws -> HTTPResponse {
+        var filter = Sessions.Filter()
+        filter.newestFirst = true
+        filter.station = request.http.query("station")
+        filter.tokenUID = request.http.query("token")
+        if let state = request.http.query("state") {
+            guard let status = SessionStatus(rawValue: state.uppercased()) else {
+                throw APIProblem.field("state", "must be ACTIVE, COMPLETED, INVALID or PENDING")
+            }
+            filter.status = status
+        }
+        filter.updatedFrom = try request.moment("from")
+        filter.updatedUntil = try request.moment("until")
+        let (limit, offset) = (try request.limit(), try request.offset())
+        let page = try await house.sessions.list(filter, offset: offset, limit: limit)
+        let next = offset + page.sessions.count < page.total ? offset + page.sessions.count : nil
+        if CSV.isWanted(request.http) {
+            return CSV.sessions(page.sessions, next: next)
+        }
+        return .page(page.sessions.map { Shape.session($0, house) }, next: next.map(String.init))
+    }
+
+    private func session(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        guard let session = try await house.sessions.session(id) else {
+            throw APIProblem.notFound("session", id)
+        }
+        var value = Shape.session(session, house).object ?? [:]
+        value["readings"] = .array(try await house.sessions.readings(of: id).map(Shape.reading))
+        return .json(.object(value))
+    }
+
+    private func cdrPage(_ request: APIRequest) async throws -> HTTPResponse {
+        let (limit, offset) = (try request.limit(), try request.offset())
+        let page = try await house.cdrs.list(
+            from: try request.moment("from"), until: try request.moment("until"), offset: offset,
+            limit: limit)
+        let next = offset + page.cdrs.count < page.total ? offset + page.cdrs.count : nil
+        if CSV.isWanted(request.http) { return CSV.sessions(page.cdrs.map(\.session), next: next) }
+        return .page(page.cdrs.map(shape), next: next.map(String.init))
+    }
+
+    private func cdr(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        guard let cdr = try await house.cdrs.cdr(id) else { throw APIProblem.notFound("CDR", id) }
+        return .json(shape(cdr))
+    }
+
+    private func shape(_ cdr: CDR) -> JSONValue {
+        if let known = connections.cdr { return known(cdr) }
+        var value = Shape.session(cdr.session, house).object ?? [:]
+        value["cost"] = Shape.cost(cdr.cost)
+        return .object(value)
+    }
+}
+
+/// Tables for spreadsheets. RFC 4180.
+enum CSV {
+    static func isWanted(_ request: HTTPRequest) -> Bool {
+        request.headers["Accept"]?.lowercased().contains("text/csv") ?? false
+    }
+
+    static func sessions(_ sessions: [Session], next: Int?) -> HTTPResponse {
+        var text =
+            "id,station,connector,evse,token,status,started,ended,energy_wh,currency,"
+            + "total_excl_vat,total_incl_vat,stop_reason,suspicions\r\n"
+        for session in sessions {
+            let cells: [String] = [
+                session.id, session.station, String(session.connector), session.evseUID,
+                session.token.uid, session.status.rawValue, session.startedAt.rfc3339,
+                session.endedAt?.rfc3339 ?? "", String(session.energy.value), session.currency,
+                session.cost.map { "\($0.total.exclVAT)" } ?? "",
+                session.cost?.total.inclVAT.map { "\($0)" } ?? "",
+                session.stopReason?.rawValue ?? "", session.suspicions.joined(separator: " "),
+            ]
+            text += cells.map(cell).joined(separator: ",") + "\r\n"
+        }
+        var headers: HTTPHeaders = [
+            "Content-Type": "text/csv; charset=utf-8; header=present",
+            "Content-Disposition": "attachment; filename=\"sessions.csv\"",
+        ]
+        if let next { headers.add("X-Next-Cursor", "\(next)") }
+        return HTTPResponse(200, headers: headers, body: Array(text.utf8))
+    }
+
+    /// A cell a spreadsheet would run as a formula is made a text.
+    static func cell(_ text: String) -> String {
+        var text = text
+        if let first = text.first, "=+-@\t\r".contains(first) { text = "'" + text }
+        guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
+        return "\""
+            + text.split(separator: "\"", omittingEmptySubsequences: false).joined(
+                separator: "\"\"") + "\""
+    }
+}

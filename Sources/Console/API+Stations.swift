@@ -1,0 +1,126 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+import Web
+
+extension Console {
+    var stationRoutes: [APIRoute] {
+        var routes = [
+            APIRoute(
+                method: "GET", path: "/stations", need: .role(.viewer),
+                summary: "Stations by id, with status and link", query: [.limit, .cursor],
+                handler: stationPage),
+            APIRoute(
+                method: "GET", path: "/stations/{id}", need: .role(.viewer),
+                summary: "One station, with the deviations it showed", handler: station),
+            APIRoute(
+                method: "PUT", path: "/stations/{id}", need: .role(.operator),
+                summary: "Registers a station or changes how it is registered",
+                body: "{\"registration\": \"Accepted|Pending|Rejected\", \"password\"?}",
+                handler: putStation),
+            APIRoute(
+                method: "DELETE", path: "/stations/{id}", need: .role(.admin),
+                summary: "Takes a station out of the registry; its sessions and bills stay",
+                handler: deleteStation),
+            APIRoute(
+                method: "GET", path: "/suspicions", need: .role(.viewer),
+                summary: "What looks wrong and waits for a person", handler: suspicionPage),
+        ]
+        if connections.messages != nil {
+            routes.append(
+                APIRoute(
+                    method: "GET", path: "/messages", need: .role(.viewer),
+                    summary: "The raw OCPP log, newest first",
+                    query: [
+                        .init(name: "station", about: "of this station only"), .limit, .cursor,
+                    ], handler: messagePage))
+        }
+        if connections.refusals != nil {
+            routes.append(
+                APIRoute(
+                    method: "GET", path: "/refusals", need: .role(.viewer),
+                    summary: "Handshakes that were turned away, with the reason",
+                    handler: refusalPage))
+        }
+        return routes
+    }
+
+    private func stationPage(_ request: APIRequest) async throws -> HTTPResponse {
+        let limit = try request.limit()
+        let stations = try await house.stations.list(
+            after: request.http.query("cursor") ?? "", limit: limit)
+        let running = house.sessions.running()
+        return .page(
+            stations.map { Shape.station($0, house, running) },
+            next: stations.count == limit ? stations.last?.id : nil)
+    }
+
+    private func station(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        guard let station = try await house.stations.station(id) else {
+            throw APIProblem.notFound("station", id)
+        }
+        var value = Shape.station(station, house, house.sessions.running()).object ?? [:]
+        if let deviations = connections.deviations {
+            value["deviations"] = .array(try await deviations(station.id))
+        }
+        return .json(.object(value))
+    }
+
+    private func putStation(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        let body = try request.object()
+        guard let registration = body["registration"]?.string.flatMap(RegistrationStatus.init)
+        else { throw APIProblem.field("registration", "must be Accepted, Pending or Rejected") }
+        guard id.utf8.count <= 48, !id.isEmpty else {
+            throw APIProblem.field("id", "has 1 to 48 characters")
+        }
+        let now = house.clock.now
+        try await house.write { transaction in
+            try self.house.stations.register(id, registration, at: now, in: transaction)
+            try self.audit.note(
+                request.caller, "station.put", id, ["registration": .string(registration.rawValue)],
+                in: transaction)
+        }
+        if let password = body["password"]?.string {
+            guard let set = connections.setStationPassword else {
+                throw APIProblem.field("password", "cannot be set here")
+            }
+            try await set(password, id)
+        }
+        return try await station(request)
+    }
+
+    private func deleteStation(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        let now = house.clock.now
+        let found = try await house.write { transaction in
+            try self.audit.note(request.caller, "station.delete", id, in: transaction)
+            return try self.house.stations.remove(id, at: now, in: transaction)
+        }
+        guard found else { throw APIProblem.notFound("station", id) }
+        return .noContent
+    }
+
+    private func suspicionPage(_ request: APIRequest) async throws -> HTTPResponse {
+        let found = try await house.suspicions.list(limit: try request.limit())
+        return .page(found.map(Shape.suspicion), next: nil)
+    }
+
+    private func messagePage(_ request: APIRequest) async throws -> HTTPResponse {
+        guard let messages = connections.messages else { throw APIProblem(404, "not found") }
+        let limit = try request.limit()
+        let found = try await messages(
+            request.http.query("station"), request.http.query("cursor").flatMap { Int64($0) }, limit
+        )
+        let next = found.count == limit ? found.last?["id"]?.number?.text : nil
+        return .page(found, next: next)
+    }
+
+    private func refusalPage(_ request: APIRequest) async throws -> HTTPResponse {
+        .page(try await connections.refusals?() ?? [], next: nil)
+    }
+}

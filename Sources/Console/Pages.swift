@@ -1,0 +1,69 @@
+import Crypto
+import Web
+
+/// The console's files, embedded into the program: nothing to install, nothing to find.
+enum Pages {
+    private struct File: Sendable {
+        var type: String
+        var bytes: [UInt8]
+        var tag: String
+
+        init(_ type: String, _ bytes: [UInt8]) {
+            self.type = type
+            self.bytes = bytes
+            tag = "\"" + Hex.encode(SHA256.hash(bytes).prefix(12)) + "\""
+        }
+    }
+
+    private static let script = "text/javascript; charset=utf-8"
+
+    private static let files: [String: File] = [
+        "main.js": File(script, PackageResources.main_js),
+        "api.js": File(script, PackageResources.api_js),
+        "dom.js": File(script, PackageResources.dom_js),
+        "live.js": File(script, PackageResources.live_js),
+        "login.js": File(script, PackageResources.login_js),
+        "stations.js": File(script, PackageResources.stations_js),
+        "sessions.js": File(script, PackageResources.sessions_js),
+        "style.css": File("text/css; charset=utf-8", PackageResources.style_css),
+        "icon.svg": File("image/svg+xml", PackageResources.icon_svg),
+    ]
+
+    private static let shell = File("text/html; charset=utf-8", PackageResources.index_html)
+
+    /// No inline script or style, nothing from elsewhere, no frame around us.
+    private static let policy =
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        + "connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
+        + "form-action 'self'"
+
+    static func mount(on router: inout Router) {
+        router.add("GET", "/") { _ in
+            HTTPResponse(302, headers: ["Location": "/console/"])
+        }
+        router.add("GET", "/console") { _ in
+            HTTPResponse(302, headers: ["Location": "/console/"])
+        }
+        router.add("GET", "/console/assets/{name}") { request in
+            guard let file = files[request[parameter: "name"]] else {
+                return .problem(404, "not found")
+            }
+            return answer(file, request)
+        }
+        // Every page is the same shell; the address says which one it draws.
+        router.add("GET", "/console/{page...}") { answer(shell, $0) }
+    }
+
+    private static func answer(_ file: File, _ request: HTTPRequest) -> HTTPResponse {
+        var headers: HTTPHeaders = [
+            "Content-Type": file.type, "ETag": file.tag, "Cache-Control": "no-cache",
+            "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+        ]
+        if request.isTLS { headers.add("Strict-Transport-Security", "max-age=31536000") }
+        if request.headers["If-None-Match"] == file.tag {
+            return HTTPResponse(304, headers: headers)
+        }
+        return HTTPResponse(200, headers: headers, body: file.bytes)
+    }
+}

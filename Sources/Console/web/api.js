@@ -1,0 +1,57 @@
+// The admin API: the only way from a page to the server.
+
+let csrf = "";
+
+/** @param {string} token */
+export function setCSRF(token) { csrf = token; }
+
+export class Problem extends Error {
+  /** @param {number} status @param {string} title @param {string} [detail] */
+  constructor(status, title, detail) {
+    super(detail ? `${title}: ${detail}` : title);
+    this.status = status;
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path below /api/v1
+ * @param {unknown} [body]
+ * @returns {Promise<any>}
+ */
+export async function call(method, path, body) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET") headers["X-CSRF-Token"] = csrf;
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method, headers, credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new Problem(0, "the server cannot be reached");
+  }
+  if (answer.status === 204) return null;
+  const value = await answer.json().catch(() => ({}));
+  if (answer.ok) return value;
+  const problem = new Problem(answer.status, value.title ?? `status ${answer.status}`, value.detail);
+  if (answer.status === 401 && path !== "/login" && path !== "/me") {
+    document.dispatchEvent(new CustomEvent("kerb-logged-out"));
+  }
+  throw problem;
+}
+
+/** Every item of a list, page by page. @param {string} path @param {number} [most] */
+export async function all(path, most = 1000) {
+  const items = [];
+  let cursor = "";
+  do {
+    const join = path.includes("?") ? "&" : "?";
+    const page = await call("GET", `${path}${join}limit=200${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    items.push(...page.items);
+    cursor = page.next ?? "";
+  } while (cursor && items.length < most);
+  return items;
+}

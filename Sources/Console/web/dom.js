@@ -1,0 +1,64 @@
+// Building pages without HTML texts: what a station or a driver wrote is only ever a text node.
+
+/**
+ * An element with attributes, listeners (`on`) and children; texts become text nodes.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes] null and false leave one out
+ * @param {...(Node|string|number|null|undefined)} children
+ * @returns {any}
+ */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+    } else {
+      node.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  for (const child of children) {
+    if (child === null || child === undefined) continue;
+    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return node;
+}
+
+/** @param {Element} parent @param {...(Node|string)} children */
+export function fill(parent, ...children) {
+  parent.replaceChildren(...children);
+}
+
+/** Says something to everybody, screen readers included. @param {string} text */
+export function notice(text) {
+  const place = document.getElementById("notice");
+  if (place) place.textContent = text;
+}
+
+const classes = new Map([
+  ["Available", "good"], ["Accepted", "good"], ["COMPLETED", "good"],
+  ["Charging", "busy"], ["Preparing", "busy"], ["Finishing", "busy"], ["SuspendedEV", "busy"],
+  ["SuspendedEVSE", "busy"], ["Reserved", "busy"], ["ACTIVE", "busy"], ["PENDING", "busy"],
+  ["Faulted", "bad"], ["Unavailable", "bad"], ["Rejected", "bad"], ["INVALID", "bad"],
+]);
+
+/** @param {string} text */
+export function state(text) {
+  return el("span", { class: `state ${classes.get(text) ?? ""}` }, text);
+}
+
+/** @param {string|undefined} text */
+export function time(text) {
+  if (!text) return el("span", { class: "quiet" }, "–");
+  return el("time", { datetime: text, title: text }, new Date(text).toLocaleString());
+}
+
+/** @param {number|undefined} watts */
+export function power(watts) {
+  return watts === undefined ? "–" : `${(watts / 1000).toFixed(2)} kW`;
+}
+
+/** @param {number} wattHours */
+export function energy(wattHours) {
+  return `${(wattHours / 1000).toFixed(3)} kWh`;
+}

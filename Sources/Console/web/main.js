@@ -1,0 +1,94 @@
+import { call, setCSRF } from "./api.js";
+import { el, fill, notice } from "./dom.js";
+import * as live from "./live.js";
+import * as login from "./login.js";
+import * as sessions from "./sessions.js";
+import * as stations from "./stations.js";
+
+/** Pages by path. */
+const pages = new Map([["/console/", stations], ["/console/sessions", sessions]]);
+
+/** @type {any} */
+let me = null;
+let drawing = false;
+let again = false;
+
+const main = el("main", {});
+const banner = el("div", { class: "banner", role: "status", hidden: true },
+  "The live stream is down; what you see may be old. Trying again.");
+const nav = el("nav", { "aria-label": "Pages" });
+const who = el("span", { class: "quiet" });
+const logout = el("button", { type: "button", on: { click: leave } }, "Log out");
+const header = el("header", {}, el("strong", {}, "Kerb"), nav, who, logout);
+const told = el("div", { id: "notice", role: "status", "aria-live": "polite" });
+
+function page() { return pages.get(location.pathname) ?? stations; }
+
+/** Draws the page; a wish that comes meanwhile is met once, afterwards. */
+async function draw() {
+  if (!me) return;
+  if (drawing) { again = true; return; }
+  drawing = true;
+  const shown = page();
+  document.title = `${shown.title} · Kerb`;
+  fill(nav, ...[...pages].map(([path, one]) => el("a", {
+    href: path, "aria-current": one === shown ? "page" : null, on: { click: go },
+  }, one.title)));
+  const fresh = el("div", {});
+  try {
+    await shown.draw(fresh, me);
+    if (shown === page()) swap(fresh);
+  } catch (error) {
+    notice(error instanceof Error ? error.message : String(error));
+  }
+  drawing = false;
+  if (again) { again = false; setTimeout(draw, 300); }
+}
+
+/** Puts the new page in and gives the focus back to what had it. @param {Element} fresh */
+function swap(fresh) {
+  const focused = document.activeElement?.getAttribute("aria-label");
+  fill(main, ...fresh.childNodes);
+  if (!focused) return;
+  for (const one of main.querySelectorAll("[aria-label]")) {
+    if (one.getAttribute("aria-label") === focused) { one.focus(); break; }
+  }
+}
+
+/** @param {MouseEvent} event */
+function go(event) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+  event.preventDefault();
+  history.pushState(null, "", /** @type {any} */ (event.currentTarget).href);
+  draw();
+}
+
+async function leave() {
+  await call("POST", "/logout").catch(() => null);
+  location.assign("/console/");
+}
+
+/** @param {any} found */
+function enter(found) {
+  me = found;
+  setCSRF(me.csrf ?? "");
+  who.textContent = `${me.user} · ${me.role} · ${me.operator}`;
+  fill(document.body, header, banner, main, told);
+  live.start((event) => {
+    if (page().kinds.some((kind) => event.kind.startsWith(kind))) draw();
+  }, (isLive) => { banner.hidden = isLive; });
+  draw();
+}
+
+function askToLogIn() {
+  me = null;
+  document.title = "Log in · Kerb";
+  const place = el("main", {});
+  fill(document.body, place);
+  login.show(place, enter);
+}
+
+addEventListener("popstate", draw);
+document.addEventListener("kerb-logged-out", askToLogIn);
+
+call("GET", "/me").then(enter, askToLogIn);

@@ -1,0 +1,101 @@
+import { all, call } from "./api.js";
+import { el, fill, notice, power, state, time } from "./dom.js";
+
+export const title = "Stations";
+/** Kinds of events this page redraws for. */
+export const kinds = ["station.", "connector.", "session.", "resync", "poll"];
+
+/** @param {Element} place @param {any} me */
+export async function draw(place, me) {
+  const stations = await all("/stations");
+  if (!stations.length) {
+    fill(place, el("h1", {}, title), el("p", {},
+      "No station yet. Point one at ", el("code", {}, `${location.origin.replace("http", "ws")}/ocpp/`),
+      " followed by its id."));
+    return;
+  }
+  fill(place, el("h1", {}, title), ...stations.map((station) => card(station, me)));
+}
+
+/** @param {any} station @param {any} me */
+function card(station, me) {
+  const name = station.identity
+    ? `${station.identity.vendor} ${station.identity.model}` : "not booted yet";
+  const connectors = station.connectors.filter((/** @type {any} */ one) => one.number > 0);
+  return el("section", { class: "card", "aria-label": `Station ${station.id}`, id: `station-${station.id}` },
+    el("div", { class: "head" },
+      el("h2", {}, station.id),
+      el("span", { class: `state ${station.online ? "good" : "bad"}` }, station.online ? "online" : "offline"),
+      el("span", { class: "quiet" }, "since ", time(station.linkChangedAt)),
+      el("span", { class: "quiet" }, name),
+      station.registration === "Accepted" ? null : state(station.registration)),
+    el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Connectors of ${station.id}` },
+      el("table", {},
+        el("thead", {}, el("tr", {}, ...["Connector", "Status", "Since", "Power", "Error", "Charge"]
+          .map((text) => el("th", { scope: "col" }, text)))),
+        el("tbody", {}, ...connectors.map((/** @type {any} */ one) => row(station, one, me))))));
+}
+
+/** @param {any} station @param {any} connector @param {any} me */
+function row(station, connector, me) {
+  const known = station.online ? connector.status : `${connector.status} (last known)`;
+  return el("tr", {},
+    el("th", { scope: "row" }, connector.number),
+    el("td", {}, station.online ? state(connector.status) : el("span", { class: "quiet" }, known)),
+    el("td", {}, time(connector.at)),
+    el("td", { class: "number" }, power(connector.powerWatts)),
+    el("td", {}, connector.errorCode === "NoError" ? "–" : `${connector.errorCode} ${connector.info ?? ""}`),
+    el("td", {}, action(station, connector, me)));
+}
+
+/** @param {any} station @param {any} connector @param {any} me */
+function action(station, connector, me) {
+  if (me.role === "viewer") return connector.session ? "running" : "–";
+  const where = `connector ${connector.number} of ${station.id}`;
+  if (connector.session) {
+    return el("button", {
+      type: "button", disabled: !station.online, "aria-label": `Stop ${where}`,
+      on: { click: (/** @type {any} */ event) =>
+        order(event.target, station.id, { command: "stop", session: connector.session }, `Stop of ${where}`) },
+    }, "Stop");
+  }
+  return el("button", {
+    type: "button", disabled: !station.online, "aria-label": `Start ${where}`,
+    on: { click: () => ask(station, connector, where) },
+  }, "Start");
+}
+
+/** @param {any} station @param {any} connector @param {string} where */
+function ask(station, connector, where) {
+  const input = el("input", { name: "token", required: true, maxlength: 36, autocomplete: "off" });
+  const dialog = el("dialog", { "aria-label": `Start ${where}`, on: { close: () => dialog.remove() } },
+    el("form", { method: "dialog", on: { submit } },
+      el("h2", {}, `Start ${where}`),
+      el("label", {}, "Token that pays", input),
+      el("div", { class: "row" },
+        el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
+        el("button", { type: "submit", class: "main" }, "Start charging"))));
+  document.body.append(dialog);
+  dialog.showModal();
+
+  function submit() {
+    order(null, station.id, { command: "start", evse: connector.number, token: input.value },
+      `Start of ${where}`);
+  }
+}
+
+/**
+ * Sends a command and tells its life until the station's answer.
+ * @param {any} button @param {string} station @param {unknown} body @param {string} name
+ */
+export async function order(button, station, body, name) {
+  if (button) button.disabled = true;
+  notice(`${name}: sent`);
+  try {
+    const command = await call("POST", `/stations/${encodeURIComponent(station)}/commands?wait=30`, body);
+    notice(`${name}: ${command.state}${command.answer ? ` (${command.answer})` : ""}`);
+  } catch (error) {
+    notice(`${name}: ${error instanceof Error ? error.message : error}`);
+  }
+  if (button) button.disabled = false;
+}

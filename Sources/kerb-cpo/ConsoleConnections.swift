@@ -1,0 +1,93 @@
+import Beckn
+import CPO
+import CSMS
+import Charging
+import Console
+import JSON
+import OCPI
+import Service
+
+/// What the console shows of the other doors: doors do not know each other, the roof knows them all.
+extension Console.Connections {
+    init(stations: CentralSystem, ocpi: OCPIDoor, beckn: BecknDoor?, party: PartyID) {
+        self.init()
+        location = { $0.ocpi221 }
+        tariff = { $0.ocpi221 }
+        token = { $0.ocpi221 }
+        cdr = { $0.ocpi221(party: party) }
+        readTariff = { value in
+            try Self.read { () throws(WireError) in try Tariff(ocpi: value, version: .v221) }
+        }
+        readToken = { value in try Self.read { () throws(WireError) in try Token(ocpi: value) } }
+        partners = { ocpi.peers.all().map(Self.partner) }
+        invite = { name in
+            let invitation = try await ocpi.invite(name)
+            return [
+                "token": .string(invitation.tokenA), "versionsURL": .string(invitation.versionsURL),
+                "party": Self.partner(invitation.peer),
+            ]
+        }
+        messages = { station, before, limit in
+            try await stations.messages(station: station, before: before, limit: limit)
+                .map(Self.message)
+        }
+        deviations = { try await stations.deviations(of: $0).map(Self.deviation) }
+        refusals = { try await stations.refusals().map(Self.refusal) }
+        setStationPassword = { try await stations.setPassword($0, for: $1) }
+        guard let beckn else { return }
+        orders = { cursor, limit in try await beckn.orders(cursor: cursor, limit: limit) }
+        order = { id in try await beckn.order(id).map { try JSONCoder.value(of: $0) } }
+    }
+
+    private static func read<Value>(
+        _ body: () throws(WireError) -> Value
+    ) throws(Console.BadValue) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw Console.BadValue(field: error.path, detail: error.problem)
+        }
+    }
+
+    private static func partner(_ peer: Peer) -> JSONValue {
+        .members([
+            "id": .string(peer.id), "name": .string(peer.name),
+            "state": .string(peer.state.rawValue),
+            "versionsURL": peer.versionsURL.map { .string($0) },
+            "roles": .array(
+                peer.roles.map { role in
+                    [
+                        "role": .string(role.role), "party": .string(role.party.description),
+                        "name": .string(role.name),
+                    ]
+                }),
+            "createdAt": .time(peer.createdAt), "updatedAt": .time(peer.updatedAt),
+        ])
+    }
+
+    private static func message(_ message: LoggedMessage) -> JSONValue {
+        .members([
+            "id": .number(message.id), "station": .string(message.station),
+            "at": .time(message.at), "inbound": .bool(message.isInbound),
+            "action": .string(message.action), "messageID": .string(message.messageID),
+            "request": .string(message.request), "answer": message.answer.map { .string($0) },
+            "tookMilliseconds": message.tookMilliseconds.map { .number($0) },
+            "note": message.note.map { .string($0) },
+        ])
+    }
+
+    private static func deviation(_ deviation: DeviationCount) -> JSONValue {
+        [
+            "kind": .string(deviation.kind), "times": .number(deviation.times),
+            "firstAt": .time(deviation.firstAt), "lastAt": .time(deviation.lastAt),
+        ]
+    }
+
+    private static func refusal(_ refusal: RefusedHandshake) -> JSONValue {
+        [
+            "station": .string(refusal.station), "reason": .string(refusal.reason),
+            "address": .string(refusal.address), "times": .number(refusal.times),
+            "firstAt": .time(refusal.firstAt), "lastAt": .time(refusal.lastAt),
+        ]
+    }
+}
