@@ -19,7 +19,7 @@ struct Program {
                 "site",
                 flags: [.init("--config", "FILE", "what the site is made of", isRequired: true)],
                 "cars and EVSE hardware behind Modbus RTU and TCP, until SIGTERM"),
-            fleetCommand,
+            fleetCommand, appCommand, emspCommand,
             .init("config check", arguments: ["FILE"], "read a site's file and say what is wrong"),
             .init("config schema", "JSON Schema of a site's file, for editors"),
             .init(
@@ -54,6 +54,8 @@ struct Program {
             switch invocation.command {
             case "site": return try await site(invocation)
             case "fleet": return try await fleet(invocation)
+            case "bap": return try await app(invocation)
+            case "emsp": return try await emsp(invocation)
             case "config check":
                 _ = try SiteSettings.load(invocation.arguments[0])
                 print("\(invocation.arguments[0]): good")
