@@ -1,0 +1,150 @@
+import Charging
+import HAL
+import Testing
+
+@testable import Station
+
+@Suite struct `A connector in danger` {
+    @Test(arguments: [
+        ConnectorMachine.Input.emergencyStop(isActive: true), .residualCurrent(.tripped),
+        .residualCurrent(.notTested), .door(isOpen: true), .temperature(degrees: 95),
+        .outputs(areWorking: false),
+    ])
+    func `opens first and does everything else after`(_ danger: ConnectorMachine.Input) {
+        var bench = BenchBoard.charging(
+            board: BoardCapabilities.bench(hasDoor: true, hasTemperature: true))
+        #expect(bench.give(danger).first == .output(.contactor(closed: false)))
+    }
+
+    @Test func `reports an emergency stop as the reason`() {
+        var bench = BenchBoard.charging()
+        bench.give(.emergencyStop(isActive: true))
+        bench.pass(2_000)
+        #expect(bench.stops.map(\.reason) == [.emergencyStop])
+        #expect(bench.machine.status(at: bench.now).vendorErrorCode == "MREC8EmergencyStop")
+        bench.give(.emergencyStop(isActive: false))
+        bench.pass(1_000)
+        #expect(bench.statuses.last == .finishing)
+    }
+
+    @Test func `latches a welded contact until a person clears it`() {
+        var bench = BenchBoard.charging()
+        bench.mirrorFollows = false
+        bench.give(.pilot(.b, diode: .passed))
+        bench.pass(1_000)
+        #expect(bench.machine.faults == [.weldedContact])
+        #expect(bench.machine.signal == .f)
+        #expect(bench.effects.contains(.journal(.latched([.weldedContact]))))
+        bench.mirrorFollows = true
+        bench.give(.mirror(.open))
+        bench.pass(5_000)
+        #expect(bench.machine.faults == [.weldedContact])
+        bench.give(.latchedFaultsCleared)
+        #expect(bench.machine.faults == [])
+    }
+
+    @Test func `keeps the plug of a welded contact locked`() {
+        let board = BoardCapabilities.bench(hasLock: true, hasProximity: true)
+        var bench = BenchBoard.charging(board: board)
+        #expect(bench.isRelayClosed)
+        bench.mirrorFollows = false
+        bench.give(.pilot(.a, diode: .unknown))
+        bench.pass(10_000)
+        #expect(!bench.effects.contains(.output(.lock(false))))
+    }
+
+    @Test func `opens a contact that does not close`() {
+        var bench = BenchBoard.ready()
+        bench.mirrorFollows = false
+        bench.give(.pilot(.b, diode: .passed))
+        bench.give(.remoteStart(token: "TAG", needsAuthorization: false))
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(2_000)
+        #expect(bench.machine.faults.contains(.stuckContact))
+        #expect(bench.contactorCommands == [true, false])
+    }
+
+    @Test func `takes a mirror that closes by itself for a weld at once`() {
+        var bench = BenchBoard.ready()
+        bench.give(.mirror(.closed))
+        #expect(bench.machine.faults == [.weldedContact])
+    }
+
+    @Test func `closes again after a fall of the contactor, but not for ever`() {
+        var bench = BenchBoard.charging()
+        for _ in 0..<2 {
+            #expect(bench.give(.mirror(.open)).first == .output(.contactor(closed: false)))
+            #expect(bench.machine.faults == [])
+            bench.pass(12_000)
+            #expect(bench.isRelayClosed)
+        }
+        bench.give(.resumed)
+        #expect(bench.machine.faults == [.stuckContact])
+        #expect(!bench.isRelayClosed)
+    }
+
+    @Test func `refuses to close on a mirror that reads closed at boot`() {
+        var bench = BenchBoard()
+        bench.readInputs()
+        bench.give(.mirror(.closed))
+        bench.pass(1_000)
+        #expect(bench.statuses.last == .faulted)
+        #expect(bench.machine.faults.contains(.weldedContact))
+    }
+
+    @Test func `opens when its mirror can no longer be read`() {
+        var bench = BenchBoard.charging()
+        bench.give(.mirror(.unknown))
+        bench.pass(400)
+        #expect(bench.contactorCommands == [true, false])
+        bench.pass(2_000)
+        #expect(bench.stops.map(\.reason) == [.other])
+    }
+
+    @Test func `opens when its inputs no longer speak although nothing reports an error`() {
+        var bench = BenchBoard.charging()
+        bench.isBoardAlive = false
+        bench.pass(2_500)
+        #expect(bench.contactorCommands == [true, false])
+        #expect(bench.machine.faults.contains(.inputMissing))
+    }
+
+    @Test func `stops a car that draws more than it is offered`() {
+        var bench = BenchBoard.charging()
+        bench.milliamperes = 40_000
+        bench.pass(20_000)
+        #expect(bench.machine.faults == [.overCurrent])
+        #expect(bench.stops.map(\.reason) == [.other])
+        bench.give(.pilot(.a, diode: .unknown))
+        #expect(bench.machine.faults == [])
+    }
+
+    @Test func `calls an input fault what never gave a reading`() {
+        var bench = BenchBoard()
+        bench.give(.mirror(.open))
+        bench.give(.pilot(.a, diode: .unknown))
+        bench.measure()
+        bench.pass(6_000)
+        #expect(bench.machine.faults.contains(.inputMissing))
+        #expect(bench.statuses == [.faulted])
+    }
+
+    @Test func `does not close before the diode is checked`() {
+        var bench = BenchBoard.ready(
+            board: BoardCapabilities.bench(reportsDiode: true))
+        bench.give(.pilot(.b, diode: .unknown))
+        bench.give(.remoteStart(token: "TAG", needsAuthorization: false))
+        bench.give(.pilot(.c, diode: .unknown))
+        bench.pass(3_000)
+        #expect(bench.contactorCommands == [])
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(1_000)
+        #expect(bench.contactorCommands == [true])
+    }
+
+    @Test func `remembers over a restart what a person has to clear`() {
+        var bench = BenchBoard(latched: [.weldedContact])
+        bench.readInputs()
+        #expect(bench.statuses == [.faulted])
+    }
+}
