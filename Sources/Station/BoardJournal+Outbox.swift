@@ -19,26 +19,51 @@ extension BoardJournal {
     /// A sample as it lies in the journal.
     package struct StoredText: Hashable, Sendable {
         let text: String
+        /// Milliseconds to add to its time.
+        var shift: Int64 = 0
     }
 
     /// The oldest message that may go now; nil when nothing is owed, or all that is owed is parked.
+    ///
+    /// Its times are repaired if the clock was set since they were written, once and for good: what
+    /// is sent a second time must be the same to the letter.
     package func nextMessage(at now: Timestamp) async throws -> Message? {
+        let (bootID, base) = (bootID, base)
+        guard let row = try await oldest(at: now) else { return nil }
+        let seq = try row.int64("seq")
+        var shift = try row.int64OrNil("shift_ms")
+        if shift == nil {
+            let moved = base - (try row.int64("clock_base"))
+            let isWrong =
+                try row.text("message_boot") == bootID
+                && abs(moved) > BoardClock.tolerancesMilliseconds
+            let settled = isWrong ? moved : 0
+            try await database.write { sql in
+                try sql.execute("UPDATE message SET shift_ms = ? WHERE seq = ?", settled, seq)
+            }
+            shift = settled
+        }
+        return Message(
+            seq: seq, charge: try row.int64("id"),
+            kind: try Self.kind(row, shift: shift ?? 0), refusals: try row.int("refusals"))
+    }
+
+    private func oldest(at now: Timestamp) async throws -> Row? {
         try await database.read { sql in
-            guard
-                let row = try sql.queryOne(
-                    """
-                    SELECT message.seq, message.kind, message.body, message.refusals, charge.*
-                    FROM message JOIN charge ON charge.id = message.charge_id
-                    WHERE charge.parked_until <= ? ORDER BY message.seq LIMIT 1
-                    """, now)
-            else { return nil }
-            return Message(
-                seq: try row.int64("seq"), charge: try row.int64("id"), kind: try Self.kind(row),
-                refusals: try row.int("refusals"))
+            try sql.queryOne(
+                """
+                SELECT message.seq, message.kind, message.body, message.refusals,
+                    message.clock_base, message.shift_ms, message.boot_id AS message_boot, charge.*
+                FROM message JOIN charge ON charge.id = message.charge_id
+                WHERE charge.parked_until <= ? ORDER BY message.seq LIMIT 1
+                """, now)
         }
     }
 
-    private static func kind(_ row: Row) throws -> Message.Kind {
+    private static func kind(_ row: Row, shift: Int64) throws -> Message.Kind {
+        func repaired(_ column: String) throws -> Timestamp {
+            Timestamp(milliseconds: try row.timestamp(column).milliseconds + shift)
+        }
         // The operator's number is bound when the message goes, never when it is written.
         let reference = try row.intOrNil("operator_id").map { TransactionReference.number($0) }
         switch try row.text("kind") {
@@ -47,17 +72,18 @@ extension BoardJournal {
                 SessionStart(
                     connector: try row.int("connector"), token: try row.text("token"),
                     meterStart: WattHours(try row.int64("meter_start_wh")),
-                    at: try row.timestamp("started_at")))
+                    at: try repaired("started_at")))
         case "sample":
             return .sample(
-                try row.int("connector"), reference, StoredText(text: try row.text("body")))
+                try row.int("connector"), reference,
+                StoredText(text: try row.text("body"), shift: shift))
         case "stop":
             return .stop(
                 SessionStop(
                     // OCPP 1.6 errata 3.18: −1 where the start was never answered.
                     transaction: reference ?? .number(-1),
                     meterStop: WattHours(try row.int64("meter_stop_wh")),
-                    at: try row.timestamp("stopped_at"),
+                    at: try repaired("stopped_at"),
                     reason: try row.textOrNil("stop_reason").flatMap(StopReason.init(rawValue:))
                         ?? .other,
                     token: try row.textOrNil("stop_token")))

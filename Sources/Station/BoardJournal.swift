@@ -12,6 +12,7 @@ package final class BoardJournal: Sendable {
     let limits: JournalLimits
     /// Differs from boot to boot of the board, not from start to start of the program.
     package let bootID: String
+    private let clock: any ServiceClock
 
     /// Opens or makes the journal and brings its schema up to date.
     package init(
@@ -25,10 +26,15 @@ package final class BoardJournal: Sendable {
         database = try Database(path: path, readers: 1, limits: bounds, clock: clock)
         self.limits = limits
         self.bootID = bootID
+        self.clock = clock
         try await database.migrate(Self.migrations)
     }
 
     package func close() async { await database.close() }
+
+    /// What the wall's clock reads at the monotonic zero of this boot, in milliseconds. It moves when
+    /// the wall's clock is set, and tells by how much older times of this boot were wrong.
+    var base: Int64 { clock.now.milliseconds - clock.monotonicMilliseconds }
 
     // MARK: The life of a charge
 
@@ -39,44 +45,57 @@ package final class BoardJournal: Sendable {
         connector: ConnectorNumber, token: String, isRemote: Bool, register: WattHours,
         at: Timestamp
     ) async throws -> Int64 {
-        let bootID = bootID
+        let (bootID, base) = (bootID, base)
         return try await database.write { sql in
             let row = try sql.queryOne(
                 """
                 INSERT INTO charge (connector, token, is_remote, meter_start_wh, started_at,
-                    last_register_wh, last_alive_at, boot_id)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+                    last_register_wh, last_alive_at, boot_id, alive_base)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
                 """,
-                connector, token, isRemote, register.value, at, register.value, at, bootID)
+                connector, token, isRemote, register.value, at, register.value, at, bootID, base)
             guard let id = try row?.int64("id") else { throw JournalError.noNumber }
-            try sql.execute("INSERT INTO message (charge_id, kind) VALUES (?, 'start')", id)
+            try Self.owe("start", of: id, boot: bootID, base: base, sql)
             return id
         }
     }
 
     /// Keeps a running charge's register, so that a power cut loses no more than what came after.
     func keep(register: WattHours, of charge: Int64, at: Timestamp) async throws {
+        let base = base
         try await database.write { sql in
-            try sql.execute(
-                """
-                UPDATE charge SET last_register_wh = ?, last_alive_at = ?
-                WHERE id = ? AND stopped_at IS NULL
-                """, register.value, at, charge)
+            try Self.keep(register, of: charge, at: at, base: base, sql)
         }
+    }
+
+    private static func keep(
+        _ register: WattHours, of charge: Int64, at: Timestamp, base: Int64, _ sql: Transaction
+    ) throws {
+        try sql.execute(
+            """
+            UPDATE charge SET last_register_wh = ?, last_alive_at = ?, alive_base = ?
+            WHERE id = ? AND stopped_at IS NULL
+            """, register.value, at, base, charge)
+    }
+
+    private static func owe(
+        _ kind: String, of charge: Int64, boot: String, base: Int64, body: String? = nil,
+        _ sql: Transaction
+    ) throws {
+        try sql.execute(
+            "INSERT INTO message (charge_id, kind, body, boot_id, clock_base) VALUES (?, ?, ?, ?, ?)",
+            charge, kind, body, boot, base)
     }
 
     /// Queues a sample; thins what waits where it is too much.
     func sample(_ sample: StoredSample, of charge: Int64) async throws {
         let most = limits.samples
         let text = sample.text
+        let (bootID, base) = (bootID, base)
         try await database.write { sql in
-            try sql.execute(
-                "INSERT INTO message (charge_id, kind, body) VALUES (?, 'sample', ?)", charge, text)
-            try sql.execute(
-                """
-                UPDATE charge SET last_register_wh = ?, last_alive_at = ?
-                WHERE id = ? AND stopped_at IS NULL
-                """, sample.snapshot.register.value, sample.snapshot.at, charge)
+            try Self.owe("sample", of: charge, boot: bootID, base: base, body: text, sql)
+            try Self.keep(
+                sample.snapshot.register, of: charge, at: sample.snapshot.at, base: base, sql)
             let count = try sql.queryOne("SELECT COUNT(*) AS n FROM message WHERE kind = 'sample'")
             guard try count?.int("n") ?? 0 > most else { return }
             try sql.execute(
@@ -93,7 +112,13 @@ package final class BoardJournal: Sendable {
     /// Makes a stop durable together with its message. A second stop of the same charge changes
     /// nothing.
     func stop(_ stop: ConnectorMachine.Stop) async throws {
+        let (bootID, base) = (bootID, base)
         try await database.write { sql in
+            // The time of a recovered charge was read off the clock of an earlier run.
+            let alive = try sql.queryOne(
+                "SELECT boot_id, last_alive_at, alive_base FROM charge WHERE id = ?",
+                stop.transaction)
+            let isOld = try alive?.timestamp("last_alive_at") == stop.at
             let changed = try sql.execute(
                 """
                 UPDATE charge SET meter_stop_wh = ?, stopped_at = ?, stop_reason = ?,
@@ -103,8 +128,10 @@ package final class BoardJournal: Sendable {
                 stop.register.value, stop.at, stop.reason.rawValue, stop.token, stop.isLastGood,
                 stop.transaction)
             guard changed > 0 else { return }
-            try sql.execute(
-                "INSERT INTO message (charge_id, kind) VALUES (?, 'stop')", stop.transaction)
+            try Self.owe(
+                "stop", of: stop.transaction,
+                boot: isOld ? try alive?.text("boot_id") ?? bootID : bootID,
+                base: isOld ? try alive?.int64("alive_base") ?? base : base, sql)
         }
     }
 
@@ -142,7 +169,9 @@ package final class BoardJournal: Sendable {
                     UPDATE charge SET meter_stop_wh = last_register_wh, stopped_at = last_alive_at,
                         stop_reason = 'PowerLoss', is_last_good = 1 WHERE id = ?
                     """, id)
-                try sql.execute("INSERT INTO message (charge_id, kind) VALUES (?, 'stop')", id)
+                try Self.owe(
+                    "stop", of: id, boot: try row.text("boot_id"),
+                    base: try row.int64("alive_base"), sql)
                 closed += 1
             }
             return closed

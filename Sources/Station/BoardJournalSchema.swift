@@ -49,6 +49,14 @@ extension BoardJournal {
                 learned_at BIGINT NOT NULL
             );
             """),
+        Migration(
+            3, "times written by a wrong clock can be repaired before they are sent",
+            """
+            ALTER TABLE charge ADD COLUMN alive_base BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE message ADD COLUMN boot_id TEXT NOT NULL DEFAULT '';
+            ALTER TABLE message ADD COLUMN clock_base BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE message ADD COLUMN shift_ms BIGINT;
+            """),
     ]
 }
 

@@ -138,7 +138,8 @@ extension StationAgent {
         case .start(let start): return .sessionStarted(start)
         case .stop(let stop): return .sessionStopped(stop)
         case .sample(let connector, let transaction, let stored):
-            guard let sample = StoredSample(text: stored.text) else { return nil }
+            guard var sample = StoredSample(text: stored.text) else { return nil }
+            sample.snapshot.at.milliseconds += stored.shift
             let reading = sample.reading(of: settings.measurands(.measurandsSampled))
             guard !reading.samples.isEmpty else { return nil }
             return .metered(

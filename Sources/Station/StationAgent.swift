@@ -16,6 +16,8 @@ package actor StationAgent {
         package var connect: @Sendable ([String]) async throws -> any StationLink
         /// Ends the program so that its supervisor starts it again.
         package var restart: @Sendable (ResetKind) async -> Void
+        /// Hears the operator's time; answers by how many milliseconds the board's was wrong.
+        package var correctClock: @Sendable (Timestamp) -> Int64? = { _ in nil }
         /// Between tries to connect; random within, doubling. OCPP 2.0.1 part 4 §5.3, used on 1.6.
         package var backoff = Backoff(firstMilliseconds: 2_000, longestMilliseconds: 300_000)
         /// A call that is not answered within this is taken for lost.
@@ -167,9 +169,8 @@ package actor StationAgent {
     }
 
     private func compare(clockWith operatorsTime: Timestamp) {
-        let difference = clock.now.seconds(since: operatorsTime)
-        guard abs(difference) > 60 else { return }
-        log.warning("clock differs from the operator's", ["seconds": difference])
+        guard let wrong = configuration.correctClock(operatorsTime) else { return }
+        log.warning("clock set by the operator's", ["milliseconds": wrong])
     }
 
     // MARK: Boot
@@ -181,7 +182,7 @@ package actor StationAgent {
             var wait: Int64 = 30_000
             if case .answered(.booted(let status, let interval, let now)) = outcome {
                 registration = status
-                compare(clockWith: now)
+                if status != .rejected { compare(clockWith: now) }
                 log.notice(
                     "registered", ["status": status.rawValue, "intervalSeconds": interval])
                 if status == .accepted {

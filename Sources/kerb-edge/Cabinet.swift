@@ -18,7 +18,7 @@ struct Cabinet: Sendable {
 
     /// Opens nothing that could move anything: buses connect by themselves, outputs are set by
     /// `makeSafe`, which the caller does first of all.
-    init(_ settings: EdgeSettings) throws {
+    init(_ settings: EdgeSettings, clock: any ServiceClock = .system) throws {
         let library =
             settings.profileDirectory.map(ProfileLibrary.init(folder:)) ?? ProfileLibrary.standard
         board = try library.board(settings.board)
@@ -37,7 +37,8 @@ struct Cabinet: Sendable {
         }
         var buses: [String: ModbusBus] = [:]
         for bus in settings.buses {
-            buses[bus.name] = ModbusBus(name: bus.name, address: bus.address)
+            buses[bus.name] = ModbusBus(
+                name: bus.name, address: bus.address, clock: clock)
         }
         func bus(_ name: String) throws -> ModbusBus {
             guard let bus = buses[name] else {

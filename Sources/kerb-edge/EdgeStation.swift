@@ -21,9 +21,8 @@ struct EdgeStation: Sendable {
 
     static func make(
         _ settings: EdgeSettings, cabinet: Cabinet, journal: BoardJournal, password: [UInt8]?,
-        log: Log
+        clock: BoardClock, log: Log
     ) async throws -> EdgeStation {
-        let clock = SystemClock()
         let dialect = OCPP16Dialect()
         let keys = StationSettings(
             catalogue: dialect.settings, defaults: defaults(settings),
@@ -55,14 +54,16 @@ struct EdgeStation: Sendable {
                 at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,
-                polls: polls, log: log)
+                polls: polls, clock: clock, log: log)
             await controller.take(.limit(.site, settings.share))
             controllers.append(controller)
         }
         let (endings, end) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingOldest(1))
         let agent = StationAgent(
-            configuration(settings, dialect, password, end), connectors: controllers,
-            journal: journal, settings: keys, isStationOperative: availability[0] ?? true, log: log)
+            configuration(settings, dialect, password, clock, end), connectors: controllers,
+            journal: journal, settings: keys, isStationOperative: availability[0] ?? true,
+            clock: clock,
+            log: log)
         return EdgeStation(
             settings: settings, controllers: controllers, agent: agent, readers: readers(settings),
             log: log, endings: endings, end: end)
@@ -84,13 +85,13 @@ struct EdgeStation: Sendable {
 
     private static func configuration(
         _ settings: EdgeSettings, _ dialect: OCPP16Dialect, _ password: [UInt8]?,
-        _ end: AsyncStream<String>.Continuation
+        _ clock: BoardClock, _ end: AsyncStream<String>.Continuation
     ) -> StationAgent.Configuration {
         let base = settings.csms.url.hasSuffix("/") ? settings.csms.url : settings.csms.url + "/"
         let url = base + escaped(settings.stationID)
         let csms = settings.csms
         let user = Array(settings.stationID.utf8)
-        return StationAgent.Configuration(
+        var configuration = StationAgent.Configuration(
             stationID: settings.stationID,
             identity: StationIdentity(
                 vendor: settings.vendor, model: settings.model, serial: settings.serial,
@@ -107,6 +108,8 @@ struct EdgeStation: Sendable {
                 return try await WebSocketLink.connect(link)
             },
             restart: { kind in end.yield("reset \(kind.rawValue)") })
+        configuration.correctClock = { clock.correct(to: $0) }
+        return configuration
     }
 
     /// Percent-encodes what an identity may hold and a path may not.

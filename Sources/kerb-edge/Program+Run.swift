@@ -21,7 +21,8 @@ extension Program {
         try FileSystem.makeFolder(settings.dataDirectory)
         let lock = try DirectoryLock(settings.dataDirectory)
         defer { lock.release() }
-        let cabinet = try Cabinet(settings)
+        let clock = BoardClock()
+        let cabinet = try Cabinet(settings, clock: clock)
         cabinet.makeSafe()
         let signals = Signals.stream()
         log.info(
@@ -33,9 +34,10 @@ extension Program {
         if cabinet.board.deadMan.kind == .none {
             log.warning("nothing opens the contactors when this program dies")
         }
-        let journal = try await openJournal(settings, log)
+        let journal = try await openJournal(settings, clock, log)
         let station = try await EdgeStation.make(
-            settings, cabinet: cabinet, journal: journal, password: password, log: log)
+            settings, cabinet: cabinet, journal: journal, password: password, clock: clock, log: log
+        )
         let socket = try StatusSocket(path: settings.socketPath)
         let ending = await station.run(until: signals, socket: socket)
         log.notice("ending", ["reason": ending])
@@ -58,19 +60,19 @@ extension Program {
 
     /// A journal that cannot be opened is set aside, never deleted: the station must come up.
     private static func openJournal(
-        _ settings: EdgeSettings, _ log: Log
+        _ settings: EdgeSettings, _ clock: BoardClock, _ log: Log
     ) async throws -> BoardJournal {
         let path = settings.journalPath
         do {
-            return try await BoardJournal(path: path, bootID: bootID())
+            return try await BoardJournal(path: path, bootID: bootID(), clock: clock)
         } catch {
-            let aside = "\(path).damaged-\(SystemClock().now.milliseconds)"
+            let aside = "\(path).damaged-\(clock.now.milliseconds)"
             log.error(
                 "journal cannot be opened, set aside",
                 ["error": String(describing: error), "file": aside])
             guard rename(path, aside) == 0 else { throw error }
             for suffix in ["-wal", "-shm"] { _ = rename(path + suffix, aside + suffix) }
-            return try await BoardJournal(path: path, bootID: bootID())
+            return try await BoardJournal(path: path, bootID: bootID(), clock: clock)
         }
     }
 

@@ -182,4 +182,46 @@ import Testing
         #expect(try await journal.known(token: "A", at: noon)?.status == .expired)
         await journal.close()
     }
+
+    @Test func `repairs times of a clock that was set later, once and for good`() async throws {
+        let clock = ManualClock(Timestamp(seconds: 1_000))
+        let journal = try await BoardJournal(
+            path: folder.file("j.db"), bootID: "a", clock: clock)
+        let charge = try await journal.start(
+            connector: 1, token: "TAG", isRemote: false, register: WattHours(100), at: clock.now)
+        clock.advance(milliseconds: 5_000)
+        clock.stepWall(milliseconds: 1_790_000_000_000)
+        let right = Timestamp(milliseconds: 1_790_000_000_000 + 1_000_000)
+        #expect(try await startTime(journal) == right)
+        // Sent once, it stays what it was, whatever the clock does.
+        clock.stepWall(milliseconds: 3_600_000)
+        #expect(try await startTime(journal) == right)
+        clock.stepWall(milliseconds: -3_600_000)
+        try await journal.confirmStart(
+            try #require(try await journal.nextMessage(at: clock.now)), operatorID: 1)
+        var stop = stop(charge)
+        stop.at = clock.now
+        try await journal.stop(stop)
+        guard case .stop(let told)? = try await journal.nextMessage(at: clock.now)?.kind else {
+            return #expect(Bool(false))
+        }
+        #expect(told.at == right.advanced(bySeconds: 5))
+        await journal.close()
+    }
+
+    private func startTime(_ journal: BoardJournal) async throws -> Timestamp? {
+        guard case .start(let start)? = try await journal.nextMessage(at: .init(seconds: 0))?.kind
+        else { return nil }
+        return start.at
+    }
+
+    @Test func `leaves small differences of clocks alone`() async throws {
+        let clock = ManualClock(noon)
+        let board = BoardClock(clock)
+        #expect(board.correct(to: noon.advanced(bySeconds: 30)) == nil)
+        #expect(board.now == noon)
+        #expect(board.correct(to: noon.advanced(bySeconds: -7200)) == -7_200_000)
+        #expect(board.now == noon.advanced(bySeconds: -7200))
+        #expect(board.monotonicMilliseconds == clock.monotonicMilliseconds)
+    }
 }

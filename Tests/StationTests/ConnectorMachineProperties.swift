@@ -1,5 +1,6 @@
 import Charging
 import HAL
+import Service
 import TestSupport
 import Testing
 
@@ -253,10 +254,12 @@ private struct Chaos {
 }
 
 @Suite struct `A connector in any sequence of events` {
-    @Test func `closes only while everything allows it, for 100 seeds`() {
+    @Test func `closes only while everything allows it`() {
         var closings = 0
         var completed = 0
-        for seed in UInt64(1)...100 {
+        // `KERB_SEEDS=10000 swift test --filter StationTests` for a long night.
+        let seeds = Environment.all["KERB_SEEDS"].flatMap { UInt64($0) } ?? 60
+        for seed in 1...seeds {
             var chaos = Chaos(seed: seed)
             do throws(Chaos.Broken) {
                 for _ in 0..<600 { try chaos.step() }
@@ -270,7 +273,7 @@ private struct Chaos {
             completed += chaos.completed
         }
         // The chaos reaches what it is to test.
-        #expect(closings > 50)
-        #expect(completed > 50)
+        #expect(UInt64(closings) > seeds / 2)
+        #expect(UInt64(completed) > seeds / 2)
     }
 }

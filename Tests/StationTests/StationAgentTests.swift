@@ -6,7 +6,7 @@ import Testing
 
 @testable import Station
 
-@Suite(.timeLimit(.minutes(1))) struct `A station` {
+@Suite(.timeLimit(.minutes(4))) struct `A station` {
     let folder = TemporaryFolder()
 
     private func station(
