@@ -206,7 +206,11 @@ package final class CentralSystem: Sendable {
     private func followRegistry() async {
         let announcements = house.journal.announcements()
         await readRegistryChanges()
-        for await _ in announcements { await readRegistryChanges() }
+        for await _ in announcements {
+            // Meter values are announced too: all that came in a moment is read at once.
+            try? await house.clock.sleep(milliseconds: settings.registryPauseMilliseconds)
+            await readRegistryChanges()
+        }
     }
 
     private func readRegistryChanges() async {

@@ -9,6 +9,8 @@ package struct CentralSystemSettings: Hashable, Sendable {
     package var pendingIntervalSeconds = 60
     /// How long a station may be silent about its connectors after its boot before it is asked.
     package var statusSilenceMilliseconds: Int64 = 10_000
+    /// Between two looks at what changed in the registry.
+    package var registryPauseMilliseconds: Int64 = 250
     /// Stations in the inbox; further unknown ones are turned away.
     package var pendingStations = 1000
     /// Messages of one station that wait for their turn; then its socket is not read.

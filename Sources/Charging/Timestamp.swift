@@ -42,10 +42,28 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         let (year, month, day) = Self.civil(days: days)
         let (hour, minute, second) = (inDay / 3_600_000, inDay / 60_000 % 60, inDay / 1000 % 60)
         let milli = inDay % 1000
-        var text = "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(day, 2))T"
-        text += "\(Self.pad(hour, 2)):\(Self.pad(minute, 2)):\(Self.pad(second, 2))"
-        if milli != 0 { text += ".\(Self.pad(milli, 3))" }
-        return text + "Z"
+        // Written byte by byte: every heartbeat's answer carries a time.
+        return String(unsafeUninitializedCapacity: 24) { buffer in
+            var at = 0
+            func put(_ value: Int64, digits: Int, then mark: UInt8) {
+                var rest = value
+                for index in stride(from: at + digits - 1, through: at, by: -1) {
+                    buffer[index] = 0x30 + UInt8(rest % 10)
+                    rest /= 10
+                }
+                at += digits
+                buffer[at] = mark
+                at += 1
+            }
+            put(year, digits: 4, then: UInt8(ascii: "-"))
+            put(month, digits: 2, then: UInt8(ascii: "-"))
+            put(day, digits: 2, then: UInt8(ascii: "T"))
+            put(hour, digits: 2, then: UInt8(ascii: ":"))
+            put(minute, digits: 2, then: UInt8(ascii: ":"))
+            put(second, digits: 2, then: UInt8(ascii: milli == 0 ? "Z" : "."))
+            if milli != 0 { put(milli, digits: 3, then: UInt8(ascii: "Z")) }
+            return at
+        }
     }
 
     package var description: String { rfc3339 }
@@ -148,10 +166,5 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
     private static func split(_ value: Int64, _ unit: Int64) -> (Int64, Int64) {
         let quotient = value >= 0 ? value / unit : (value - unit + 1) / unit
         return (quotient, value - quotient * unit)
-    }
-
-    private static func pad(_ value: Int64, _ width: Int) -> String {
-        let text = String(value)
-        return String(repeating: "0", count: max(0, width - text.count)) + text
     }
 }

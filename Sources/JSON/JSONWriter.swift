@@ -175,12 +175,13 @@ package struct JSONWriter: Sendable {
 
     private mutating func quoted(_ text: String) {
         bytes.append(0x22)
-        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }
-        if isPlain {
-            bytes.append(contentsOf: text.utf8)
-        } else {
-            for byte in text.utf8 { escaped(byte) }
+        // Nearly every string lies in one piece and needs no escapes.
+        let isWritten = text.utf8.withContiguousStorageIfAvailable { utf8 in
+            for byte in utf8 where byte < 0x20 || byte == 0x22 || byte == 0x5C { return false }
+            bytes.append(contentsOf: utf8)
+            return true
         }
+        if isWritten != true { for byte in text.utf8 { escaped(byte) } }
         bytes.append(0x22)
     }
 

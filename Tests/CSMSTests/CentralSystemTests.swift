@@ -247,6 +247,9 @@ import Web
             _ = try rig.house.stations.register(
                 "CS-1", .accepted, at: Rig.noon, in: transaction)
         }
+        // The log's task and the follower's pause.
+        await rig.clock.sleepers(atLeast: 2)
+        rig.clock.advance(milliseconds: 250)
         let trigger = try JSONValue(parsing: await station.next())
         #expect(trigger[3]?["requestedMessage"] == "BootNotification")
         try await station.send(#"[3,"\(trigger[1]?.string ?? "")",{"status":"Accepted"}]"#)
