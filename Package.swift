@@ -150,7 +150,7 @@ let suites: [Target] = [
     tests("Station", ["HAL", "OCPP", "OCPP16", "SQL", "Charging", "JSON", "Service"]),
     tests("CPO", ["SQL", "Charging", "JSON", "Service"]),
     tests("CSMS", ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Service"]),
-    tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Service"]),
+    tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Service"]),
     tests("Simulation", ["HAL", "LinuxHAL", "Web", "Charging", "JSON", "Service"]),

@@ -34,5 +34,10 @@ extension OCPIDoor {
                 position {identity}, kind TEXT NOT NULL, object TEXT NOT NULL,
                 UNIQUE (kind, object));
             """),
+        Migration(
+            204, "when the tokens of an OCPI partner were last pulled as a whole",
+            """
+            CREATE TABLE ocpi_token_pull (peer TEXT PRIMARY KEY, since BIGINT NOT NULL);
+            """),
     ]
 }

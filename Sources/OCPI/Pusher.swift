@@ -9,8 +9,6 @@ import Service
 // needs any more never holds up a bill. A partner that is down blocks only its own readers.
 
 extension OCPIDoor {
-    /// Tries of a state push before it is dropped; the partner reads what it missed with `date_from`.
-    static let statePushTries = 4
     /// Tries of a CDR that is refused, as against not reached, before the operator has to look.
     static let refusedBillTries = 10
 
@@ -44,17 +42,21 @@ extension OCPIDoor {
                 kinds: [
                     .evseStatus, .locationChanged, .tariffChanged, .tariffDeleted, .sessionStarted,
                     .sessionUpdated,
-                ], triesPerLine: Self.statePushTries,
+                ], triesPerLine: .max,
                 backoff: Backoff(firstMilliseconds: 500, longestMilliseconds: 4000))
             let billReader = JournalReader(
                 name: Self.billReader(id), kinds: [.sessionEnded, .cdrCreated],
                 triesPerLine: .max,
                 backoff: Backoff(firstMilliseconds: 1000, longestMilliseconds: 1_800_000))
             let tries = Lock([Int64: Int]())
-            group.addTask { await self.read(stateReader, id) { await self.pushState($0, to: id) } }
+            let breaker = Breaker(house.clock)
+            group.addTask {
+                await self.read(stateReader, id) { await self.pushState($0, to: id, breaker) }
+            }
             group.addTask {
                 await self.read(billReader, id) { await self.pushBill($0, to: id, tries) }
             }
+            group.addTask { await self.pullTokens(of: id) }
             for await _ in peers.changes() {
                 guard let peer = peers.peer(id), peer.state == .registered else { break }
             }
@@ -82,8 +84,11 @@ extension OCPIDoor {
 
     // MARK: States
 
-    private func pushState(_ line: JournalLine, to id: String) async -> JournalReader.Delivery {
-        guard let peer = peers.peer(id) else { return .delivered }
+    /// No queueing: what a partner that is down misses it reads with `date_from` when it is back.
+    private func pushState(
+        _ line: JournalLine, to id: String, _ breaker: Breaker
+    ) async -> JournalReader.Delivery {
+        guard let peer = peers.peer(id), !breaker.isOpen else { return .delivered }
         do throws(PeerFailure) {
             switch line.kind {
             case .locationChanged: try await pushLocation(line.subject, to: peer)
@@ -94,11 +99,17 @@ extension OCPIDoor {
             case .sessionUpdated: try await pushSession(line.subject, to: peer, isNew: false)
             default: break
             }
+            breaker.worked()
             return .delivered
         } catch {
             switch error {
-            case .later(let reason, _): return .retry(reason: reason)
+            case .later(let reason, _):
+                guard breaker.failed() else { return .retry(reason: reason) }
+                house.log.warning(
+                    "ocpi pushes dropped for a while", ["partner": peer.name, "reason": reason])
+                return .delivered
             case .refused:
+                breaker.worked()
                 // Nobody can mend a state by trying: the next one replaces it.
                 house.log.warning(
                     "ocpi push refused",

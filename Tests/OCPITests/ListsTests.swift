@@ -222,4 +222,32 @@ import Web
             .status == 404)
         await partner.stop()
     }
+
+    @Test func `are pulled page by page, a broken one among them or not`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        _ = try await house.registered(partner)
+        let all = (0..<5).map { index in
+            var token = Self.token
+            token["uid"] = .string("APP-\(index)")
+            if index == 1 { token["whitelist"] = nil }
+            if index == 2 { token["party_id"] = "XYZ" }
+            return token
+        }
+        partner.script { request in
+            guard request.path == "/emsp/2.2.1/tokens/" else { return nil }
+            let offset = request.query("offset").flatMap { Int($0) } ?? 0
+            return Partner.envelope(
+                .array(Array(all.dropFirst(offset).prefix(2))), headers: ["X-Total-Count": "5"])
+        }
+        try await `A registered partner is sent`.running(house) {
+            var known: [Token] = []
+            while known.count < 4 {
+                await Task.yield()
+                known = try await house.cpo.tokens.list(party: OCPIHouse.emsp)
+            }
+            #expect(known.map(\.uid) == ["APP-0", "APP-3", "APP-4", "CARD-1"])
+        }
+        #expect(partner.received.filter { $0.path.contains("tokens") }.count == 3)
+        await partner.stop()
+    }
 }

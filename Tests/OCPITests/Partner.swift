@@ -119,6 +119,7 @@ final class Partner: Sendable {
             let modules = [
                 ("credentials", "SENDER"), ("locations", "RECEIVER"), ("tariffs", "RECEIVER"),
                 ("sessions", "RECEIVER"), ("cdrs", "RECEIVER"), ("commands", "SENDER"),
+                ("tokens", "SENDER"),
             ]
             return envelope([
                 "version": "2.2.1",
@@ -132,6 +133,7 @@ final class Partner: Sendable {
             ])
         case ("POST", "/emsp/2.2.1/cdrs/"), ("POST", "/emsp/2.2.1/cdrs"):
             return envelope(nil, status: 201, headers: ["Location": "\(base)/2.2.1/cdrs/stored"])
+        case ("GET", "/emsp/2.2.1/tokens/"): return envelope([])
         default: return envelope(nil)
         }
     }
