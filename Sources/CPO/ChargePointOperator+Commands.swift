@@ -40,10 +40,15 @@ extension ChargePointOperator {
         let (id, connector) = try resolve(target)
         let station = try reachable(id, in: transaction)
         if let connector {
-            if sessions.hasOpen(station: station.id, connector: connector) {
+            let plug = station.connectors.first { $0.number == connector }
+            // A plug that says Available after the charge began lost that charge's stop; it must not
+            // stay occupied until somebody comes with a card. The new start closes the old one.
+            if let since = sessions.openSince(station: station.id, connector: connector),
+                plug?.status != .available || plug.map({ $0.at <= since }) ?? true
+            {
                 throw CommandRefusal.occupied
             }
-            switch station.connectors.first(where: { $0.number == connector })?.status {
+            switch plug?.status {
             case .faulted, .unavailable: throw CommandRefusal.inoperative
             case .none, .available, .preparing, .charging, .suspendedEV, .suspendedEVSE,
                 .finishing, .reserved:

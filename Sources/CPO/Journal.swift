@@ -102,6 +102,23 @@ package final class Journal: Sendable {
         }
     }
 
+    /// Forgets lines that are older than `moment` and that every reader has passed, at most `limit`;
+    /// parked ones stay.
+    ///
+    /// - Returns: how many went.
+    @discardableResult
+    package func prune(
+        before moment: Timestamp, limit: Int = 5000, in transaction: Transaction
+    ) throws -> Int {
+        try transaction.execute(
+            """
+            DELETE FROM journal WHERE seq IN (
+                SELECT seq FROM journal WHERE at < ?
+                AND seq < (SELECT COALESCE(MIN(seq), 0) FROM journal_cursor)
+                AND seq NOT IN (SELECT seq FROM journal_parked) ORDER BY seq LIMIT ?)
+            """, moment, limit)
+    }
+
     /// Numbers of new lines as they become durable, newest only: a hint to read on.
     package func announcements() -> AsyncStream<Int64> {
         AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in

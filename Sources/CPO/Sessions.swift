@@ -101,7 +101,15 @@ package final class Sessions: Remembering {
 
     /// True while a charge runs on this connector.
     package func hasOpen(station: String, connector: ConnectorNumber) -> Bool {
-        book.withLock { !$0.open(station: station, connector: connector).isEmpty }
+        openSince(station: station, connector: connector) != nil
+    }
+
+    /// When the charge that runs on this connector began; nil when none does.
+    package func openSince(station: String, connector: ConnectorNumber) -> Timestamp? {
+        book.withLock { book in
+            book.open(station: station, connector: connector).last
+                .flatMap { book.entries[$0]?.session.startedAt }
+        }
     }
 
     /// A running session with its usage and cost as of the last report; nil when it does not run.

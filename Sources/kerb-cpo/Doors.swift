@@ -1,6 +1,7 @@
 import Beckn
 import CPO
 import CSMS
+import Charging
 import Console
 import HTTPClient
 import OCPI
@@ -136,12 +137,19 @@ struct Doors: Sendable {
         }
     }
 
-    /// Sessions whose stop never came are billed after their grace.
+    /// Lines every reader has passed are kept this long for questions.
+    private static let journalKeptSeconds: Int64 = 30 * 86_400
+
+    /// Sessions whose stop never came are billed after their grace; old journal lines are forgotten.
     private func settleOrphans() async throws {
         while true {
             try await house.clock.sleep(milliseconds: 60_000)
             let now = house.clock.now
-            try await house.write { try house.sessions.settleOrphans(at: now, in: $0) }
+            try await house.write { transaction in
+                try house.sessions.settleOrphans(at: now, in: transaction)
+                try house.journal.prune(
+                    before: now.advanced(bySeconds: -Self.journalKeptSeconds), in: transaction)
+            }
         }
     }
 }

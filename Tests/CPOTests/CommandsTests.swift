@@ -148,6 +148,15 @@ struct ScriptedLinks: StationLinks {
         }
     }
 
+    @Test func `to start is taken where the plug lost the stop of an older charge`() async throws {
+        let house = try await House()
+        _ = try await house.started(House.start(0))
+        _ = try await house.apply(House.status(60, .available), at: 60)
+        let command = try await house.cpo.start(
+            .evse(uid: "E-1"), token: House.token("DRIVER-1"), origin: Self.origin)
+        #expect(command.state == .queued)
+    }
+
     @Test func `whose effect never comes is given up`() async throws {
         let house = try await House()
         let states = try await Self.carrying(house, .success(.status("Accepted"))) { _ in

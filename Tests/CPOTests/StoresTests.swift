@@ -186,6 +186,23 @@ import Testing
         #expect(heard.withLock { $0.last?.kind } == .sessionStarted)
     }
 
+    @Test func `keeps from being forgotten what it has not read`() async throws {
+        let house = try await House()
+        _ = try await house.started(House.start(0))
+        let later = House.noon.advanced(bySeconds: 60)
+        func prune() async throws -> Int {
+            try await house.cpo.write { try house.cpo.journal.prune(before: later, in: $0) }
+        }
+        let newest = try await house.cpo.journal.newest()
+        #expect(try await prune() == 0)
+        try await house.cpo.write {
+            try house.cpo.journal.move("peer", to: newest, at: later, in: $0)
+            try house.cpo.journal.park("peer", 2, reason: "400", at: later, in: $0)
+        }
+        #expect(try await prune() == Int(newest) - 2)
+        #expect(try await house.cpo.journal.lines(after: 0).map(\.seq) == [2, newest])
+    }
+
     @Test func `parks a line that is refused and goes on`() async throws {
         let house = try await House()
         _ = try await house.started(House.start(0))
