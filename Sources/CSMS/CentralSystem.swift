@@ -262,8 +262,28 @@ extension CentralSystem: StationLinks {
         async throws(StationLinkError) -> CommandAnswer
     {
         guard let link = links[station] else { throw .offline }
-        return try await link.send(
+        let answer = try await link.send(
             command, deadlineSeconds: deadlineSeconds, on: link.connection.shard)
+        await passwordChanged(command, answer, station)
+        return answer
+    }
+
+    /// A station that took a new password is known by that one only. OCPP 1.6 security white paper
+    /// A01.FR.02.
+    private func passwordChanged(
+        _ command: StationCommand, _ answer: CommandAnswer, _ station: String
+    ) async {
+        guard case .changeSetting(let key, let value) = command,
+            key.lowercased() == "authorizationkey",
+            answer == .status("Accepted") || answer == .status("RebootRequired")
+        else { return }
+        do {
+            try await setPassword(value, for: station)
+        } catch {
+            // The station has it and we do not: a person must set it again.
+            house.log.error(
+                "new station password not stored", ["station": station, "error": "\(error)"])
+        }
     }
 }
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import urllib.request
 
 import pytest
 import websockets
@@ -335,3 +336,113 @@ def test_the_handshake(server):
                 server.ws + "a%20prefix/PY%2D9", subprotocols=["ocpp1.6"]) as socket:
             assert (await ask(socket, '[2,"a","Heartbeat",{}]'))[0] == 3
     run(knock())
+
+
+def api(server, method, path, body=None):
+    """A call of the admin API with the demo's key."""
+    key = (server.folder / "demo-api-key").read_text().strip()
+    request = urllib.request.Request(
+        f"{server.http}/api/v1{path}", method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+async def command(server, station, body, wait=10):
+    return await asyncio.to_thread(
+        api, server, "POST", f"/stations/{station}/commands?wait={wait}", body)
+
+
+def test_a_remote_start_and_stop_through_the_admin_api(server):
+    async def remote():
+        async with connected(server, "PY-10") as station:
+            await station.boot()
+            for connector in (1, 2):
+                await station.call(call.StatusNotification(
+                    connector_id=connector, error_code=ChargePointErrorCode.no_error,
+                    status=ChargePointStatus.available, timestamp=stamp()))
+            started = await command(
+                server, "PY-10", {"command": "start", "evse": 1, "token": "DEMO-CARD-1"})
+            assert started["state"] == "accepted", started
+            assert await station.remote_start.get() == (1, "DEMO-CARD-1")
+            now = datetime.datetime.now(datetime.timezone.utc)
+            transaction = await station.call(call.StartTransaction(
+                connector_id=1, id_tag="DEMO-CARD-1", meter_start=100,
+                timestamp=now.isoformat()))
+            assert transaction.id_tag_info["status"] == AuthorizationStatus.accepted
+            seen = await asyncio.to_thread(api, server, "GET", f"/commands/{started['id']}")
+            assert seen["state"] == "seen", seen
+            session = seen["effect"]
+            running = await asyncio.to_thread(api, server, "GET", f"/sessions/{session}")
+            assert running["status"] == "ACTIVE" and running["station"] == "PY-10"
+            stopped = await command(server, "PY-10", {"command": "stop", "session": session})
+            assert stopped["state"] == "accepted", stopped
+            assert await station.remote_stop.get() == transaction.transaction_id
+            await station.call(call.StopTransaction(
+                transaction_id=transaction.transaction_id, meter_stop=350,
+                timestamp=(now + datetime.timedelta(seconds=60)).isoformat(), reason="Remote"))
+            ended = await asyncio.to_thread(api, server, "GET", f"/sessions/{session}")
+            assert ended["status"] == "COMPLETED" and ended["energyWh"] == 250
+            seen = await asyncio.to_thread(api, server, "GET", f"/commands/{stopped['id']}")
+            assert seen["state"] == "seen"
+    run(remote())
+
+
+def test_every_command_and_its_answer(server):
+    async def obey():
+        async with connected(server, "PY-11") as station:
+            await station.boot()
+            for body, state, told in [
+                    ({"command": "unlock", "evse": 1}, "seen", ("UnlockConnector", 1)),
+                    ({"command": "reset", "kind": "Soft"}, "accepted", ("Reset", "Soft")),
+                    ({"command": "setAvailability", "evse": 0, "operative": False}, "accepted",
+                     ("ChangeAvailability", 0, "Inoperative")),
+                    ({"command": "changeSetting", "key": "HeartbeatInterval", "value": "90"},
+                     "seen", ("ChangeConfiguration", "HeartbeatInterval", "90")),
+                    ({"command": "getSettings"}, "seen", ("GetConfiguration", None)),
+                    ({"command": "clearCache"}, "rejected", ("ClearCache",)),
+                    ({"command": "trigger", "message": "Heartbeat"}, "seen",
+                     ("TriggerMessage", "Heartbeat")),
+                    ({"action": "Reset", "payload": {"type": "Hard"}}, "seen",
+                     ("Reset", "Hard")),
+            ]:
+                answer = await command(server, "PY-11", body)
+                assert answer["state"] == state, (body, answer)
+                assert station.told[-1] == told
+            # The library answers NotImplemented for what it has no handler for.
+            answer = await command(
+                server, "PY-11", {"action": "GetLocalListVersion", "payload": {}})
+            assert answer["state"] == "failed" and "NotImplemented" in answer["answer"]
+        log = await asyncio.to_thread(api, server, "GET", "/messages?station=PY-11&limit=50")
+        actions = [line["action"] for line in log["items"]]
+        assert "BootNotification" in actions and "UnlockConnector" in actions
+    run(obey())
+
+
+def test_a_password_is_rotated_and_never_shown(server):
+    old, new = "first-password-1", "30313233343536373839616263646566"
+
+    async def rotate():
+        url = server.ws.replace("ws://", f"ws://PY-12:{old}@") + "PY-12"
+        capture = Capture()
+        async with websockets.connect(url, subprotocols=["ocpp1.6"]) as socket:
+            station = Station("PY-12", Wire(socket, capture))
+            serving = asyncio.create_task(station.start())
+            await station.boot()
+            answer = await command(server, "PY-12", {
+                "command": "changeSetting", "key": "AuthorizationKey", "value": new})
+            assert answer["state"] == "seen", answer
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        with pytest.raises(websockets.InvalidStatus):
+            async with websockets.connect(url, subprotocols=["ocpp1.6"]):
+                pass
+        bytes_of_new = bytes.fromhex(new).decode()
+        for password in (bytes_of_new, new):
+            again = server.ws.replace("ws://", f"ws://PY-12:{password}@") + "PY-12"
+            async with websockets.connect(again, subprotocols=["ocpp1.6"]) as socket:
+                assert (await ask(socket, '[2,"h","Heartbeat",{}]'))[0] == 3
+        log = await asyncio.to_thread(api, server, "GET", "/messages?station=PY-12&limit=50")
+        assert new not in json.dumps(log) and "***" in json.dumps(log)
+    run(rotate())
