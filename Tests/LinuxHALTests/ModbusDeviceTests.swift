@@ -198,6 +198,18 @@ struct Cabinet {
     }
 }
 
+/// A place on the rail where one meter can be taken out and another put in.
+private struct Exchangeable: SlaveDevice {
+    let meters: Lock<EastronMeter>
+
+    func registers(
+        function: Int, address: Int, count: Int
+    ) throws(SlaveException) -> [UInt16] {
+        let meter = meters.withLock { $0 }
+        return try meter.registers(function: function, address: address, count: count)
+    }
+}
+
 @Suite struct `A meter on Modbus` {
     private func meter(_ cabinet: Cabinet, _ name: String) throws -> ModbusMeter {
         var profile = try ProfileLibrary(folder: Cases.packageRoot + "/hal/profiles").meter(name)
@@ -252,6 +264,31 @@ struct Cabinet {
         await #expect(
             throws: MeterError.ranBackwards(was: WattHours(812_345), now: WattHours(5))
         ) { try await meter.readings() }
+    }
+
+    @Test func `that was changed for another is refused at the next comparison`() async throws {
+        let clock = ManualClock()
+        let bench = EVSEBench(name: "1", phases: 3, startWattHours: 5, clock: clock)
+        let meters = Lock(EastronMeter(.sdm630, measuring: bench, serial: 1))
+        let slave = try TCPSlave(port: 0, units: SlaveUnits([1: Exchangeable(meters: meters)]))
+        let bus = ModbusBus(
+            name: "lan", address: .tcp(host: "127.0.0.1", port: slave.port), clock: clock)
+        defer {
+            bus.close()
+            slave.stop()
+        }
+        let profile = try ProfileLibrary(folder: Cases.packageRoot + "/hal/profiles")
+            .meter("sdm630")
+        let meter = ModbusMeter(
+            name: "M1", profile: profile, bus: bus, unit: 1, maximumWatts: 23_000)
+        #expect(try await meter.readings().energy == WattHours(5))
+        meters.withLock { $0 = EastronMeter(.sdm630, measuring: bench, serial: 2) }
+        clock.advance(milliseconds: ModbusMeter.identityMilliseconds)
+        for _ in 0..<2 {
+            await #expect(
+                throws: MeterError.wrongDevice(expected: "serial 1", found: "serial 2")
+            ) { try await meter.readings() }
+        }
     }
 
     @Test func `tells its serial number`() async throws {

@@ -15,7 +15,13 @@ package final class ModbusMeter: EnergyMeter {
     /// asked again: it ends the cycle, so that a dead meter does not hold up its neighbours.
     package static let repeatsAfterWrongAnswer = 2
 
+    /// How often the meter is asked whether it is still the same one.
+    package static let identityMilliseconds: Int64 = 3_600_000
+
     private struct Memory: Sendable {
+        /// The serial number seen first, and when it was last compared.
+        var serial: String?
+        var comparedAt: Int64?
         var plan: [ReadBlock]
         /// The meter refused the planned size once; from then on it is read in small pieces.
         var isSmall = false
@@ -43,6 +49,7 @@ package final class ModbusMeter: EnergyMeter {
         let at = bus.clock.now
         let image = try await image()
         let readings = try profile.decode(image, name: name, askedAt: askedAt, at: at)
+        try await compareIdentity(askedAt)
         try memory.withLock { (memory) throws(MeterError) in
             try memory.energy.check(readings.energy, askedAt: askedAt)
         }
@@ -76,6 +83,38 @@ package final class ModbusMeter: EnergyMeter {
             image.store(registers, function: block.function, address: block.address)
         }
         return image
+    }
+
+    /// Notices that somebody changed the meter: then its register means nothing to a running charge.
+    private func compareIdentity(_ now: Int64) async throws(MeterError) {
+        let last = memory.withLock { $0.comparedAt }
+        if let last, now - last < Self.identityMilliseconds { return }
+        let probe = profile.probe.value
+        if !profile.probe.equals.isEmpty {
+            let registers = try await ask(
+                .readRegisters(
+                    function: probe.function, address: probe.address, count: probe.count), .rest)
+            guard profile.probe.matches(registers) else {
+                throw .wrongDevice(
+                    expected: profile.title, found: "a device that answers \(registers)")
+            }
+        }
+        let serial: String?
+        do throws(MeterError) {
+            serial = try await text(of: profile.serial)
+        } catch {
+            // Not every meter of a family has the register; one without can only not be told apart.
+            guard case .refused = error else { throw error }
+            serial = nil
+        }
+        let known = memory.withLock { $0.serial }
+        if let known, let serial, known != serial {
+            throw .wrongDevice(expected: "serial \(known)", found: "serial \(serial)")
+        }
+        memory.withLock {
+            $0.serial = known ?? serial
+            $0.comparedAt = now
+        }
     }
 
     private func ask(
