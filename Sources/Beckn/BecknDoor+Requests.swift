@@ -155,7 +155,7 @@ extension BecknDoor {
             callback, settings: settings, now: now, messageID: messageID)
         try outbox.put(
             Outbox.Callback(
-                subject: "\(context.bapID)|\(context.transactionID)",
+                subject: Self.subject(context),
                 url: context.callbackURL(callback), bapID: context.bapID, action: callback,
                 messageID: messageID ?? context.messageID, body: body),
             at: now, in: transaction)

@@ -148,30 +148,4 @@ package final class BecknDoor: Sendable {
         zones.withLock { $0[zone] = rules }
         return rules
     }
-
-    // MARK: Admin
-
-    /// The data of `GET /api/v1/beckn/orders`: a page, newest first.
-    package func orders(cursor: String? = nil, limit: Int = 50) async throws -> JSONValue {
-        let limit = min(max(limit, 1), 200)
-        let orders = try await house.read { [store] transaction in
-            try store.list(before: cursor, limit: limit, in: transaction)
-        }
-        let items = try orders.map { order throws(JSONCodingError) -> JSONValue in
-            var value = try JSONCoder.value(of: order)
-            // What a driver wrote about himself is not the operator's list's business.
-            value["customer"] = nil
-            value["billing"] = nil
-            return value
-        }
-        let last = orders.count == limit ? orders.last : nil
-        return .members([
-            "items": .array(items),
-            "nextCursor": last.map { .string("\($0.createdAt.milliseconds)/\($0.id)") },
-        ])
-    }
-
-    package func order(_ id: String) async throws -> Order? {
-        try await house.read { [store] in try store.order(id: id, in: $0) }
-    }
 }

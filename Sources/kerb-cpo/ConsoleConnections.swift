@@ -36,7 +36,7 @@ extension Console.Connections {
         setStationPassword = { try await stations.setPassword($0, for: $1) }
         guard let beckn else { return }
         orders = { cursor, limit in try await beckn.orders(cursor: cursor, limit: limit) }
-        order = { id in try await beckn.order(id).map { try JSONCoder.value(of: $0) } }
+        order = { id in try await beckn.orderDetail(id) }
     }
 
     private static func read<Value>(

@@ -225,10 +225,22 @@ import Web
 
     @Test func `shows what the house knows in the list of orders`() async throws {
         let net = try await Network()
-        _ = try await net.book()
-        _ = try await net.ask("select", Network.select, transaction: "t-9", app: net.app)
+        let id = try await net.book()
+        var other = Network.select
+        other["order"]?["items"] = [["id": "E-2:1"]]
+        _ = try await net.ask("select", other, transaction: "t-9")
+        let detail = try #require(try await net.door.orderDetail(id))
+        #expect(detail["state"]?.string == "confirmed")
+        #expect(
+            detail["callbacks"]?.array?.compactMap { $0["action"]?.string }
+                == ["on_select", "on_init", "on_confirm"])
+        #expect(try await net.door.orderDetail("none") == nil)
         let list = try await net.door.orders(limit: 1)
         #expect(list["items"]?.array?.count == 1)
+        let cursor = try #require(list["nextCursor"]?.string)
+        let rest = try await net.door.orders(cursor: cursor)
+        #expect(rest["items"]?.array?.count == 1)
+        #expect(rest["nextCursor"] == nil)
         #expect(!list.text.contains("Asha"))
     }
 }
