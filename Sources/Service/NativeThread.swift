@@ -1,13 +1,25 @@
 import Glibc
+import Synchronization
 
 /// A thread of its own, for work that blocks: SQLite, a serial bus, libcurl, an event loop.
-package struct NativeThread: Sendable {
+///
+/// Letting go of it lets the thread run on by itself; what it holds is freed when it ends.
+package final class NativeThread: Sendable {
     private let id: pthread_t
+    private let isJoined = Atomic(false)
+
+    private init(id: pthread_t) { self.id = id }
+
+    deinit {
+        // A thread that is neither joined nor detached keeps its stack after its end.
+        if !isJoined.load(ordering: .relaxed) { pthread_detach(id) }
+    }
 
     /// Starts `body` on a new thread.
     ///
     /// - `name` shows in `top -H`; Linux keeps 15 bytes of it.
     /// - `stackBytes` is at least `PTHREAD_STACK_MIN`.
+    @discardableResult
     package static func start(
         _ name: String, stackBytes: Int = 1 << 20, _ body: @escaping @Sendable () -> Void
     ) -> NativeThread {
@@ -23,9 +35,11 @@ package struct NativeThread: Sendable {
     }
 
     /// Waits for the thread's end. Call it once, never from an async function.
-    package func join() { pthread_join(id, nil) }
-
-    package var isCurrent: Bool { pthread_equal(id, pthread_self()) != 0 }
+    package func join() {
+        let isFirst = !isJoined.exchange(true, ordering: .relaxed)
+        precondition(isFirst, "a thread is joined once")
+        pthread_join(id, nil)
+    }
 
     fileprivate final class Start: Sendable {
         let name: String
