@@ -312,6 +312,10 @@ async def a_local_charge_over_a_lost_link(system, site):
                 if action == "StartTransaction" and f["id_tag"] == "BAD-1"]
     number = list(system.transactions.values())[-1]
     await system.status(1, "Charging", since)
+    # A charge cut in its first second may have taken no whole watt-hour.
+    await system.until(
+        "MeterValues", lambda f: f.get("transaction_id") == number
+        and (energy(f) or 0) > start["meter_start"], since)
     system.refuses = True
     await system.socket.close(1012)
     site.show_token("GOOD-LOCAL")  # the same card ends it, with nobody to ask
