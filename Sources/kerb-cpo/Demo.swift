@@ -133,11 +133,22 @@ struct Demo: Sendable {
 
     private var loginFile: String { "\(folder)/demo-console-login" }
 
+    private var login: String {
+        // Taken away or unreadable: then its place is all there is to say.
+        guard let bytes = try? FileSystem.read(loginFile),
+            let text = try? JSONValue(parsing: bytes), let user = text["user"]?.string,
+            let password = text["password"]?.string
+        else { return "see \(loginFile)" }
+        return "\(user) / \(password)"
+    }
+
     func welcome(_ addresses: [BoundAddress]) {
         for address in addresses {
             switch address.name {
             case "main":
-                print("console   http://127.0.0.1:\(address.port)/console/ (log-in: \(loginFile))")
+                print("console   http://127.0.0.1:\(address.port)/console/")
+                print("log-in    \(login)")
+                print("API key   \(folder)/demo-api-key")
             default:
                 print("chargers  wss://127.0.0.1:\(address.port)/ocpp/ID (CA: \(folder)/ca.pem)")
             }

@@ -1,4 +1,5 @@
 import Glibc
+import JSON
 import Service
 import Simulation
 
@@ -52,15 +53,16 @@ enum JourneyCommand {
     }
 
     private static func stay(_ stage: Stage, until interruption: Task<Void, Never>) async {
-        let login = stage.plan.cpoFolder + "/demo-login"
+        let login = stage.plan.cpoFolder + "/demo-console-login"
         // Written by kerb-cpo on its first start; absent only if somebody took it away.
-        let text = (try? String(decoding: FileSystem.read(login), as: UTF8.self)) ?? "see \(login)"
+        let account = (try? FileSystem.read(login)).flatMap { try? JSONValue(parsing: $0) }
+        let words = ["user", "password"].compactMap { account?[$0]?.string }
         print(
             """
 
             The site stays up until Ctrl-C.
               console   \(stage.plan.url)/console/
-              log-in    \(text.split(separator: "\n").joined(separator: " / "))
+              log-in    \(words.isEmpty ? "see \(login)" : words.joined(separator: " / "))
               API key   \(stage.plan.cpoFolder)/demo-api-key
               logs      \(stage.plan.folder)/kerb-cpo.log, \(stage.plan.folder)/kerb-edge.log
 
