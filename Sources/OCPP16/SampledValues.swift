@@ -164,7 +164,7 @@ enum SampledValues {
                     location: location, signed: text ?? value?.description ?? "")
             }
             if value == nil, let text { value = repaired(text, &fields) }
-            guard var value else {
+            guard var value = value.flatMap(Wire.sample) else {
                 fields.deviations.insert(.sampleUnreadable)
                 return nil
             }

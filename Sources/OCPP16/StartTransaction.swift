@@ -40,10 +40,11 @@ enum StartTransaction {
             }
         }
         if !sawTime { fields.deviations.insert(.timestampMissing) }
+        let register = try fields.required(meterStart, "meterStart")
         let start = SessionStart(
             connector: try fields.required(connector, "connectorId"),
             token: try fields.required(token, "idTag"),
-            meterStart: WattHours(Int64(try fields.required(meterStart, "meterStart"))), at: at,
+            meterStart: Wire.register(register, &fields), at: at,
             // Some stations send 0 or -1 for "none".
             reservation: reservation.flatMap { $0 > 0 ? $0 : nil })
         if start.connector < 1 || start.connector > Wire.maximumConnector {

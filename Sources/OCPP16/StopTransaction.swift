@@ -54,9 +54,10 @@ enum StopTransaction {
         if !sawTime { fields.deviations.insert(.timestampMissing) }
         let number = try fields.required(id, "transactionId")
         if number < 1 { fields.deviations.insert(.transactionIDUnset) }
+        let register = try fields.required(meterStop, "meterStop")
         let stop = SessionStop(
             transaction: .number(number),
-            meterStop: WattHours(Int64(try fields.required(meterStop, "meterStop"))), at: at,
+            meterStop: Wire.register(register, &fields), at: at,
             reason: reason ?? (foreignReason == nil ? .local : .other),
             token: token.flatMap { $0.isEmpty ? nil : $0 }, readings: readings)
         return Decoded(.sessionStopped(stop), fields.deviations)

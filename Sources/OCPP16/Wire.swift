@@ -1,11 +1,33 @@
 import Charging
 import JSON
+import OCPP
 
 /// Bounds of 1.6's field types.
 enum Wire {
     static let maximumConnector = 64
     /// CiString20Type.
     static let tokenCharacters = 20
+
+    /// Registers beyond a terawatt-hour are nonsense; sums of what is left cannot overflow.
+    static let registers = -1_000_000_000_000...1_000_000_000_000
+    /// Whole digits and digits after the point of one measured value.
+    static let largestSample: Int128 = 1_000_000_000_000_000
+    static let sampleDigits = 9
+
+    /// A register as it is billed, clamped to what a meter can show.
+    static func register(_ value: Int, _ fields: inout FieldReader) -> WattHours {
+        if !registers.contains(value) { fields.deviations.insert(.numberClamped) }
+        return WattHours(Int64(min(max(value, registers.lowerBound), registers.upperBound)))
+    }
+
+    /// A measured value that can be reckoned with; nil for one that no instrument shows.
+    static func sample(_ value: Decimal) -> Decimal? {
+        let plain = value.reduced
+        guard (plain.floor.map { Int128($0).magnitude <= largestSample.magnitude }) ?? false else {
+            return nil
+        }
+        return plain.scale > sampleDigits ? plain.rounded(to: sampleDigits) : value
+    }
 
     static func isToken(_ text: String) -> Bool {
         !text.isEmpty && text.unicodeScalars.count <= tokenCharacters

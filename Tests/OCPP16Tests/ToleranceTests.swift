@@ -1,5 +1,6 @@
 import Charging
 import OCPP
+import TestSupport
 import Testing
 
 @testable import OCPP16
@@ -121,6 +122,56 @@ import Testing
             return
         }
         #expect(report.readings.first?.samples.first?.value == Decimal(wattHours))
+    }
+
+    @Test(arguments: [
+        "999999999999999999999999999999999999", "-1e36", "1e-36", "0.000000000000000000000001",
+        "1e400", "123456789012345678901234567890.123456",
+    ])
+    func `survives values no instrument shows, in every unit`(_ value: String) throws {
+        for (measurand, unit) in [
+            ("Energy.Active.Import.Register", "kWh"), ("Temperature", "K"),
+            ("Temperature", "Fahrenheit"), ("Power.Active.Import", "kW"),
+        ] {
+            _ = try read(
+                "MeterValues",
+                #"{"connectorId":1,"meterValue":[{"timestamp":"2026-11-21T10:00:00Z","#
+                    + #""sampledValue":[{"measurand":"\#(measurand)","unit":"\#(unit)","#
+                    + #""value":"\#(value)"}]}]}"#)
+        }
+    }
+
+    @Test(arguments: ["9223372036854775807", "-9223372036854775808", "1000000000001"])
+    func `clamps a register no meter has`(_ register: String) throws {
+        let read = try read(
+            "StartTransaction",
+            #"{"connectorId":1,"idTag":"a","meterStart":\#(register),"#
+                + #""timestamp":"2026-11-21T10:00:00Z"}"#)
+        #expect(read.deviations == Deviations(.numberClamped))
+    }
+
+    @Test func `survives every message with any byte changed`() throws {
+        var random = SeededGenerator(seed: 20_261_121)
+        var requests = try Samples.events.map { try dialect.request(for: $0) }
+        requests += try Samples.commands.map { try dialect.request(for: $0) }
+        for request in requests {
+            for _ in 0..<20 {
+                var payload = request.payload
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    let at = Int.random(in: payload.indices, using: &random)
+                    switch Int.random(in: 0..<3, using: &random) {
+                    case 0: payload[at] = UInt8.random(in: 0...255, using: &random)
+                    case 1: payload.remove(at: at)
+                    default: payload.insert(contentsOf: Array("9e9".utf8), at: at)
+                    }
+                    if payload.isEmpty { break }
+                }
+                let mutant = CallRequest(action: request.action, payload: payload)
+                // Only that both come back matters here.
+                _ = try? dialect.event(mutant)
+                _ = try? dialect.command(mutant)
+            }
+        }
     }
 
     @Test func `takes a stop without reason for a local one`() throws {

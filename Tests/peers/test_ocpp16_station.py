@@ -294,6 +294,38 @@ def test_what_real_chargers_send_is_understood(server):
     run(tolerate())
 
 
+def test_absurd_figures_hurt_nobody(server):
+    async def absurd():
+        huge, dawn, dusk = 2 ** 63 - 1, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"
+        async with raw(server, "PY-ODD") as socket, raw(server, "PY-EVEN") as other:
+            numbers = []
+            for count, (connector, register, at) in enumerate([
+                    (1, huge, dusk), (1, -huge - 1, dawn), (huge, 0, stamp()), (-5, 5, ""),
+                    (0, 10 ** 30, stamp())]):
+                answer = await ask(socket, json.dumps([2, f"s{count}", "StartTransaction", {
+                    "connectorId": connector, "idTag": "DEMO-CARD-1", "meterStart": register,
+                    "timestamp": at}]))
+                assert answer[0] == 3 or answer[2] == "TypeConstraintViolation", answer
+                if answer[0] == 3:
+                    numbers.append(answer[2]["transactionId"])
+            for count, number in enumerate([*numbers, 0, huge]):
+                values = [{"value": value, "unit": unit, "measurand": measurand}
+                          for value in ("9" * 36, "-1e36", "1e-36", "1e400", "0." + "1" * 35)
+                          for measurand, unit in (("Energy.Active.Import.Register", "kWh"),
+                                                  ("Power.Active.Import", "kW"),
+                                                  ("Temperature", "Fahrenheit"))]
+                answer = await ask(socket, json.dumps([2, f"m{count}", "MeterValues", {
+                    "connectorId": 1, "transactionId": number, "meterValue": [
+                        {"timestamp": at, "sampledValue": values} for at in (dawn, dusk, "")]}]))
+                assert answer == [3, f"m{count}", {}], answer
+                answer = await ask(socket, json.dumps([2, f"e{count}", "StopTransaction", {
+                    "transactionId": number, "meterStop": huge if count % 2 else -huge,
+                    "timestamp": dusk if count % 2 else dawn}]))
+                assert answer[0] == 3, answer
+            assert (await ask(other, '[2,"h","Heartbeat",{}]'))[0] == 3
+    run(absurd())
+
+
 def test_pipelined_calls_are_answered_in_order(server):
     async def pipeline():
         async with raw(server, "PY-7") as socket:
