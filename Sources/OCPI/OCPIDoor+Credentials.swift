@@ -2,6 +2,7 @@ import CPO
 import Charging
 import Crypto
 import JSON
+import SQL
 import Service
 import Web
 
@@ -66,16 +67,23 @@ extension OCPIDoor {
         let until = house.clock.now.advanced(bySeconds: settings.tokenGraceSeconds)
         let newest = try await house.journal.newest()
         let now = house.clock.now
-        let stored = try await house.write { [house] transaction -> Bool in
-            guard var peer = try Peers.peer(id, in: transaction) else { return false }
+        let outcome = try await house.write { [house] transaction -> Outcome in
+            guard var peer = try Peers.peer(id, in: transaction) else { return .notRegistrable }
+            if let taken = try Self.taken(
+                theirs.roles, by: id, ours: house.settings.party, in: transaction)
+            {
+                return .taken(taken)
+            }
             if shown == .invitation {
                 // Two POSTs with one TOKEN_A: the second finds it used up.
-                guard peer.state == .invited, peer.invitationHash != nil else { return false }
+                guard peer.state == .invited, peer.invitationHash != nil else {
+                    return .notRegistrable
+                }
                 for name in Self.readers(of: id) {
                     try house.journal.move(name, to: newest, at: now, in: transaction)
                 }
             } else {
-                guard peer.state == .registered else { return false }
+                guard peer.state == .registered else { return .notRegistrable }
                 peer.previousHash = peer.tokenHash
                 peer.previousUntil = until
             }
@@ -85,12 +93,37 @@ extension OCPIDoor {
             peer.take(theirs, found)
             peer.updatedAt = now
             try Peers.store(peer, in: transaction)
-            return true
+            return .stored
         }
         try await peers.load()
-        guard stored else { return .notAllowed("GET, PUT, DELETE", "registered already: use PUT") }
+        switch outcome {
+        case .stored: break
+        case .notRegistrable:
+            return .notAllowed("GET, PUT, DELETE", "registered already: use PUT")
+        case .taken(let party):
+            return .refusal(
+                StatusCode.invalidParameter, "roles: \(party) is registered by another connection")
+        }
         house.log.notice("ocpi partner registered", ["partner": caller.peer.name, "id": id])
         return .success(ourCredentials(token: token))
+    }
+
+    private enum Outcome: Sendable {
+        case stored
+        case notRegistrable
+        case taken(PartyID)
+    }
+
+    /// The first of the roles that is another's or ours: whoever could claim any party would read its
+    /// drivers' sessions and bills.
+    static func taken(
+        _ roles: [Peer.Role], by id: String, ours: PartyID, in transaction: Transaction
+    ) throws -> PartyID? {
+        let others = try transaction.query(
+            "SELECT * FROM ocpi_peer WHERE state = 'registered' AND id <> ?", id
+        ).map(Peer.init(row:))
+        let known = Set(others.flatMap(\.parties) + [ours])
+        return roles.map(\.party).first { known.contains($0) }
     }
 
     /// A rotation is over as soon as the new token is used.

@@ -94,10 +94,17 @@ extension OCPIDoor {
                 ours: tokenB)
             let newest = try await house.journal.newest()
             let now = house.clock.now
-            try await house.write { [house] transaction in
+            let taken = try await house.write { [house] transaction -> PartyID? in
                 for name in Self.readers(of: calling.id) {
                     try house.journal.move(name, to: newest, at: now, in: transaction)
                 }
+                return try Self.taken(
+                    theirs.roles, by: calling.id, ours: house.settings.party, in: transaction)
+            }
+            if let taken {
+                throw DiscoveryError(
+                    code: StatusCode.clientError,
+                    reason: "\(taken) is registered by another connection")
             }
             try await peers.change(calling.id) { peer in
                 peer.state = .registered

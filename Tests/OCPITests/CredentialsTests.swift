@@ -115,6 +115,27 @@ import Web
         await partner.stop()
     }
 
+    @Test func `cannot take a party that is another's or ours`() async throws {
+        let house = try await OCPIHouse()
+        let (first, second) = (try Partner(), try Partner())
+        _ = try await house.registered(first)
+        for party in [OCPIHouse.emsp, OCPIHouse.party] {
+            let tokenA = try await house.door.invite("Thief").tokenA
+            var claim = second.credentials
+            claim["roles"] = [
+                [
+                    "role": "EMSP", "party_id": .string(party.party.lowercased()),
+                    "country_code": .string(party.country), "business_details": ["name": "T"],
+                ]
+            ]
+            let answer = await house.ask(
+                "POST", "/ocpi/2.2.1/credentials", token: tokenA, body: claim)
+            #expect(answer.code == 2001)
+        }
+        await first.stop()
+        await second.stop()
+    }
+
     @Test func `rotates both tokens, the old one good until the new one is used`() async throws {
         let (house, partner) = (try await OCPIHouse(), try Partner())
         let old = try await house.registered(partner)

@@ -185,30 +185,84 @@ import Web
     @Test func `its bill in the end though it was down, and nobody else waits for it`() async throws
     {
         let house = try await OCPIHouse(callDeadlineSeconds: 1, clock: .system)
-        let (down, up) = (try Partner(), try Partner())
+        let other = PartyID(country: "BE", party: "XYZ")
+        let (down, up) = (try Partner(), try Partner(other))
         _ = try await house.registered(down)
         _ = try await house.registered(up)
-        let tries = Lock(0)
+        let now = house.cpo.clock.now
+        _ = try await house.cpo.write { transaction in
+            try house.cpo.tokens.put(
+                OCPIHouse.token("OTHER", party: other), at: now, in: transaction)
+        }
         let isUp = Lock(false)
+        let tries = Lock(0)
         down.script { request in
-            guard !request.path.hasSuffix("versions"), !isUp.withLock({ $0 }) else { return nil }
+            guard request.path.contains("sessions") || request.path.contains("cdrs"),
+                !isUp.withLock({ $0 })
+            else { return nil }
             tries.withLock { $0 += 1 }
             return HTTPResponse(503)
         }
         try await Self.running(house) {
-            let begin = house.cpo.clock.now.advanced(bySeconds: -600)
-            let charge = try await house.start(at: begin)
-            try await house.stop(charge.transaction, at: begin.advanced(bySeconds: 60), 2000)
-            let bill = await up.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            let begin = now.advanced(bySeconds: -600)
+            let mine = try await house.start(at: begin)
+            let theirs = try await house.start(token: "OTHER", connector: 2, at: begin)
+            let end = begin.advanced(bySeconds: 60)
+            try await house.stop(mine.transaction, at: end, 2000)
+            try await house.stop(theirs.transaction, at: end, 3000)
             _ = await down.first { $0.path.contains("sessions") }
+            _ = await up.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            #expect(!isUp.withLock { $0 })
             isUp.withLock { $0 = true }
-            let late = await down.first {
-                $0.path.hasPrefix("/emsp/2.2.1/cdrs") && $0.body["id"] == bill.body["id"]
-            }
-            #expect(late.body == bill.body)
+            let late = await down.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            #expect(late.body["session_id"]?.string == mine.session)
         }
         #expect(tries.withLock { $0 } > 0)
         await down.stop()
         await up.stop()
+    }
+
+    @Test func `the same bill again when the program ended in the middle of its delivery`()
+        async throws
+    {
+        let folder = TemporaryFolder()
+        let partner = try Partner()
+        let first = try await OCPIHouse(path: folder.file("kerb.sqlite"), clock: .system)
+        _ = try await first.registered(partner)
+        let bodies = Lock<[JSONValue]>([])
+        // Takes the bill and never says so.
+        partner.script { request in
+            guard request.path.contains("cdrs") else { return nil }
+            let body = (try? JSONValue(parsing: request.body)) ?? .null
+            let count = bodies.withLock { bodies in
+                bodies.append(body)
+                return bodies.count
+            }
+            // The second time it says what many say: it has it already.
+            return count == 1 ? nil : Partner.envelope(nil, status: 409, code: 2001)
+        }
+        try await Self.running(first) {
+            let begin = first.cpo.clock.now.advanced(bySeconds: -600)
+            let charge = try await first.start(at: begin)
+            try await first.stop(charge.transaction, at: begin.advanced(bySeconds: 60), 2000)
+            // The door is cut off as soon as the partner has the bill, before its answer is read.
+            _ = await partner.first { $0.path.contains("cdrs") }
+        }
+        await first.cpo.database.close()
+        let second = try await OCPIHouse(
+            path: folder.file("kerb.sqlite"), clock: .system, isNew: false)
+        try await Self.running(second) {
+            var receipts = 0
+            while receipts == 0 {
+                await Task.yield()
+                receipts = try await second.cpo.read { transaction in
+                    try transaction.query("SELECT cdr FROM ocpi_cdr_receipt").count
+                }
+            }
+            #expect(receipts == 1)
+        }
+        let sent = bodies.withLock { $0 }
+        #expect(sent.allSatisfy { $0 == sent.first })
+        await partner.stop()
     }
 }
