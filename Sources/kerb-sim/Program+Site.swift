@@ -27,7 +27,9 @@ extension Program {
         log.notice(
             "site ready",
             ["evses": settings.evses.count, "controlPort": server.addresses.first?.port ?? 0])
+        let faults = Task { await site.playFaults() }
         for await signal in signals where signal != .reload { break }
+        faults.cancel()
         await server.stop()
         site.stop()
         return .done

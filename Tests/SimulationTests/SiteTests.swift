@@ -119,6 +119,31 @@ import Web
         #expect(opened == 1015 * 1_000_000)
     }
 
+    @Test func `breaks when its script says so`() async throws {
+        var scripted = settings()
+        scripted.faults = [
+            .init(
+                afterSeconds: 60, place: .init(bus: "lan", unit: 1),
+                fault: SlaveFault(.exception, requests: 1, code: 6))
+        ]
+        let site = try Site(scripted, clock: clock)
+        let meters = bus(site, "lan")
+        defer {
+            meters.close()
+            site.stop()
+        }
+        let playing = Task { [clock] in await site.playFaults(clock: clock) }
+        let request = ModbusRequest.readRegisters(function: 4, address: 0x48, count: 2)
+        let rules = DeviceRules(timeoutMilliseconds: 500, gapMilliseconds: 0)
+        _ = try await meters.call(unit: 1, request, rules: rules, priority: .rest)
+        await clock.sleepers(atLeast: 1)
+        clock.advance(milliseconds: 60_000)
+        await playing.value
+        await #expect(throws: BusError.refused(code: 6)) {
+            try await meters.call(unit: 1, request, rules: rules, priority: .rest)
+        }
+    }
+
     @Test func `shows and takes commands as JSON`() async throws {
         let site = try Site(settings(), clock: clock)
         defer { site.stop() }
@@ -157,6 +182,11 @@ import Web
     @Test func `names two devices in one place and two cars on one coil`() throws {
         #expect(try problems { $0.replacing("unit: 12", with: "unit: 11") }.contains("own unit"))
         #expect(try problems { $0.replacing("coil: 1", with: "coil: 0") }.contains("own coil"))
+    }
+
+    @Test func `names a fault of a device that is not there`() throws {
+        let fault = "\nfaults: [{afterSeconds: 1, bus: meter-lan, unit: 99, kind: silence}]\n"
+        #expect(try problems { $0 + fault }.contains("nothing answers as unit 99 on meter-lan"))
     }
 
     @Test func `refuses a counter that float32 cannot resolve`() throws {

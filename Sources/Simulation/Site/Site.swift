@@ -5,6 +5,7 @@ import Service
 package final class Site: Sendable {
     package let benches: [EVSEBench]
     package let cars: [String: SimulatedCar.Model]
+    private let faults: [SiteSettings.ScriptedFault]
     /// By the bus's name.
     package let serial: [String: SerialSlave]
     package let tcp: [String: TCPSlave]
@@ -38,6 +39,7 @@ package final class Site: Sendable {
             case .tcp: tcp[bus.name] = try TCPSlave(port: bus.port, units: units)
             }
         }
+        faults = settings.faults.sorted { $0.afterSeconds < $1.afterSeconds }
         self.benches = benches
         self.serial = serial
         self.tcp = tcp
@@ -48,6 +50,20 @@ package final class Site: Sendable {
     package func bench(_ name: String) -> EVSEBench? { benches.first { $0.name == name } }
 
     package func units(_ bus: String) -> SlaveUnits? { serial[bus]?.units ?? tcp[bus]?.units }
+
+    /// Lets the scripted faults strike, one after the other; returns after the last or when cancelled.
+    package func playFaults(clock: any ServiceClock = .system) async {
+        var passed = 0
+        for fault in faults {
+            do {
+                try await clock.sleep(milliseconds: Int64(fault.afterSeconds - passed) * 1000)
+            } catch {
+                return
+            }
+            passed = fault.afterSeconds
+            units(fault.place.bus)?.suffer(fault.fault, unit: fault.place.unit)
+        }
+    }
 
     package func stop() {
         for slave in serial.values { slave.stop() }

@@ -70,14 +70,29 @@ package struct SiteSettings: Sendable {
         }
     }
 
+    /// A fault that strikes by itself, so long after the site's start.
+    package struct ScriptedFault: Hashable, Sendable {
+        package var afterSeconds: Int
+        package var place: Place
+        package var fault: SlaveFault
+
+        package init(afterSeconds: Int, place: Place, fault: SlaveFault) {
+            self.afterSeconds = afterSeconds
+            self.place = place
+            self.fault = fault
+        }
+    }
+
     package var controlPort: Int
     package var buses: [Bus]
     package var evses: [EVSE]
+    package var faults: [ScriptedFault]
 
-    package init(controlPort: Int, buses: [Bus], evses: [EVSE]) {
+    package init(controlPort: Int, buses: [Bus], evses: [EVSE], faults: [ScriptedFault] = []) {
         self.controlPort = controlPort
         self.buses = buses
         self.evses = evses
+        self.faults = faults
     }
 
     /// - Throws: every mistake with file, line, column and mend.
@@ -92,7 +107,8 @@ package struct SiteSettings: Sendable {
             controlPort: control.int(
                 "port", default: 7070, in: 0...65_535, about: "0 lets the kernel choose"),
             buses: section.list("buses", atLeast: 1, atMost: 8, readBus),
-            evses: section.list("evses", atLeast: 1, atMost: 16, readEVSE))
+            evses: section.list("evses", atLeast: 1, atMost: 16, readEVSE),
+            faults: section.list("faults", atMost: 100, about: "what breaks when", readFault))
         settings.check(section)
         return settings
     }
@@ -150,6 +166,18 @@ package struct SiteSettings: Sendable {
             needsVentilation: section.bool("needsVentilation", default: false))
     }
 
+    private static func readFault(_ section: ConfigSection) -> ScriptedFault {
+        ScriptedFault(
+            afterSeconds: section.int("afterSeconds", in: 0...86_400),
+            place: place(section),
+            fault: SlaveFault(
+                section.choice("kind"),
+                requests: section.intOrNil(
+                    "requests", in: 1...1_000_000, about: "left out: for ever"),
+                milliseconds: section.int("milliseconds", default: 250, in: 1...60_000),
+                code: section.int("code", default: 4, in: 1...255)))
+    }
+
     private static func place(_ section: ConfigSection) -> Place {
         Place(bus: section.text("bus"), unit: section.int("unit", in: 1...247))
     }
@@ -171,6 +199,13 @@ package struct SiteSettings: Sendable {
                     "\(evse.name) names the bus \(place.bus); known are "
                         + names.joined(separator: ", "))
             }
+        }
+        let places = evses.flatMap { [$0.meter, $0.pilot, $0.relay] }
+        for fault in faults where !places.contains(fault.place) {
+            section.problem(
+                "faults",
+                "nothing answers as unit \(fault.place.unit) on \(fault.place.bus); name a device's place"
+            )
         }
         let single = evses.flatMap { [$0.meter, $0.pilot] }
         let taken = single + Set(evses.map(\.relay))
