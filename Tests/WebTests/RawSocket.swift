@@ -12,7 +12,8 @@ final class RawSocket: Sendable {
         if var size = receiveBufferBytes.map(Int32.init) {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
         }
-        var limit = timeval(tv_sec: 4, tv_usec: 0)
+        // Only a hang takes this long; a loaded machine may take seconds.
+        var limit = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(
             descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
