@@ -48,8 +48,13 @@ enum Shape {
             "at": .time(connector.at), "evseUID": place.map { .string($0.evse.uid) },
             "location": place.map { .string($0.location.id) },
             "session": session.map { .string($0.id) },
-            "powerWatts": session.flatMap { house.sessions.live($0.id)?.power }.map { .number($0) },
+            "powerWatts": session.flatMap { house.sessions.live($0.id)?.power }.map(watts),
         ])
+    }
+
+    /// The house keeps kilowatts, as tariffs are worded; the API speaks of watts.
+    private static func watts(_ kilowatts: Decimal) -> JSONValue {
+        .number((kilowatts * Decimal(1000)).reduced)
     }
 
     static func session(_ session: Session, _ house: ChargePointOperator) -> JSONValue {
@@ -65,7 +70,7 @@ enum Shape {
             "meterStartWh": .number(session.meterStart.value),
             "meterLastWh": .number(session.meterLast.value),
             "energyWh": .number(session.energy.value),
-            "powerWatts": live?.power.map { .number($0) },
+            "powerWatts": live?.power.map(watts),
             "currentAmperes": live?.current.map { .number($0) },
             "stateOfChargePercent": live?.stateOfCharge.map { .number($0) },
             "tariff": session.tariff.map { .string($0.id) },

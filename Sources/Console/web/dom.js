@@ -24,9 +24,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** @param {Element} parent @param {...(Node|string)} children */
+/** Replaces what is in it; null leaves one out. @param {Element} parent @param {...(Node|string|null)} children */
 export function fill(parent, ...children) {
-  parent.replaceChildren(...children);
+  parent.replaceChildren(...children.filter((child) => child !== null));
 }
 
 /** Says something to everybody, screen readers included. @param {string} text */
