@@ -51,6 +51,10 @@ extension Commands {
                     }
                 }
                 try self.store(command, in: transaction)
+                guard let masked = command.command.masked else { return }
+                // Needed until it was sent, and by nobody afterwards.
+                try transaction.execute(
+                    "UPDATE command SET body = ? WHERE id = ?", masked.storedText, id)
             }
             log.info(
                 "command answered",

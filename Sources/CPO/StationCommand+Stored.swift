@@ -78,6 +78,26 @@ extension StationCommand: Stored {
     }
 }
 
+extension StationCommand {
+    /// The same without the secret it carried; nil when it carries none. OCPP 1.6 security white
+    /// paper A05: a station's password travels as the value of a setting.
+    var masked: StationCommand? {
+        func isSecret(_ text: String) -> Bool {
+            let text = text.lowercased()
+            return text.contains("authorizationkey") || text.contains("password")
+        }
+        switch self {
+        case .changeSetting(let key, _) where isSecret(key):
+            return .changeSetting(key: key, value: "***")
+        case .foreign(let action, let payload) where isSecret(payload):
+            return .foreign(action: action, payload: "***")
+        case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .getSettings,
+            .clearCache, .trigger, .data, .foreign:
+            return nil
+        }
+    }
+}
+
 extension TransactionReference: Stored {
     /// A number for 1.6, a text for 2.x; the two never mean the same transaction.
     package var stored: JSONValue {

@@ -109,6 +109,21 @@ struct ScriptedLinks: StationLinks {
         #expect(states.last == state)
     }
 
+    @Test func `forgets the secret it carried once it is answered`() async throws {
+        let house = try await House()
+        let stored = try await Self.carrying(house, .success(.status("Accepted"))) { links in
+            let command = try await house.cpo.send(
+                .changeSetting(key: "AuthorizationKey", value: "30313233"), to: "CS-1",
+                origin: Self.origin)
+            _ = try await house.cpo.commands.settled(command.id, withinSeconds: 5)
+            #expect(
+                links.asked.withLock { $0 }
+                    == [.changeSetting(key: "AuthorizationKey", value: "30313233")])
+            return try await house.cpo.commands.command(command.id)
+        }
+        #expect(stored?.command == .changeSetting(key: "AuthorizationKey", value: "***"))
+    }
+
     @Test func `to stop is seen when the session ends`() async throws {
         let house = try await House()
         let (transaction, _) = try await house.started(House.start(0))
