@@ -124,9 +124,19 @@ extension BecknDoor {
         guard case .search(let intent) = request else { return nil }
         let isOurs = intent.provider.map { $0 == settings.providerID } ?? true
         let catalogue = catalogue.withLock { $0 }
-        let matches = isOurs ? catalogue.search(intent, limit: settings.searchLimit) : []
+        var matches = isOurs ? catalogue.search(intent, limit: settings.searchLimit) : []
+        for index in matches.indices { refresh(&matches[index]) }
         if matches.isEmpty, viaGateway { return nil }
         return CatalogueWriter(settings: settings).json(matches, now: now)
+    }
+
+    /// The journal brings statuses to the catalogue a moment late; what is shown is of this moment.
+    private func refresh(_ match: inout Catalogue.Match) {
+        for index in match.items.indices {
+            guard let place = house.locations.evse(match.items[index].evse.uid) else { continue }
+            match.items[index].evse.status = place.evse.status
+            match.items[index].evse.lastUpdated = place.evse.lastUpdated
+        }
     }
 
     /// Puts an answer with `message` into the outbox.

@@ -101,6 +101,18 @@ import Web
         #expect(rated?.error == nil)
     }
 
+    @Test func `begins with statuses of this moment, not of the last journal line`() async throws {
+        let net = try await Network()
+        // Sent and put into the outbox before the journal reaches the door.
+        _ = try await net.apply(
+            .statusChanged(StatusReport(connector: 1, status: .faulted, at: net.clock.now)))
+        try await net.send("search", [:])
+        let found = try #require(try await net.callbacks().first)
+        let items = found.body["message"]?["catalog"]?["providers"]?[0]?["items"]
+        #expect(items?[0]?.text.contains("Faulted") == true)
+        #expect(items?[1]?.text.contains("Faulted") == false)
+    }
+
     @Test func `keeps the message id and echoes its context exactly`() async throws {
         let net = try await Network()
         try await net.send("select", Network.select, id: "m-77")
