@@ -20,19 +20,26 @@ extension Console {
             routes.append(
                 APIRoute(
                     method: "POST", path: "/ocpi/parties", need: .role(.admin),
-                    summary: "Invites a partner: token and address for its side, shown this once",
-                    body: "{\"name\"}"
+                    summary: "Invites a partner, or registers with one that invited us",
+                    body:
+                        "{\"name\"}: token and address for its side, shown this once; {\"name\", \"versionsURL\", \"token\"}: its own"
                 ) { request in
-                    guard let name = try request.object()["name"]?.string,
-                        (1...100).contains(name.utf8.count)
+                    let body = try request.object()
+                    guard let name = body["name"]?.string, (1...100).contains(name.utf8.count)
                     else { throw APIProblem.field("name", "must be 1 to 100 characters") }
-                    let invitation = try await invite(name)
+                    let partner: JSONValue
+                    if body["versionsURL"] != nil || body["token"] != nil {
+                        partner = try await self.register(name, body)
+                    } else {
+                        partner = try await invite(name)
+                    }
                     try await self.house.write { transaction in
                         try self.audit.note(request.caller, "ocpi.invite", name, in: transaction)
                     }
-                    return .json(invitation, status: 201, headers: ["Cache-Control": "no-store"])
+                    return .json(partner, status: 201, headers: ["Cache-Control": "no-store"])
                 })
         }
+        routes += connectionRoutes
         if let orders = connections.orders {
             routes.append(
                 APIRoute(
@@ -59,5 +66,53 @@ extension Console {
                 })
         }
         return routes
+    }
+
+    /// What changes a connection that stands.
+    private var connectionRoutes: [APIRoute] {
+        let actions:
+            [(String, String, String, String, (@Sendable (String) async throws -> Bool)?)] = [
+                (
+                    "POST", "/ocpi/parties/{id}/rotate", "ocpi.rotate",
+                    "New tokens in both directions", connections.rotate
+                ),
+                (
+                    "DELETE", "/ocpi/parties/{id}", "ocpi.dismiss",
+                    "Ends the connection in both directions", connections.dismiss
+                ),
+            ]
+        return actions.compactMap { method, path, deed, summary, action in
+            guard let action else { return nil }
+            return APIRoute(method: method, path: path, need: .role(.admin), summary: summary) {
+                request in
+                let id = request[parameter: "id"]
+                do {
+                    guard try await action(id) else { throw APIProblem.notFound("partner", id) }
+                } catch let error as BadValue {
+                    throw APIProblem(502, "the partner did not take it", detail: error.detail)
+                }
+                try await self.house.write { transaction in
+                    try self.audit.note(request.caller, deed, id, in: transaction)
+                }
+                return .noContent
+            }
+        }
+    }
+
+    private func register(_ name: String, _ body: JSONValue) async throws -> JSONValue {
+        guard let register = connections.register else {
+            throw APIProblem(501, "not built in", detail: "partners are invited only")
+        }
+        guard let url = body["versionsURL"]?.string else {
+            throw APIProblem.field("versionsURL", "must be the partner's versions address")
+        }
+        guard let token = body["token"]?.string, (1...64).contains(token.utf8.count) else {
+            throw APIProblem.field("token", "must be the 1 to 64 characters the partner gave")
+        }
+        do {
+            return try await register(name, url, token)
+        } catch let error as BadValue {
+            throw APIProblem.field(error.field, error.detail)
+        }
     }
 }

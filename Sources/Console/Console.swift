@@ -20,6 +20,15 @@ package final class Console: Sendable {
         package var readToken: (@Sendable (JSONValue) throws -> Token)?
         package var partners: (@Sendable () async throws -> [JSONValue])?
         package var invite: (@Sendable (_ name: String) async throws -> JSONValue)?
+        /// Registers with a partner that gave us its address and a token. Throws `BadValue`.
+        package var register:
+            (
+                @Sendable (_ name: String, _ versionsURL: String, _ token: String) async throws
+                    -> JSONValue
+            )?
+        /// New tokens with a partner; the end of the connection. False when there is none of this id.
+        package var rotate: (@Sendable (_ id: String) async throws -> Bool)?
+        package var dismiss: (@Sendable (_ id: String) async throws -> Bool)?
         package var orders: (@Sendable (_ cursor: String?, _ limit: Int) async throws -> JSONValue)?
         package var order: (@Sendable (_ id: String) async throws -> JSONValue?)?
         package var messages:

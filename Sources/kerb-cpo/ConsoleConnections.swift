@@ -27,6 +27,26 @@ extension Console.Connections {
                 "party": Self.partner(invitation.peer),
             ]
         }
+        register = { name, url, token in
+            do throws(OCPIDoor.DiscoveryError) {
+                return Self.partner(
+                    try await ocpi.register(name, versionsURL: url, tokenA: token))
+            } catch { throw Console.BadValue(field: "versionsURL", detail: error.reason) }
+        }
+        rotate = { id in
+            guard ocpi.peers.peer(id) != nil else { return false }
+            do {
+                try await ocpi.rotate(id)
+            } catch let error as OCPIDoor.DiscoveryError {
+                throw Console.BadValue(field: "id", detail: error.reason)
+            }
+            return true
+        }
+        dismiss = { id in
+            guard ocpi.peers.peer(id) != nil else { return false }
+            try await ocpi.leave(id)
+            return true
+        }
         messages = { station, before, limit in
             try await stations.messages(station: station, before: before, limit: limit)
                 .map(Self.message)

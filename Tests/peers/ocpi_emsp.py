@@ -33,7 +33,10 @@ from py_ocpi.core.crud import Crud  # noqa: E402
 from py_ocpi.core.enums import ModuleID, RoleEnum  # noqa: E402
 from py_ocpi.modules.versions.enums import VersionNumber  # noqa: E402
 
+# What we hand out: for our own registration, for the CPO's, and what the CPO then uses.
 TOKEN_B = f"py-token-b-{uuid.uuid4()}"
+TOKEN_A = f"py-token-a-{uuid.uuid4()}"
+TOKEN_C = f"py-token-c-{uuid.uuid4()}"
 PARTY = ("NL", "PYE")
 
 
@@ -61,6 +64,9 @@ class Books(Crud):
 
     @classmethod
     async def create(cls, module, role, data, *args, **kwargs):
+        if module == ModuleID.credentials_and_registration:
+            cls.put("create", module, "cpo", data)
+            return {**EMSP.credentials(), "token": TOKEN_C}
         return cls.put("create", module, data["id"], data)
 
     @classmethod
@@ -91,11 +97,11 @@ class Books(Crud):
 class Tokens(Authenticator):
     @classmethod
     async def get_valid_token_c(cls):
-        return [TOKEN_B]
+        return [TOKEN_B, TOKEN_C]
 
     @classmethod
     async def get_valid_token_a(cls):
-        return []
+        return [TOKEN_A]
 
 
 class EMSP:
@@ -123,13 +129,12 @@ class EMSP:
         self.server.should_exit = True
         self.thread.join(10)
 
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{PORT}/ocpi"
+    url = f"http://127.0.0.1:{PORT}/ocpi"
 
-    def credentials(self):
+    @classmethod
+    def credentials(cls):
         return {
-            "token": TOKEN_B, "url": f"{self.url}/versions",
+            "token": TOKEN_B, "url": f"{cls.url}/versions",
             "roles": [{"role": "EMSP", "country_code": PARTY[0], "party_id": PARTY[1],
                        "business_details": {"name": "Python eMSP"}}]}
 

@@ -3,13 +3,15 @@ import concurrent.futures
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 from decimal import Decimal
 
 import pytest
 from websockets.sync.client import connect
 
 from cpo_server import Server
-from ocpi_emsp import Books, EMSP
+from ocpi_emsp import Books, EMSP, TOKEN_A
 
 from py_ocpi.modules.cdrs.v_2_2_1.schemas import Cdr
 from py_ocpi.modules.locations.v_2_2_1.schemas import Location
@@ -84,6 +86,7 @@ def site(tmp_path_factory):
     with Server(folder) as server:
         station = Station(server)
         emsp.invitation = json.loads((folder / "demo-ocpi-invite").read_text())
+        server.key = (folder / "demo-api-key").read_text().strip()
         yield emsp, server, station
         station.socket.close()
     emsp.stop()
@@ -191,3 +194,40 @@ def test_tokens_and_the_end(site):
 
     assert emsp.ask("DELETE", emsp.endpoints["credentials"])[2]["status_code"] == 1000
     assert emsp.ask("GET", emsp.endpoints["locations"])[0] == 401
+
+
+def api(server, method, path, body=None):
+    request = urllib.request.Request(
+        f"{server.http}/api/v1{path}", method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"null")
+
+
+def test_the_cpo_registers_and_leaves(site):
+    """The hand-shake the other way: the operator has our address and TOKEN_A."""
+    emsp, server, station = site
+    wrong = {"name": "Python", "versionsURL": f"{emsp.url}/versions", "token": "wrong"}
+    status, problem = api(server, "POST", "/ocpi/parties", wrong)
+    assert (status, problem["field"]) == (422, "versionsURL")
+
+    status, partner = api(server, "POST", "/ocpi/parties", {**wrong, "token": TOKEN_A})
+    assert (status, partner["state"]) == (201, "registered"), partner
+    given = Books.objects[("credentials", "cpo")]["credentials"]
+    assert given["roles"][0]["role"] == "CPO"
+    assert emsp.ask("GET", given["url"], token=given["token"])[0] == 200
+
+    # Pushes come with the token the library gave.
+    with Books.changed:
+        Books.calls.clear()
+    station.status("Unavailable")
+    pushed = Books.wait(lambda call: call[1] == "locations")
+    assert pushed is not None
+
+    assert api(server, "DELETE", f"/ocpi/parties/{partner['id']}")[0] == 204
+    assert emsp.ask("GET", given["url"], token=given["token"])[0] == 401
+    assert api(server, "DELETE", "/ocpi/parties/nobody")[0] == 404
