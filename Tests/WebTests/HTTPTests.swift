@@ -133,6 +133,18 @@ import Web
         }
     }
 
+    @Test(arguments: ["POST", "PUT", "PATCH", "DELETE"])
+    func `answers an empty body and keeps the connection`(method: String) async throws {
+        try await with { test in
+            let socket = try test.connect()
+            for _ in 0..<3 {
+                await socket.send(
+                    "\(method) /echo/e HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+                await #expect(socket.read(until: "|.").contains("\(method)|/echo/e|"))
+            }
+        }
+    }
+
     @Test func `says 100 before it reads an expected body (7)`() async throws {
         try await with { test in
             let socket = try test.connect()

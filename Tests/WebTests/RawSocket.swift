@@ -40,7 +40,7 @@ final class RawSocket: Sendable {
     func send(_ text: String) async { await send(Array(text.utf8)) }
 
     func send(_ bytes: [UInt8]) async {
-        await onThread { [descriptor] in
+        await onThread { [self] in
             var sent = 0
             while sent < bytes.count {
                 let count = bytes.withUnsafeBytes {
@@ -75,8 +75,9 @@ final class RawSocket: Sendable {
         close(descriptor)
     }
 
+    // The closures hold `self`: its end would close the descriptor under them.
     func read(until done: @escaping @Sendable ([UInt8]) -> Bool) async -> [UInt8] {
-        await onThread { [descriptor] in
+        await onThread { [self] in
             var all: [UInt8] = []
             var piece = [UInt8](repeating: 0, count: 65536)
             while !done(all) {

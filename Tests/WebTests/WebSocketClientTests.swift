@@ -15,7 +15,7 @@ import Web
         var configuration = WebSocketClient.Configuration(
             url: "ws://127.0.0.1:\(test.port)\(path)", subprotocols: ["ocpp2.0.1", "ocpp1.6"])
         configuration.credentials = Self.credentials
-        configuration.connectSeconds = 3
+        configuration.connectSeconds = 15
         return configuration
     }
 
@@ -150,7 +150,7 @@ private struct PKI {
         }
         var configuration = WebSocketClient.Configuration(
             url: "wss://\(host):\(address.port)/who", subprotocols: ["ocpp1.6"])
-        configuration.connectSeconds = 3
+        configuration.connectSeconds = 15
         configuration.caFile = ca.map { pki.folder.file($0) }
         configuration.certificateFile = client.map { pki.folder.file("\($0).pem") }
         configuration.keyFile = client.map { pki.folder.file("\($0).key") }

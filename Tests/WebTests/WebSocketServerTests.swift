@@ -176,7 +176,7 @@ import Web
     @Test func `keeps a peer that answers its pings`() async throws {
         var limits = WebLimits()
         limits.pingSeconds = 1
-        limits.pongSeconds = 1
+        limits.pongSeconds = 10
         let test = try TestServer(limits: limits)
         let socket = try await open(test)
         for _ in 0..<3 {

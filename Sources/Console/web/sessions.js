@@ -8,7 +8,7 @@ export const kinds = ["session.", "cdr.", "resync", "poll"];
 /** @param {Element} place @param {any} me */
 export async function draw(place, me) {
   const page = await call("GET", "/sessions?limit=100");
-  const columns = ["Session", "Station", "Token", "Started", "Ended", "Energy", "Power", "Cost", "State", ""];
+  const columns = ["Session", "Station", "Token", "Started", "Ended", "Energy", "Power", "Cost", "State", "Order"];
   fill(place, el("h1", {}, title),
     page.items.length ? null : el("p", {}, "No charge yet. Start one on the stations page."),
     el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": title },

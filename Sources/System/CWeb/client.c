@@ -23,12 +23,11 @@ static struct lws_vhost *trust_for(web_loop *loop, const web_client_config *conf
     trust->ca_file = copy(config->ca_file);
     trust->certificate_file = copy(config->certificate_file);
     trust->key_file = copy(config->key_file);
-    char name[48];
-    snprintf(name, sizeof name, "kerb trust %p", (void *)trust);
+    snprintf(trust->vhost_name, VHOST_NAME_BYTES, "kerb trust %p", (void *)trust);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = loop->protocols,
-        .vhost_name = name,
+        .vhost_name = trust->vhost_name,
         .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .client_ssl_ca_filepath = trust->ca_file,
         .client_ssl_cert_filepath = trust->certificate_file,

@@ -13,6 +13,7 @@ enum {
     ACCEPTS_A_TURN = 64,
     LINGER_SECONDS = 3, // after a refused body: the answer must not be lost in a reset
     REASON_BYTES = 256,
+    VHOST_NAME_BYTES = 48,
 };
 
 typedef enum { KIND_NEW, KIND_HTTP, KIND_STREAM, KIND_SOCKET, KIND_CLIENT } web_kind;
@@ -33,6 +34,7 @@ typedef struct web_listener {
     struct web_listener *next;
     web_loop *loop;
     char *name;
+    char vhost_name[VHOST_NAME_BYTES]; // lws keeps the pointer
     struct lws_vhost *vhost;
     struct lws *wsi; // of the listening socket
     bool paused;
@@ -76,6 +78,7 @@ typedef struct {
 typedef struct web_trust {
     struct web_trust *next;
     char *ca_file, *certificate_file, *key_file;
+    char vhost_name[VHOST_NAME_BYTES]; // lws keeps the pointer
     struct lws_vhost *vhost;
 } web_trust;
 

@@ -53,6 +53,8 @@ static void tls_options(
     struct lws_context_creation_info *info, const web_listener_config *config)
 {
     info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    // lws makes a client's TLS context beside the server's, and fills it with the system's authorities.
+    info->options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
     info->ssl_cert_filepath = config->certificate_file;
     info->ssl_private_key_filepath = config->key_file;
     // HTTP/2 would lose custom headers and WebSockets in this version.
@@ -90,12 +92,11 @@ int web_loop_listen(web_loop *loop, const web_listener_config *config, int socke
     listener->name = strdup(config->name);
     listener->next = loop->listeners;
     loop->listeners = listener;
-    char name[48];
-    snprintf(name, sizeof name, "kerb listener %p", (void *)listener);
+    snprintf(listener->vhost_name, VHOST_NAME_BYTES, "kerb listener %p", (void *)listener);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = loop->protocols,
-        .vhost_name = name,
+        .vhost_name = listener->vhost_name,
         .keepalive_timeout = loop->config.keep_alive_seconds,
         .retry_and_idle_policy = &loop->no_retry,
     };

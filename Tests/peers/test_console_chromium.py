@@ -1,0 +1,151 @@
+"""A real Chromium opens the console of `kerb-cpo serve --demo`, logs in, starts and stops a charge."""
+import json
+import pathlib
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from console_station import ChargerThread
+from cpo_server import Server
+
+CHROMIUM = "/usr/bin/chromium"
+PATIENCE = 30_000  # milliseconds; the machine may be busy
+HOSTILE = "<img src=x onerror='document.title=1'>"
+
+pytestmark = pytest.mark.skipif(
+    not pathlib.Path(CHROMIUM).exists(), reason="Chromium is not installed: make setup")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("console") / "data").start()
+    yield server
+    server.process.terminate()
+    server.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def charger(server):
+    with ChargerThread(server.ws, "BAY7", HOSTILE) as charger:
+        yield charger
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        # Without a sandbox only because tests may run as root.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata")
+    page = watched(context)
+    yield page
+    assert page.complaints == []
+    context.close()
+
+
+def watched(context):
+    """A page that remembers what a user would never see: errors and broken policies."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.complaints = []
+    page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.method} {request.url} {request.failure}") if "ERR_ABORTED" not in str(request.failure) else None)
+    page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
+    page.on("console", lambda line: page.complaints.append(f"console: {line.text}")
+            if line.type == "error" and "401" not in line.text else None)
+    page.expose_function("brokenPolicy", lambda text: page.complaints.append(f"policy: {text}"))
+    page.add_init_script(
+        "document.addEventListener('securitypolicyviolation',"
+        " (event) => brokenPolicy(event.violatedDirective + ' ' + event.blockedURI))")
+    return page
+
+
+def log_in(page, server):
+    login = json.loads((server.folder / "demo-console-login").read_text())
+    page.goto(server.http + "/")
+    page.get_by_label("Name").fill(login["user"])
+    page.get_by_label("Password").fill(login["password"])
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Stations")).to_be_visible(timeout=PATIENCE)
+
+
+def accessible(page):
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_charge_is_started_and_stopped(page, server, charger):
+    log_in(page, server)
+    bay = page.get_by_role("region", name="Station BAY7")
+    expect(bay.get_by_text("online")).to_be_visible(timeout=PATIENCE)
+    expect(bay.get_by_text("Tester Console")).to_be_visible()
+    # What a charger says is text, whatever it looks like.
+    expect(bay.get_by_text(HOSTILE)).to_be_visible()
+    assert bay.locator("img").count() == 0
+
+    page.get_by_role("button", name="Start connector 1 of BAY7").click()
+    dialog = page.get_by_role("dialog", name="Start connector 1 of BAY7")
+    dialog.get_by_label("Token that pays").fill("DEMO-CARD-1")
+    dialog.get_by_role("button", name="Start charging").click()
+    # Nobody reloads: the event stream brings all of it.
+    expect(bay.get_by_text("Charging")).to_be_visible(timeout=PATIENCE)
+    expect(bay.get_by_text("7.20 kW")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("status").filter(has_text="Start of connector 1")).to_have_text(
+        re.compile("accepted|seen"), timeout=PATIENCE)
+
+    page.get_by_role("link", name="Sessions").click()
+    expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="BAY7 / 1")
+    expect(row).to_contain_text("1.234 kWh", timeout=PATIENCE)
+    expect(row).to_contain_text("7.20 kW")
+    expect(row).to_contain_text("ACTIVE")
+    expect(row).not_to_contain_text("DEMO-CARD-1")
+    row.get_by_role("button", name="Stop session").click()
+    expect(row).to_contain_text("COMPLETED", timeout=PATIENCE)
+    expect(row).to_contain_text("1.334 kWh")
+    expect(row).to_contain_text("₹")
+
+
+def test_a_wrong_password_says_so_and_log_out_ends_the_log_in(page, server):
+    page.goto(server.http + "/console/")
+    page.get_by_label("Name").fill("demo")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("name or password is wrong", timeout=PATIENCE)
+
+    log_in(page, server)
+    cookie = next(one for one in page.context.cookies() if one["name"] == "kerb")
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+    page.reload()
+    expect(page.get_by_role("heading", name="Stations")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    answer = page.request.get(
+        server.http + "/api/v1/me", headers={"Cookie": f"kerb={cookie['value']}"})
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize("look", [
+    {"color_scheme": "light"}, {"color_scheme": "dark"},
+    {"color_scheme": "dark", "viewport": {"width": 390, "height": 800}},
+], ids=["light", "dark", "phone"])
+def test_every_page_is_accessible(browser, server, charger, look):
+    context = browser.new_context(**look)
+    page = watched(context)
+    page.goto(server.http + "/console/")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    accessible(page)
+    log_in(page, server)
+    expect(page.get_by_role("region", name="Station BAY7")).to_be_visible()
+    accessible(page)
+    page.get_by_role("link", name="Sessions").click()
+    expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
+    accessible(page)
+    assert page.complaints == []
+    context.close()
