@@ -14,8 +14,8 @@ package final class CentralSystem: Sendable {
     let links = LinkRegistry<StationLink>()
     let directory = StationDirectory()
     let log: MessageLog
-    private let dialects: [any Dialect]
-    private let admission: Admission
+    let dialects: [any Dialect]
+    let admission: Admission
     /// How far the registry's changes are in the directory.
     private let followed = Lock(Int64(0))
 
@@ -65,60 +65,6 @@ package final class CentralSystem: Sendable {
 
     /// Open links, replaced ones left out.
     package var linkCount: Int { links.count }
-
-    // MARK: The handshake
-
-    private func decide(_ request: UpgradeRequest) -> UpgradeDecision {
-        let now = house.clock.now
-        switch verdict(on: request, at: now) {
-        case .refused(let reason):
-            let name = Admission.stationID(path: request.http.path) ?? "?"
-            log.refused(name, reason, from: request.http.remoteAddress, at: now)
-            house.log.info(
-                "station refused",
-                [
-                    "station": name, "reason": reason.rawValue,
-                    "address": request.http.remoteAddress,
-                ])
-            return .refuse(status: reason.status)
-        case .speechless:
-            let name = Admission.stationID(path: request.http.path) ?? "?"
-            log.refused(name, .noSubprotocol, from: request.http.remoteAddress, at: now)
-            return .accept { _, _ in Speechless() }
-        case .granted(let granted):
-            guard let dialect = dialects.first(where: { $0.version == granted.version }) else {
-                return .refuse(status: 400)
-            }
-            return .accept { connection, _ in
-                StationLink(
-                    connection: connection, dialect: dialect, granted: granted, center: self)
-            }
-        }
-    }
-
-    private func verdict(on request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
-        let verdict = admission.decide(request) { directory[$0] }
-        guard case .granted(let granted) = verdict else { return verdict }
-        if links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes {
-            return .refused(.flapping)
-        }
-        if directory[granted.station] == nil, directory.pendingCount >= settings.pendingStations {
-            return .refused(.inboxFull)
-        }
-        if let password = granted.firstPassword,
-            !directory.claim(granted.station, password: password)
-        {
-            return .refused(.wrongPassword)
-        }
-        return verdict
-    }
-
-    /// Hears a socket that the server closes at once: nothing in common to speak.
-    private final class Speechless: WebSocketSession {
-        func opened(on shard: isolated Shard) {}
-        func received(_ message: RawSpan, isText: Bool, on shard: isolated Shard) {}
-        func closed(_ closure: WebSocketClosure, on shard: isolated Shard) {}
-    }
 
     // MARK: A link's life
 
@@ -252,77 +198,5 @@ extension StationDirectory {
             StationRecord(
                 id: entry.id, registration: entry.registration,
                 createdAt: Timestamp(milliseconds: 0)))
-    }
-}
-
-// MARK: Commands
-
-extension CentralSystem: StationLinks {
-    package func send(_ command: StationCommand, to station: String, deadlineSeconds: Int)
-        async throws(StationLinkError) -> CommandAnswer
-    {
-        guard let link = links[station] else { throw .offline }
-        let answer = try await link.send(
-            command, deadlineSeconds: deadlineSeconds, on: link.connection.shard)
-        await passwordChanged(command, answer, station)
-        return answer
-    }
-
-    /// A station that took a new password is known by that one only. OCPP 1.6 security white paper
-    /// A01.FR.02.
-    private func passwordChanged(
-        _ command: StationCommand, _ answer: CommandAnswer, _ station: String
-    ) async {
-        guard case .changeSetting(let key, let value) = command,
-            key.lowercased() == "authorizationkey",
-            answer == .status("Accepted") || answer == .status("RebootRequired")
-        else { return }
-        do {
-            try await setPassword(value, for: station)
-        } catch {
-            // The station has it and we do not: a person must set it again.
-            house.log.error(
-                "new station password not stored", ["station": station, "error": "\(error)"])
-        }
-    }
-}
-
-// MARK: For the operator
-
-extension CentralSystem {
-    /// The raw message log, newest first; all stations' without one.
-    package func messages(station: String? = nil, before id: Int64? = nil, limit: Int = 100)
-        async throws -> [LoggedMessage]
-    {
-        await log.flush()
-        return try await log.messages(station: station, before: id, limit: limit)
-    }
-
-    /// How the station departs from the specification, most frequent first.
-    package func deviations(of station: String) async throws -> [DeviationCount] {
-        await log.flush()
-        return try await log.deviations(of: station)
-    }
-
-    /// Handshakes that were turned away, with the exact reason: the onboarding list.
-    package func refusals() async throws -> [RefusedHandshake] {
-        await log.flush()
-        return try await log.refusals()
-    }
-
-    package func access(of station: String) -> StationAccess? { directory[station]?.access }
-
-    /// Sets how a station proves itself; its present socket stays.
-    package func setAccess(_ access: StationAccess, for station: String) async throws {
-        let now = house.clock.now
-        try await house.write { try access.store(station, at: now, in: $0) }
-        directory.put(access, for: station)
-    }
-
-    /// Sets the password of a station: bytes, or the hexadecimal digits of `AuthorizationKey`.
-    package func setPassword(_ password: String, for station: String) async throws {
-        var access = access(of: station) ?? StationAccess()
-        access.verifier = StationVerifier(password: Array(password.utf8))
-        try await setAccess(access, for: station)
     }
 }

@@ -38,17 +38,17 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     let center: CentralSystem
     /// The registry's spelling, once the station is admitted.
     private(set) var station: String
-    private(set) var registration = RegistrationStatus.pending
+    var registration = RegistrationStatus.pending
     /// The number of this socket in the registry's row; nil until it is written there.
     private var durableEpoch: Int64?
-    private var inbox: [Inbound] = []
-    private var isWorking = true
-    private var isReading = true
-    private var isClosed = false
+    var inbox: [Inbound] = []
+    var isWorking = true
+    var isReading = true
+    var isClosed = false
     private var unreadableInARow = 0
-    private var replies = ReplyCache()
+    var replies = ReplyCache()
     /// A status came over this socket, so nobody has to ask for one.
-    private var toldStatus = false
+    var toldStatus = false
     var outbound = OutboundCalls()
 
     init(
@@ -235,125 +235,5 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         if unreadableInARow >= center.settings.unreadableInARow {
             connection.close(1002, reason: "no OCPP", on: shard)
         }
-    }
-
-    // MARK: In order
-
-    /// Answers what waits, one after the other, until nothing does.
-    private func work(on shard: isolated Shard) async {
-        var at = inbox.startIndex
-        while at < inbox.endIndex {
-            let item = inbox[at]
-            at += 1
-            await answer(item, on: shard)
-            if at == inbox.endIndex {
-                inbox.removeAll(keepingCapacity: at <= 8)
-                at = inbox.startIndex
-                allowReading(on: shard)
-            } else if at >= center.settings.waitingMessages / 2 {
-                inbox.removeFirst(at)
-                at = inbox.startIndex
-                allowReading(on: shard)
-            }
-        }
-        isWorking = false
-    }
-
-    private func allowReading(on shard: isolated Shard) {
-        guard !isReading else { return }
-        isReading = true
-        connection.allowReading(true, on: shard)
-    }
-
-    private func answer(_ item: Inbound, on shard: isolated Shard) async {
-        var deviations = Deviations()
-        switch replies.find(item.id, fingerprint: item.fingerprint) {
-        case .repeated(let bytes):
-            connection.send(bytes, on: shard)
-            center.log.count(Deviations(.messageRepeated), of: station, at: item.receivedAt)
-            log(item, bytes, "repeated")
-            return
-        case .reused: deviations.insert(.messageIDReused)
-        case .new: break
-        }
-        let bytes: [UInt8]
-        var note: String?
-        switch item.content {
-        case .refused(let error):
-            bytes = Frame.error(item.id, error, in: dialect.version)
-            note = error.description
-        case .event(let event):
-            deviations.formUnion(event.deviations)
-            (bytes, note) = await reply(to: event.value, item, &deviations, on: shard)
-        }
-        connection.send(bytes, on: shard)
-        // An error of ours and the answer to a boot are not repeated: trying again may be served.
-        if note == nil, !item.isBoot {
-            replies.remember(item.id, fingerprint: item.fingerprint, reply: bytes)
-        }
-        center.log.count(deviations, of: station, at: item.receivedAt)
-        log(item, bytes, note)
-    }
-
-    private func reply(
-        to event: StationEvent, _ item: Inbound, _ deviations: inout Deviations,
-        on shard: isolated Shard
-    ) async -> ([UInt8], String?) {
-        if let error = gate(event, &deviations) {
-            return (Frame.error(item.id, error, in: dialect.version), error.description)
-        }
-        do {
-            let reply = try await center.apply(event, from: station, receivedAt: item.receivedAt)
-            if case .statusChanged = event { toldStatus = true }
-            if case .booted(let status, _, _) = reply {
-                registration = status
-                if status == .accepted { askForStatusLater(on: shard) }
-            }
-            let bytes = Frame.result(item.id) { dialect.write(reply, to: event, into: &$0) }
-            return (bytes, nil)
-        } catch {
-            center.house.log.error(
-                "event not stored",
-                ["station": station, "action": item.action, "error": "\(error)"])
-            let refusal = CallError(.internalError, "the message could not be stored")
-            return (Frame.error(item.id, refusal, in: dialect.version), refusal.description)
-        }
-    }
-
-    /// After its boot a station tells the status of every connector; many do not. OCPP 1.6 errata
-    /// 3.22. It is left in peace first: some hang on any early call.
-    private func askForStatusLater(on shard: isolated Shard) {
-        toldStatus = false
-        let clock = center.house.clock
-        Task {
-            // Nothing cancels it; a socket that is gone by then is told nothing.
-            try? await clock.sleep(milliseconds: center.settings.statusSilenceMilliseconds)
-            _ = shard
-            guard !toldStatus, !isClosed else { return }
-            tell(.trigger(message: "StatusNotification", connector: nil), on: shard)
-        }
-    }
-
-    /// What a station may say before it is accepted: its boot, and what may cost money.
-    private func gate(_ event: StationEvent, _ deviations: inout Deviations) -> CallError? {
-        guard registration != .accepted else { return nil }
-        switch event {
-        case .booted: return nil
-        case .sessionStarted, .metered, .sessionStopped:
-            deviations.insert(.callBeforeAccepted)
-            // 1.6 stations try a transaction message only a few times: better kept than lost.
-            if dialect.version == .v16 { return nil }
-        case .alive, .statusChanged, .authorizing, .data, .foreign: break
-        }
-        return CallError(.securityError, "the station is not accepted yet")
-    }
-
-    private func log(_ item: Inbound, _ answer: [UInt8], _ note: String?) {
-        let took = center.house.clock.monotonicMilliseconds - item.startedAt
-        center.log.add(
-            MessageLog.Line(
-                station: station, at: item.receivedAt, isInbound: true, action: item.action,
-                messageID: item.id.text, request: item.message, answer: answer,
-                tookMilliseconds: took, note: note))
     }
 }

@@ -1,0 +1,59 @@
+import CPO
+import Charging
+import OCPP
+import Service
+import Web
+
+extension CentralSystem {
+    func decide(_ request: UpgradeRequest) -> UpgradeDecision {
+        let now = house.clock.now
+        switch verdict(on: request, at: now) {
+        case .refused(let reason):
+            let name = Admission.stationID(path: request.http.path) ?? "?"
+            log.refused(name, reason, from: request.http.remoteAddress, at: now)
+            house.log.info(
+                "station refused",
+                [
+                    "station": name, "reason": reason.rawValue,
+                    "address": request.http.remoteAddress,
+                ])
+            return .refuse(status: reason.status)
+        case .speechless:
+            let name = Admission.stationID(path: request.http.path) ?? "?"
+            log.refused(name, .noSubprotocol, from: request.http.remoteAddress, at: now)
+            return .accept { _, _ in Speechless() }
+        case .granted(let granted):
+            guard let dialect = dialects.first(where: { $0.version == granted.version }) else {
+                return .refuse(status: 400)
+            }
+            return .accept { connection, _ in
+                StationLink(
+                    connection: connection, dialect: dialect, granted: granted, center: self)
+            }
+        }
+    }
+
+    private func verdict(on request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
+        let verdict = admission.decide(request) { directory[$0] }
+        guard case .granted(let granted) = verdict else { return verdict }
+        if links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes {
+            return .refused(.flapping)
+        }
+        if directory[granted.station] == nil, directory.pendingCount >= settings.pendingStations {
+            return .refused(.inboxFull)
+        }
+        if let password = granted.firstPassword,
+            !directory.claim(granted.station, password: password)
+        {
+            return .refused(.wrongPassword)
+        }
+        return verdict
+    }
+
+    /// Hears a socket that the server closes at once: nothing in common to speak.
+    private final class Speechless: WebSocketSession {
+        func opened(on shard: isolated Shard) {}
+        func received(_ message: RawSpan, isText: Bool, on shard: isolated Shard) {}
+        func closed(_ closure: WebSocketClosure, on shard: isolated Shard) {}
+    }
+}
