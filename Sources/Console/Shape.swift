@@ -81,11 +81,6 @@ enum Shape {
         ])
     }
 
-    /// The house keeps power in kW.
-    private static func watts(_ kilowatts: Decimal) -> JSONValue {
-        .number(kilowatts * Decimal(1000))
-    }
-
     static func cost(_ cost: Cost) -> JSONValue {
         .members([
             "currency": .string(cost.currency), "exclVAT": .number(cost.total.exclVAT),
