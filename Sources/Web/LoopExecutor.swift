@@ -1,6 +1,7 @@
 import CWeb
 import Glibc
 import Service
+import Synchronization
 
 /// Runs an actor's jobs on the thread of one C loop.
 ///
@@ -12,11 +13,13 @@ final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
         var jobs: [UnownedJob] = []
         var loop: LoopHandle?
         var ended = false
-        var lateThread: pthread_t?
+        var hasLateThread = false
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Lock(State())
+    /// The thread that may run jobs now; 0 while there is none.
+    private let thread = Atomic<UInt>(0)
 
     /// The loop; nil before it is made and after it has ended. On its thread it stays valid.
     // Set once before the thread starts, cleared on that thread when its last callback is over;
@@ -38,7 +41,7 @@ final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
                 web_loop_wake(loop.pointer)
                 return false
             }
-            return state.ended && state.lateThread == nil && Self.claim(&state)
+            return state.ended && Self.claim(&state)
         }
         if late { startLateThread() }
     }
@@ -51,12 +54,7 @@ final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
 
     func checkIsolated() { precondition(isCurrent, "this runs on the loop's own thread") }
 
-    private var isCurrent: Bool {
-        if let loop, web_loop_is_current(loop) { return true }
-        return state.withLock { state in
-            state.lateThread.map { pthread_equal($0, pthread_self()) != 0 } ?? false
-        }
-    }
+    private var isCurrent: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     /// Runs what is queued. Called on the loop's thread.
     func drain() {
@@ -77,20 +75,25 @@ final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
     /// Carries the loop on the calling thread until it is stopped, then frees it.
     func runLoop() {
         guard let loop else { return }
+        thread.store(UInt(pthread_self()), ordering: .relaxed)
         web_loop_run(loop)
+        // From here on nobody wakes or stops it, so that it can be closed in peace.
+        state.withLock { $0.loop = nil }
+        web_loop_close(loop)
         end()
     }
 
     /// Frees a loop whose run is over, or that was never run.
     func end() {
         guard let loop else { return }
+        self.loop = nil
+        thread.store(0, ordering: .relaxed)
         let (waiters, late) = state.withLock { state in
             state.loop = nil
             state.ended = true
             defer { state.waiters = [] }
             return (state.waiters, !state.jobs.isEmpty && Self.claim(&state))
         }
-        self.loop = nil
         web_loop_free(loop)
         if late { startLateThread() }
         for waiter in waiters { waiter.resume() }
@@ -113,19 +116,24 @@ final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
         for job in jobs { job.runSynchronously(isolatedTo: serial, taskExecutor: task) }
     }
 
+    /// True if a late thread has to be started: one at a time.
     private static func claim(_ state: inout State) -> Bool {
-        // A placeholder until the thread writes its own id, so that only one is started.
-        state.lateThread = pthread_self()
-        return true
+        defer { state.hasLateThread = true }
+        return !state.hasLateThread
     }
 
     private func startLateThread() {
         _ = NativeThread.start("web-late") { [self] in
-            state.withLock { $0.lateThread = pthread_self() }
             while true {
                 let jobs = state.withLock { state -> [UnownedJob] in
                     defer { state.jobs = [] }
-                    if state.jobs.isEmpty { state.lateThread = nil }
+                    if state.jobs.isEmpty {
+                        // Before another one may start and say that it is the thread.
+                        thread.store(0, ordering: .relaxed)
+                        state.hasLateThread = false
+                    } else {
+                        thread.store(UInt(pthread_self()), ordering: .relaxed)
+                    }
                     return state.jobs
                 }
                 if jobs.isEmpty { return }

@@ -1,7 +1,6 @@
 #pragma once
 #include "CWeb.h"
 #include <libwebsockets.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -105,9 +104,8 @@ struct web_loop {
     uv_loop_t uv_loop;
     uv_async_t uv_async;
     uv_timer_t uv_timer;
-    atomic_bool stopping, running;
+    atomic_bool stopping;
     atomic_int wake_pending;
-    pthread_t thread;
     uint8_t *scratch;
     // Where the fields of the request at hand are laid out.
     char *head;

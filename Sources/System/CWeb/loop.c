@@ -126,11 +126,6 @@ void web_loop_stop(web_loop *loop)
     interrupt(loop);
 }
 
-bool web_loop_is_current(const web_loop *loop)
-{
-    return atomic_load(&loop->running) && pthread_equal(loop->thread, pthread_self());
-}
-
 size_t web_loop_connections(const web_loop *loop) { return loop->connection_count; }
 size_t web_loop_busy(const web_loop *loop) { return loop->busy; }
 
@@ -272,8 +267,6 @@ static void destroy_context(web_loop *loop)
 
 void web_loop_run(web_loop *loop)
 {
-    loop->thread = pthread_self();
-    atomic_store(&loop->running, true);
     if (loop->config.libuv)
         loop->uv.run(&loop->uv_loop, UV_RUN_DEFAULT);
     else
@@ -283,10 +276,13 @@ void web_loop_run(web_loop *loop)
             loop_run_jobs(loop);
         }
     loop_run_jobs(loop);
+}
+
+void web_loop_close(web_loop *loop)
+{
     destroy_context(loop);
     // What the closing connections queued.
     loop->callbacks.jobs(loop->callbacks.context);
-    atomic_store(&loop->running, false);
 }
 
 void web_loop_free(web_loop *loop)

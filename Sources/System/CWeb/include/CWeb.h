@@ -95,11 +95,12 @@ int web_bound_port(int socket);
 web_loop *web_loop_create(const web_loop_config *config, const web_callbacks *callbacks);
 // Takes over `socket`, also on failure. 0 or -1. Before web_loop_run().
 int web_loop_listen(web_loop *loop, const web_listener_config *config, int socket);
-// Returns after web_loop_stop(), everything closed and freed but the loop itself.
+// Returns after web_loop_stop().
 void web_loop_run(web_loop *loop);
-void web_loop_stop(web_loop *loop); // any thread, while the loop is not freed
-void web_loop_wake(web_loop *loop); // any thread, while the loop is not freed
-bool web_loop_is_current(const web_loop *loop);
+// Closes every connection. Behind web_loop_run(), on the same thread.
+void web_loop_close(web_loop *loop);
+void web_loop_stop(web_loop *loop); // any thread, until web_loop_close()
+void web_loop_wake(web_loop *loop); // any thread, until web_loop_close()
 void web_loop_free(web_loop *loop); // never run, or run and returned
 void web_loop_pause_accepting(web_loop *loop);
 // Closes up to `count` WebSockets that are not closing yet; returns how many are still open.
