@@ -27,10 +27,8 @@ final class RawSocket: Sendable {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard status == 0 else {
-            close(descriptor)
-            throw SocketFailure.cannotConnect
-        }
+        // `deinit` runs for a whole object whose init throws; closing here would close twice.
+        guard status == 0 else { throw SocketFailure.cannotConnect }
     }
 
     deinit { if !isReset.withLock({ $0 }) { close(descriptor) } }

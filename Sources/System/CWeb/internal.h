@@ -64,7 +64,6 @@ struct web_conn {
 // The functions of libuv that are used, found at run time: an agent needs no libuv.
 typedef struct {
     int (*loop_init)(uv_loop_t *);
-    int (*loop_close)(uv_loop_t *);
     int (*run)(uv_loop_t *, uv_run_mode);
     void (*stop)(uv_loop_t *);
     int (*async_init)(uv_loop_t *, uv_async_t *, uv_async_cb);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static _Thread_local char reason[REASON_BYTES];
 
@@ -40,8 +41,7 @@ static int uv_find(web_uv *uv)
         const char *name;
         void *place;
     } wanted[] = {
-        { "uv_loop_init", &uv->loop_init }, { "uv_loop_close", &uv->loop_close },
-        { "uv_run", &uv->run }, { "uv_stop", &uv->stop }, { "uv_async_init", &uv->async_init },
+        { "uv_loop_init", &uv->loop_init }, { "uv_run", &uv->run }, { "uv_stop", &uv->stop }, { "uv_async_init", &uv->async_init },
         { "uv_async_send", &uv->async_send }, { "uv_timer_init", &uv->timer_init },
         { "uv_timer_start", &uv->timer_start }, { "uv_close", &uv->close },
     };
@@ -249,18 +249,47 @@ web_loop *web_loop_create(const web_loop_config *config, const web_callbacks *ca
 
 static void nothing(uv_handle_t *handle) { (void)handle; }
 
+// A context that ended with libuv. lws 4.1.6 closes the descriptor of such a context's event pipe, and
+// its plug-in closes the same number again a loop turn later: by then it may be a file or socket that
+// another thread has opened. So the sockets are closed and the rest is kept; a server's loop lives as
+// long as its process.
+typedef struct retired {
+    struct lws_context *context;
+    struct retired *next;
+} retired;
+static _Atomic(retired *) retired_contexts;
+
+enum { CLOSING_TURNS = 1000 };
+
+static void retire_context(web_loop *loop)
+{
+    for (web_listener *listener = loop->listeners; listener; listener = listener->next) {
+        // Nobody is let in from here on, whatever lws does with the descriptor.
+        if (listener->wsi) shutdown(lws_get_socket_fd(listener->wsi), SHUT_RDWR);
+        listener->wsi = NULL;
+        if (listener->vhost) lws_vhost_destroy(listener->vhost);
+        listener->vhost = NULL;
+    }
+    loop->uv.close((uv_handle_t *)&loop->uv_async, nothing);
+    loop->uv.close((uv_handle_t *)&loop->uv_timer, nothing);
+    // Handles close asynchronously: two turns for those, more while a connection still has one.
+    for (int turn = 0; turn < CLOSING_TURNS && (turn < 3 || loop->connection_count); turn++)
+        loop->uv.run(&loop->uv_loop, UV_RUN_NOWAIT);
+    retired *entry = malloc(sizeof *entry);
+    if (!entry) return;
+    entry->context = loop->context;
+    entry->next = atomic_load(&retired_contexts);
+    while (!atomic_compare_exchange_weak(&retired_contexts, &entry->next, entry)) {}
+}
+
 static void destroy_context(web_loop *loop)
 {
     if (!loop->context) return;
-    struct lws_context *context = loop->context;
-    if (!loop->config.libuv) lws_sul_cancel(&loop->poll_tick);
-    lws_context_destroy(context);
     if (loop->config.libuv) {
-        // Handles close asynchronously; the second call frees what waited for them.
-        loop->uv.close((uv_handle_t *)&loop->uv_async, nothing);
-        loop->uv.close((uv_handle_t *)&loop->uv_timer, nothing);
-        loop->uv.run(&loop->uv_loop, UV_RUN_DEFAULT);
-        lws_context_destroy(context);
+        retire_context(loop);
+    } else {
+        lws_sul_cancel(&loop->poll_tick);
+        lws_context_destroy(loop->context);
     }
     loop->context = NULL;
 }
@@ -291,7 +320,6 @@ void web_loop_free(web_loop *loop)
     destroy_context(loop);
     listeners_free(loop);
     trusts_free(loop);
-    if (loop->config.libuv && loop->uv.loop_close) loop->uv.loop_close(&loop->uv_loop);
     for (size_t i = 0; i < loop->name_count; i++) free(loop->names[i]);
     free(loop->names);
     free(loop->protocols);
