@@ -75,12 +75,14 @@ package final class StatusSocket: Sendable {
                 question.answer("{\"error\":\"busy\"}")
             }
             continuation.finish()
+            // Here and nowhere else: a number closed under a thread that still accepts on it may
+            // be somebody else's socket by then.
+            Glibc.close(listener)
         }
     }
 
     package func close() {
         shutdown(descriptor, Int32(SHUT_RDWR))
-        Glibc.close(descriptor)
         _ = unlink(path)
     }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Station
 
-@Suite(.timeLimit(.minutes(4))) struct `A station` {
+@Suite(.timeLimit(.minutes(2))) struct `A station` {
     let folder = TemporaryFolder()
 
     private func station(
@@ -70,11 +70,11 @@ import Testing
         station.board.change { $0.isPlugged = true }
         let peer = TestOperator()
         try await station.during { () async throws in
-            while await station.controller.view().status.status != .preparing { await Task.yield() }
+            await until { await station.controller.view().status.status == .preparing }
             await station.agent.present(token: "CARD", at: nil)
-            while !station.board.relayIsClosed { await Task.yield() }
+            await until { station.board.relayIsClosed }
             await station.agent.present(token: "CARD", at: 1)
-            while await station.controller.hasTransaction { await Task.yield() }
+            await until { await !station.controller.hasTransaction }
             #expect(try await station.journal.depth() == 2)
             station.links.yield(peer)
             await peer.hears { !$0.stops.isEmpty }
@@ -88,7 +88,7 @@ import Testing
         let station = try await station()
         station.board.change { $0.isPlugged = true }
         try await station.during { () async throws in
-            while await station.controller.view().status.status != .preparing { await Task.yield() }
+            await until { await station.controller.view().status.status == .preparing }
             let info = await station.agent.authorize(token: "CARD")
             #expect(info.status == .invalid)
         }
@@ -109,7 +109,7 @@ import Testing
             #expect(await station.agent.authorize(token: "GOOD").status == .accepted)
             #expect(await station.agent.authorize(token: "BAD").status == .blocked)
             peer.hangUp()
-            while await station.agent.view().isLinked { await Task.yield() }
+            await until { await !station.agent.view().isLinked }
             #expect(await station.agent.authorize(token: "good").status == .accepted)
             #expect(await station.agent.authorize(token: "BAD").status == .blocked)
         }
@@ -134,7 +134,7 @@ import Testing
             await peer.hears(status: .preparing)
             _ = try await peer.ask(.start(connector: 1, token: "TAG"))
             await peer.hears { $0.starts.count == 3 }
-            while await station.agent.view().journalDepth != 0 { await Task.yield() }
+            await until { await station.agent.view().journalDepth == 0 }
             _ = try await peer.ask(.stop(.number(5_000)))
             await peer.hears { !$0.stops.isEmpty }
         }
@@ -190,7 +190,7 @@ import Testing
             await first.hears(status: .preparing)
             _ = try await first.ask(.start(connector: 1, token: "TAG"))
             await first.hears(status: .charging)
-            while await before.agent.view().journalDepth != 0 { await Task.yield() }
+            await until { await before.agent.view().journalDepth == 0 }
         }
         board.change { $0.register = 5_700 }
         let after = try await station(board: board, bootID: "boot-2")

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Station
 
-@Suite(.timeLimit(.minutes(4))) struct `The status socket` {
+@Suite(.timeLimit(.minutes(2))) struct `The status socket` {
     let folder = TemporaryFolder()
 
     @Test func `answers one line with one line and can be opened by its owner only`() async throws {

@@ -19,6 +19,7 @@ final class TestOperator: StationLink {
         var asked: [String: (StationCommand, CheckedContinuation<CommandAnswer?, Never>)] = [:]
         var next = 1
         var isUp = true
+        var isHung = false
     }
 
     private let state: Lock<State>
@@ -59,6 +60,8 @@ final class TestOperator: StationLink {
 
     func send(_ message: [UInt8]) async throws {
         guard state.withLock({ $0.isUp }) else { throw HungUp() }
+        // A peer that has stopped reading: the send neither ends nor fails.
+        await until { !state.withLock { $0.isHung && $0.isUp } }
         let frame = try Frame(reading: message.span.bytes)
         let payload = Array(message[frame.payload])
         switch frame.kind {
@@ -95,6 +98,9 @@ final class TestOperator: StationLink {
     // MARK: The test's side
 
     var heard: [StationEvent] { state.withLock { $0.heard } }
+
+    /// From now on nothing that the station sends gets through.
+    func hang() { state.withLock { $0.isHung = true } }
 
     func hangUp() {
         let asked = state.withLock { state in

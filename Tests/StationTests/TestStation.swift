@@ -78,3 +78,14 @@ struct TestStation {
         await journal.close()
     }
 }
+
+/// Looks until something holds; a real station runs beside the test, so its time is real too.
+///
+/// It pauses between two looks: a loop of yields takes the processor from those it waits for.
+func until(_ holds: () async throws -> Bool) async rethrows {
+    while !(try await holds()) {
+        // Ends early only when the test is cancelled, which the time limit does.
+        try? await SystemClock().sleep(milliseconds: 5)
+        if Task.isCancelled { return }
+    }
+}
