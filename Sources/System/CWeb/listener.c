@@ -161,9 +161,11 @@ static void adopt_connection(web_listener *listener, int fd)
     struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
     if (loop->adopting != conn) return;
     loop->adopting = NULL;
+    // A refusal after lws had made its side ends in WSI_DESTROY, with libuv in a later turn; only what
+    // lws never heard of is ours to free.
     if (wsi)
         conn->wsi = wsi;
-    else
+    else if (!conn->wsi)
         conn_destroy(conn);
 }
 
