@@ -247,13 +247,28 @@ extension EdgeSettings {
                     "evses",
                     "connector \(evse.connector) names bus \(bus), which `buses` does not have")
             }
-            if evse.meterBus == evse.contactorBus {
+            if settings.evses.contains(where: { $0.contactorBus == evse.meterBus }) {
                 file.problem(
                     "evses",
-                    "connector \(evse.connector): a contactor's bus carries no meters; a slow meter would hold up an opening"
+                    "connector \(evse.connector)'s meter: a contactor's bus carries no meters; a slow meter would hold up an opening"
                 )
             }
         }
+        func refuseShared(_ part: String, _ place: (EVSE) -> [String]) {
+            for (index, one) in settings.evses.enumerated() {
+                for other in settings.evses[..<index] where place(one) == place(other) {
+                    file.problem(
+                        "evses",
+                        "connectors \(other.connector) and \(one.connector) have one \(part)")
+                }
+            }
+        }
+        // One would hold closed what the other opens, or bill what the other draws.
+        refuseShared("contactor") {
+            [$0.contactorBus, String($0.contactorUnit), String($0.contactorCoil)]
+        }
+        refuseShared("pilot") { [$0.pilotBus, String($0.pilotUnit)] }
+        refuseShared("meter") { [$0.meterBus, String($0.meterUnit)] }
         if settings.share < Amperes(6) {
             site.problem("fuseAmperes", "leaves less than 6 A to each outlet; none could charge")
         }

@@ -222,6 +222,39 @@ let profiles = ProfileLibrary(folder: Cases.packageRoot + "/hal/profiles")
         #expect(!board.capabilities.canSignalF)
     }
 
+    private func problems(_ text: String) -> String {
+        do throws(ConfigProblems) {
+            _ = try Configuration.parse(Array(text.utf8), file: "b.yaml") {
+                BoardProfile(name: "b", $0)
+            }
+            return "none"
+        } catch {
+            return error.description
+        }
+    }
+
+    @Test func `cannot promise a dead-man that its pulse does not keep`() {
+        let good = """
+            title: T
+            contactor:
+              driver: modbus-relay
+              pulseAddressOffset: 0x0200
+              pulseMilliseconds: 1000
+            pilot: {driver: modbus-evse}
+            deadMan: {kind: modbus-pulse, opensWithinMilliseconds: 1000, renewMilliseconds: 300}
+            capabilities: {maximumAmperes: 32, phases: 3, feedback: coilOnly}
+            """
+        #expect(problems(good) == "none")
+        let long = good.replacing("pulseMilliseconds: 1000", with: "pulseMilliseconds: 10000")
+        #expect(problems(long).contains("the pulse is the dead-man"))
+        #expect(
+            problems(long.replacing("Milliseconds: 1000,", with: "Milliseconds: 10000,"))
+                .contains("opens within 1000 ms"))
+        #expect(
+            problems(good.replacing("kind: modbus-pulse", with: "kind: simulated"))
+                .contains("no simulated dead-man"))
+    }
+
     @Test func `without a dead-man says so`() throws {
         #expect(try profiles.board("modbus-cabinet-no-pulse").deadMan.kind == .none)
     }

@@ -162,6 +162,20 @@ import Testing
         #expect(try await read(bus, 30) == [1030, 1031, 1032])
     }
 
+    @Test(arguments: [10, 11])
+    func `takes a gateway's word for a silent device`(code: Int) async throws {
+        defer { slave.stop() }
+        let bus = ModbusBus(name: "tcp", address: .tcp(host: "127.0.0.1", port: slave.port))
+        defer { bus.close() }
+        #expect(try await read(bus, 5) == [1005, 1006, 1007])
+        slave.units.suffer(SlaveFault(.exception, code: code), unit: 1)
+        await #expect(throws: BusError.refused(code: code)) { try await read(bus, 10) }
+        #expect(try await read(bus, 20) == [1020, 1021, 1022])
+        // The device's own answer may still be under way: it must find nobody.
+        #expect(bus.state.opened == 2)
+        #expect(bus.state.devices[1]?.noAnswers == 1)
+    }
+
     @Test func `says why nobody is there`() async throws {
         slave.stop()
         let bus = ModbusBus(name: "tcp", address: .tcp(host: "127.0.0.1", port: 1))

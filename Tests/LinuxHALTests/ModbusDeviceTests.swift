@@ -1,4 +1,5 @@
 import Charging
+import Glibc
 import HAL
 import LinuxHAL
 import Service
@@ -97,6 +98,33 @@ struct Cabinet {
         let opening = log.firstIndex(of: [10, 5, 0, 0, 0, 0]) ?? -1
         #expect(opening == 3, "pulse, state, the slow read, then the opening")
         #expect(!log[2...].contains([10, 5, 2, 0, 0, 10]), "the overtaken closing is never sent")
+    }
+
+    @Test func `never closes by an order that nobody renewed while it waited`() async throws {
+        let cabinet = try Cabinet()
+        defer { cabinet.stop() }
+        let contactor = ModbusContactor(
+            name: "K1",
+            deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 1),
+            bus: cabinet.bus, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)))
+        // The bus's thread is held up for longer than a living controller takes to renew.
+        let line = Lock((isHeld: false, isFree: false))
+        cabinet.bus.post(
+            unit: 1, rules: DeviceRules(timeoutMilliseconds: 500, gapMilliseconds: 0),
+            priority: .control,
+            prepare: {
+                line.withLock { $0.isHeld = true }
+                while !line.withLock({ $0.isFree }) { usleep(1000) }
+                return nil
+            }
+        ) { _ in }
+        await until { line.withLock { $0.isHeld } }
+        contactor.set(closed: true)
+        let ordered = SystemClock().monotonicMilliseconds
+        await until { SystemClock().monotonicMilliseconds > ordered + 3 }
+        line.withLock { $0.isFree = true }
+        _ = try await contactor.state()
+        #expect(cabinet.slave.units.log == [[10, 2, 0, 0, 0, 1]])
     }
 
     @Test func `says that an opening did not arrive, and goes on trying`() async throws {

@@ -23,6 +23,19 @@ extension BoardProfile {
             contactor.problem(
                 "pulseAddressOffset", "a modbus-pulse dead-man needs `pulseAddressOffset: 0x0200`")
         }
+        if case .modbusRelay(let relay) = self.contactor, self.deadMan.kind == .modbusPulse,
+            relay.pulseMilliseconds > self.deadMan.opensWithinMilliseconds
+        {
+            contactor.problem(
+                "pulseMilliseconds",
+                "the pulse is the dead-man: no longer than `opensWithinMilliseconds`")
+        }
+        if case .modbusRelay = self.contactor, self.deadMan.kind == .simulated {
+            deadMan.problem("kind", "a real relay card has no simulated dead-man")
+        }
+        if self.deadMan.kind == .modbusPulse, self.deadMan.opensWithinMilliseconds > 1000 {
+            deadMan.problem("opensWithinMilliseconds", "a dead-man opens within 1000 ms")
+        }
         if self.deadMan.kind == .modbusPulse,
             self.deadMan.renewMilliseconds * 2 > self.deadMan.opensWithinMilliseconds
         {

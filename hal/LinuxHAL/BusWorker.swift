@@ -105,6 +105,11 @@ final class BusWorker: @unchecked Sendable {
         case .success:
             count.answers += 1
             device.recovered()
+        case .failure(.refused(code: 10)), .failure(.refused(code: 11)):
+            // A gateway's words for a silent device, whose answer may still come to the next one.
+            count.noAnswers += 1
+            device.failed(at: now)
+            silence(job.rules)
         case .failure(.refused):
             // An exception is an answer: the device lives and the line is in step.
             count.refusals += 1

@@ -58,11 +58,15 @@ package final class ModbusContactor: Contactor {
             } else {
                 .writeCoil(address: coil, value: 0xFF00)
             }
+        // A living controller has renewed it by then; one that hangs, or a process that was stopped
+        // and goes on, must not close by what still lies in the queue.
+        let expires = BusQueue.now + Int64(2 * max(1, deadMan.renewMilliseconds))
         bus.post(
             unit: unit, rules: rules, priority: .control, key: key,
             // Asked again at the moment of sending: an opening may have overtaken this closing.
             prepare: { [wish] in
-                wish.withLock { $0.isClosed && $0.number == number } ? request : nil
+                guard BusQueue.now < expires else { return nil }
+                return wish.withLock { $0.isClosed && $0.number == number } ? request : nil
             }
         ) { [wish] result in
             if case .failure(.superseded) = result { return }

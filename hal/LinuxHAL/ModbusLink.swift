@@ -79,7 +79,8 @@ struct ModbusLink: ~Copyable {
         guard modbus_set_slave(context, Int32(unit)) == 0 else { throw .down(Self.reason()) }
         Self.setTimeouts(context, timeoutMilliseconds)
         let question = [UInt8(unit)] + request.bytes
-        if !isTCP { flush() }
+        // What came unasked since the last answer would be read as this one's.
+        flush()
         guard modbus_send_raw_request(context, question, Int32(question.count)) >= 0 else {
             throw Self.failure()
         }
