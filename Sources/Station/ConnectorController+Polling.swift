@@ -16,6 +16,8 @@ extension ConnectorController {
         let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
         while await pause(polls.tick) {
             take(.tick)
+            // Inputs may have come while no renewal went out.
+            if machine.isContactorClosed { resumeIfAbsent(since: contactorSetAt) }
             // The closed level falls by itself unless it is renewed: a hung program opens.
             if machine.isContactorClosed,
                 clock.monotonicMilliseconds - contactorSetAt >= max(0, renewal - polls.tick)
@@ -32,7 +34,9 @@ extension ConnectorController {
                 let reading = try await devices.pilot.reading()
                 note("pilot", nil)
                 lastOffered = reading.value.offered
-                take(.pilot(reading.value.state, diode: reading.value.diode))
+                take(
+                    .pilot(reading.value.state, diode: reading.value.diode),
+                    askedAt: reading.askedAt)
             } catch {
                 note("pilot", error)
                 // A pilot nobody can read is one on which nothing may flow.
@@ -42,18 +46,21 @@ extension ConnectorController {
     }
 
     func pollMirror() async {
-        guard machine.board.feedback != .none else { return }
+        // Without feedback too: the driver tells here whether its outputs arrive, and repeats them.
+        let isFitted = machine.board.feedback != .none
         repeat {
             do throws(DeviceError) {
                 let state = try await devices.contactor.state()
                 note("contactor", nil)
                 take(.outputs(areWorking: true))
                 // A reading asked for before the last command tells of the time before it.
-                if state.askedAt >= machine.contactorCommandedAt { take(.mirror(state.value)) }
+                if isFitted, state.askedAt >= machine.contactorCommandedAt {
+                    take(.mirror(state.value), askedAt: state.askedAt)
+                }
             } catch {
                 note("contactor", error)
                 if case .outputNotSet = error { take(.outputs(areWorking: false)) }
-                take(.mirror(.unknown))
+                if isFitted { take(.mirror(.unknown)) }
             }
         } while await pause(polls.mirror)
     }
@@ -63,9 +70,9 @@ extension ConnectorController {
         repeat {
             if let device = devices.emergencyStop {
                 do throws(DeviceError) {
-                    let isActive = try await device.isActive().value
+                    let isActive = try await device.isActive()
                     note("emergencyStop", nil)
-                    take(.emergencyStop(isActive: isActive))
+                    take(.emergencyStop(isActive: isActive.value), askedAt: isActive.askedAt)
                 } catch {
                     note("emergencyStop", error)
                     take(.emergencyStop(isActive: true))
@@ -73,9 +80,9 @@ extension ConnectorController {
             }
             if let device = devices.residualCurrent {
                 do throws(DeviceError) {
-                    let state = try await device.state().value
+                    let state = try await device.state()
                     note("residualCurrent", nil)
-                    take(.residualCurrent(state))
+                    take(.residualCurrent(state.value), askedAt: state.askedAt)
                 } catch {
                     note("residualCurrent", error)
                     // Not tripped, which would latch, but nothing flows either.
@@ -90,9 +97,9 @@ extension ConnectorController {
         repeat {
             if let device = devices.proximity {
                 do throws(DeviceError) {
-                    let rating = try await device.rating().value
+                    let rating = try await device.rating()
                     note("proximity", nil)
-                    take(.proximity(rating))
+                    take(.proximity(rating.value), askedAt: rating.askedAt)
                 } catch {
                     note("proximity", error)
                     take(.proximity(nil))
@@ -100,9 +107,9 @@ extension ConnectorController {
             }
             if let device = devices.lock {
                 do throws(DeviceError) {
-                    let isLocked = try await device.isLocked().value
+                    let isLocked = try await device.isLocked()
                     note("lock", nil)
-                    take(.locked(isLocked))
+                    take(.locked(isLocked.value), askedAt: isLocked.askedAt)
                 } catch {
                     note("lock", error)
                     take(.locked(false))

@@ -69,6 +69,7 @@ extension ConnectorController {
 
     /// Takes a remote start if the machine would; says why not otherwise.
     package func remoteStart(token: String, needsAuthorization: Bool) -> String? {
+        if isEnding { return "the program is ending" }
         if let why = machine.refusalOfRemoteStart(token: token) { return why }
         take(.remoteStart(token: token, needsAuthorization: needsAuthorization))
         return nil
@@ -82,6 +83,10 @@ extension ConnectorController {
 
     /// Stops what runs and waits until the stop is on the disk, or gives up.
     package func stop(_ reason: StopReason, withinMilliseconds limit: Int64) async -> Bool {
+        switch reason {
+        case .reboot, .softReset, .hardReset: isEnding = true
+        default: break
+        }
         take(.stop(reason))
         let deadline = clock.monotonicMilliseconds + limit
         while machine.transaction != nil {

@@ -28,6 +28,10 @@ package actor ConnectorController {
     var machine: ConnectorMachine
     var contactorSetAt: Int64 = 0
     private var lastTaken: Int64
+    /// When the control thread last came back from an absence.
+    private var resumedAt = Int64.min
+    /// Set once the program is about to end: nothing new begins.
+    var isEnding = false
     var writes: [ConnectorMachine.JournalEntry] = []
     var lastMeterError: String?
     var lastOffered: Amperes?
@@ -85,17 +89,27 @@ package actor ConnectorController {
     }
 
     /// The one inbox: no two inputs interleave, because nothing here awaits.
-    package func take(_ input: ConnectorMachine.Input) {
+    ///
+    /// - `askedAt`: when a reading was asked for; one from before an absence of this thread tells of
+    ///   a time that is over and is left out.
+    package func take(_ input: ConnectorMachine.Input, askedAt: Int64 = .max) {
+        if isEnding, case .token = input { return }
+        resumeIfAbsent(since: lastTaken)
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
-        if now.since(lastTaken) > Int64(devices.contactor.deadMan.opensWithinMilliseconds),
-            devices.contactor.deadMan.kind != .none
-        {
-            // This thread was stopped or starved: the dead-man has done its work meanwhile.
-            log.warning("control was absent", ["connector": number])
-            apply(machine.handle(.resumed, at: now))
-        }
         lastTaken = now.milliseconds
-        apply(machine.handle(input, at: now))
+        if askedAt >= resumedAt { apply(machine.handle(input, at: now)) }
+    }
+
+    /// After longer than the dead-man holds a closing it has done its work: what was closed is open.
+    func resumeIfAbsent(since last: Int64) {
+        let deadMan = devices.contactor.deadMan
+        let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
+        guard deadMan.kind != .none, now.since(last) > Int64(deadMan.opensWithinMilliseconds)
+        else { return }
+        log.warning("control was absent", ["connector": number])
+        resumedAt = now.milliseconds
+        lastTaken = now.milliseconds
+        apply(machine.handle(.resumed, at: now))
     }
 
     private func apply(_ effects: [ConnectorMachine.Effect]) {
@@ -147,7 +161,11 @@ package actor ConnectorController {
 
     private func queue(_ entry: ConnectorMachine.JournalEntry) {
         switch entry {
-        case .start, .stop, .latched: writes.append(entry)
+        case .start, .stop: writes.append(entry)
+        case .latched:
+            // Each names all that is latched: only the last one counts.
+            writes.removeAll { if case .latched = $0 { true } else { false } }
+            writes.append(entry)
         case .register(let charge, _, _):
             // Only the last one counts.
             writes.removeAll {
@@ -211,8 +229,10 @@ package actor ConnectorController {
             case .stop: take(.journal(.stopFailed))
             case .sample, .register: break
             case .latched:
-                // The latch holds in memory; the disk is tried again with the next tick.
-                writes.append(entry)
+                // The latch holds in memory; the disk is tried again, unless a newer one waits.
+                if !writes.contains(where: { if case .latched = $0 { true } else { false } }) {
+                    writes.append(entry)
+                }
                 // A failing disk must not be asked in a tight loop.
                 try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)
                 writeSignal.yield()

@@ -10,6 +10,7 @@ extension ConnectorMachine {
             return
         }
         switch mirror {
+        case _ where outdated.contains(.mirror): break
         case nil, .unknown:
             if mirrorUnreadableSince == nil { mirrorUnreadableSince = now.milliseconds }
         case commanded:
@@ -38,6 +39,8 @@ extension ConnectorMachine {
     mutating func takeFall(_ now: Instant, _ effects: inout Effects) {
         guard contactor.isClosed else { return }
         setContactor(closed: false, now, &effects)
+        // Whatever opened it (a protection that only acts in hardware, a dip) has its time to pass.
+        contactor.lastClosing = now.milliseconds
         transaction?.falls += 1
         if (transaction?.falls ?? 0) >= ConnectorTimings.fallsPerCharge {
             latch(.stuckContact, &effects)

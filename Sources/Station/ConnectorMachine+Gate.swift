@@ -71,8 +71,12 @@ extension ConnectorMachine {
         if board.reportsDiode, !isDiodePassed { hindrances.append(.diodeNotChecked) }
         guard question == .close else { return hindrances }
         guard case .pwm = signal else { return hindrances + [.noCurrentOffered] }
+        // Temperature is read seldom and changes slowly; the mirror has its own rule.
+        let isOutdated = !outdated.subtracting([.temperature, .mirror]).isEmpty
         if hindrances.isEmpty,
-            now.since(max(pilotSince, offeredSince ?? signalSince)) < ConnectorTimings.pilotSettles
+            isOutdated
+                || now.since(max(pilotSince, offeredSince ?? signalSince))
+                    < ConnectorTimings.pilotSettles
         {
             hindrances.append(.pilotSettling)
         }

@@ -4,7 +4,11 @@ import HAL
 extension ConnectorMachine {
     /// Takes an input into the state. Decides nothing about outputs; `settle` does.
     mutating func absorb(_ input: Input, _ now: Instant, _ effects: inout Effects) {
-        if let sensor = input.sensor { heardAt[sensor] = now.milliseconds }
+        if let sensor = input.sensor {
+            heardAt[sensor] = now.milliseconds
+            // After an absence the car's state is a new one, even if it is the same.
+            if outdated.remove(sensor) != nil, sensor == .pilot { pilotSince = now.milliseconds }
+        }
         switch input {
         case .pilot(let state, let diode): absorbPilot(state, diode, now)
         case .proximity(let rating): cable = rating
@@ -20,6 +24,7 @@ extension ConnectorMachine {
         case .meterFailed: break  // Its age tells.
         case .resumed:
             for sensor in heardAt.keys { heardAt[sensor] = now.milliseconds }
+            outdated.formUnion(heardAt.keys)
             takeFall(now, &effects)
         case .outputs(let areWorking): areOutputsWorking = areWorking
         case .token(let token): absorbToken(token, now, &effects)

@@ -37,6 +37,8 @@ extension ConnectorMachine {
         contactor.commandedAt = now.milliseconds
         contactor.isConfirmed = false
         contactor.openSince = nil
+        // Only a reading from after the switch can confirm it, or call it a weld.
+        outdated.insert(.mirror)
         windDownSince = nil
         overCurrentSince = nil
         if closed { contactor.lastClosing = now.milliseconds }

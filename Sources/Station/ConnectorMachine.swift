@@ -30,6 +30,9 @@ package struct ConnectorMachine: Sendable {
 
     /// When each input last spoke; a value without a date is none.
     var heardAt: [Sensor: Int64] = [:]
+    /// What was last heard before the board was absent, or before the contactor was switched: it
+    /// tells of a time that is over.
+    var outdated: Set<Sensor> = []
 
     // What was commanded.
     var contactor: Contactor

@@ -83,6 +83,52 @@ import Testing
         #expect(!bench.isRelayClosed)
     }
 
+    @Test func `waits ten seconds after a fall before it closes again`() {
+        var bench = BenchBoard.charging()
+        bench.pass(60_000)
+        bench.give(.mirror(.open))
+        bench.pass(9_000)
+        #expect(bench.contactorCommands == [true, false])
+        bench.pass(2_000)
+        #expect(bench.contactorCommands == [true, false, true])
+    }
+
+    @Test func `does not close on what the car said before an absence`() {
+        var bench = BenchBoard.charging()
+        bench.give(.pilot(.b, diode: .passed))
+        bench.pass(20_000)
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(300)
+        bench.isBoardAlive = false
+        bench.now.milliseconds += 5_000
+        bench.give(.resumed)
+        bench.measure()
+        bench.pass(1_500)
+        #expect(bench.contactorCommands == [true, false])
+        // Heard again, the state has to settle again.
+        for sensor in ConnectorMachine.Sensor.allCases {
+            if let input = bench.standing.first(where: { $0.sensor == sensor }) {
+                bench.give(input)
+            }
+        }
+        #expect(bench.contactorCommands == [true, false])
+        bench.isBoardAlive = true
+        bench.pass(1_000)
+        #expect(bench.contactorCommands == [true, false, true])
+    }
+
+    @Test func `takes no reading from before a switch for its confirmation`() {
+        var bench = BenchBoard.charging()
+        bench.isBoardAlive = false
+        bench.mirrorFollows = false
+        bench.give(.pilot(.b, diode: .passed))
+        // The last reading says closed and is older than the opening: no weld.
+        bench.pass(800)
+        #expect(bench.machine.faults == [])
+        bench.give(.mirror(.closed))
+        #expect(bench.machine.faults == [.weldedContact])
+    }
+
     @Test func `refuses to close on a mirror that reads closed at boot`() {
         var bench = BenchBoard()
         bench.readInputs()

@@ -15,6 +15,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var perReading: Int64 = 3
         var isMeterDead = false
         var isStopPressed = false
+        var isOutputLost = false
         /// What the board was told, in order.
         var contactor: [Bool] = []
     }
@@ -41,7 +42,8 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
     }
 
     func state() async throws(DeviceError) -> Measured<MirrorState> {
-        measured(relayIsClosed ? .closed : .open)
+        if state.withLock({ $0.isOutputLost }) { throw .outputNotSet("test") }
+        return measured(relayIsClosed ? .closed : .open)
     }
 
     func set(_ signal: PilotSignal) { state.withLock { $0.signal = signal } }

@@ -20,7 +20,8 @@ struct TestStation {
 
     static func make(
         board: TestBoard = TestBoard(), path: String, bootID: String = "boot-1",
-        settings written: [String: String] = [:]
+        settings written: [String: String] = [:],
+        capabilities: BoardCapabilities = BoardCapabilities.bench()
     ) async throws -> TestStation {
         let journal = try await BoardJournal(path: path, bootID: bootID)
         let clock = SystemClock()
@@ -29,7 +30,6 @@ struct TestStation {
             defaults: [.measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import"],
             written: written)
         let recovered = try await journal.recovered()
-        let capabilities = BoardCapabilities.bench()
         let machine = ConnectorMachine(
             number: 1, board: capabilities, rules: settings.connectorRules,
             latched: try await journal.latchedFaults()[1] ?? [], recovering: recovered[1],

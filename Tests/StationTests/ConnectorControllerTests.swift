@@ -1,0 +1,61 @@
+import Charging
+import HAL
+import Service
+import TestSupport
+import Testing
+
+@testable import Station
+
+@Suite struct `A connector's controller` {
+    private let folder = TemporaryFolder()
+
+    private func station(
+        _ capabilities: BoardCapabilities = BoardCapabilities.bench()
+    ) async throws -> TestStation {
+        try await TestStation.make(path: folder.file("board.db"), capabilities: capabilities)
+    }
+
+    @Test func `begins nothing new once the program is ending`() async throws {
+        let station = try await station()
+        let controller = station.controller
+        #expect(await controller.stop(.reboot, withinMilliseconds: 0))
+        #expect(
+            await controller.remoteStart(token: "TAG", needsAuthorization: false)
+                == "the program is ending")
+        await controller.take(.token("TAG"))
+        #expect(await controller.machine.permission == .none)
+        await station.journal.close()
+    }
+
+    @Test func `leaves out a reading that was asked for before an absence`() async throws {
+        let station = try await station()
+        let controller = station.controller
+        let asked = SystemClock().monotonicMilliseconds
+        await controller.resumeIfAbsent(since: asked - 5_000)
+        await controller.take(.pilot(.c, diode: .passed), askedAt: asked - 1)
+        #expect(await controller.machine.pilot == nil)
+        await controller.take(.pilot(.c, diode: .passed), askedAt: asked + 60_000)
+        #expect(await controller.machine.pilot == .c)
+        await station.journal.close()
+    }
+
+    @Test func `notices lost outputs on a board without feedback`() async throws {
+        var capabilities = BoardCapabilities.bench()
+        capabilities.feedback = .none
+        let station = try await station(capabilities)
+        try await station.during { () async throws in
+            station.board.change { $0.isOutputLost = true }
+            await until { await station.controller.machine.faults.contains(.outputFailed) }
+            #expect(await station.controller.machine.faults.contains(.outputFailed))
+        }
+    }
+
+    /// Looks again every few milliseconds, for at most ten seconds.
+    private func until(_ isDone: () async -> Bool) async {
+        for _ in 0..<2000 {
+            if await isDone() { return }
+            // The controller's polls are its own; there is nothing to await but time.
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
