@@ -147,13 +147,28 @@ extension OCPIDoor {
             }
             throw error
         }
-        try await peers.change(id) { peer in
+        let now = house.clock.now
+        let taken = try await house.write { [house] transaction -> PartyID? in
+            guard var peer = try Peers.peer(id, in: transaction) else { return nil }
+            let taken = try Self.taken(
+                theirs.roles, by: id, ours: house.settings.party, in: transaction)
+            let roles = peer.roles
             peer.previousHash = peer.tokenHash
             peer.previousUntil = until
             peer.tokenHash = PeerToken.hash(tokenB)
             peer.pendingHash = nil
             peer.take(theirs, found)
-            return true
+            // The tokens are exchanged already; whose bills it sees stays as it was.
+            if taken != nil { peer.roles = roles }
+            peer.updatedAt = now
+            try Peers.store(peer, in: transaction)
+            return taken
+        }
+        try await peers.load()
+        if let taken {
+            throw DiscoveryError(
+                code: StatusCode.clientError,
+                reason: "\(taken) is registered by another connection; the roles stay as they were")
         }
     }
 

@@ -247,4 +247,30 @@ import Web
         #expect(await house.ask("GET", "/ocpi/versions", token: old).status == 401)
         await partner.stop()
     }
+
+    @Test func `cannot take another's party while we rotate`() async throws {
+        let house = try await OCPIHouse()
+        let (victim, thief) = (try Partner(), try Partner(PartyID(country: "NL", party: "THF")))
+        _ = try await house.registered(victim)
+        _ = try await house.registered(thief)
+        let peer = try #require(house.door.peers.all().first { $0.parties == [thief.party] })
+        var claim = thief.credentials
+        claim["roles"] = victim.credentials["roles"]
+        let given = Lock<String?>(nil)
+        let answer = claim
+        thief.script { request in
+            guard request.method == "PUT" else { return nil }
+            given.withLock { $0 = (try? JSONValue(parsing: request.body))?["token"]?.string }
+            return Partner.envelope(answer)
+        }
+        await #expect(throws: OCPIDoor.DiscoveryError.self) {
+            try await house.door.rotate(peer.id)
+        }
+        #expect(house.door.peers.peer(peer.id)?.parties == [thief.party])
+        // The tokens are exchanged all the same: the connection goes on as what it was.
+        let token = try #require(given.withLock { $0 })
+        #expect(await house.ask("GET", "/ocpi/versions", token: token).status == 200)
+        await victim.stop()
+        await thief.stop()
+    }
 }
