@@ -14,10 +14,16 @@ extension Sessions {
     }
 
     /// May this tag charge here? A remote start speaks for its own tag, known or not.
+    ///
+    /// A station that nobody took in speaks for no driver: anybody can come into the inbox, and could
+    /// send bills in the name of every tag it has seen.
     func authorize(
         _ idTag: String, at station: String, connector: ConnectorNumber? = nil,
         receivedAt: Timestamp, in transaction: Transaction
     ) throws -> Authorization {
+        if try stores.stations.isWaiting(station, in: transaction) {
+            return Authorization(info: AuthorizationInfo(.invalid))
+        }
         if let command = try stores.commands.awaitedStart(
             station: station, connector: connector, idTag: idTag, at: receivedAt, in: transaction)
         {

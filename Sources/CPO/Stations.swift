@@ -74,6 +74,13 @@ package final class Stations: Sendable {
         }
     }
 
+    /// Whether the station stands in the inbox: it came by itself and nobody took it in yet.
+    func isWaiting(_ id: String, in transaction: Transaction) throws -> Bool {
+        try transaction.queryOne(
+            "SELECT 1 AS waiting FROM station WHERE id = ? AND registration = ?", id,
+            RegistrationStatus.pending.rawValue) != nil
+    }
+
     /// Makes a station known, or changes how it is registered.
     @discardableResult
     package func register(

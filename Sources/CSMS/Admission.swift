@@ -15,6 +15,7 @@ struct Admission {
         case noCredentials = "no password was sent"
         case wrongUser = "the user is not the station's id"
         case wrongPassword = "the password is wrong"
+        case tooManyTries = "too many wrong passwords from this address"
         case noPasswordSet = "no password is set for the station"
         case wrongCertificate = "the client certificate names another station"
         case weakProfile = "the security profile is too low"
@@ -29,7 +30,7 @@ struct Admission {
             case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
             case .wrongCertificate, .weakProfile, .wrongProfile: 403
             case .noSubprotocol: 400
-            case .flapping, .inboxFull: 429
+            case .flapping, .inboxFull, .tooManyTries: 429
             }
         }
     }
@@ -86,11 +87,21 @@ struct Admission {
     static func stationID(path: String) -> String? {
         guard let last = path.split(separator: "/").last else { return nil }
         let id = String(last)
-        guard id.unicodeScalars.count <= stationIDCharacters, id != "ocpp" else { return nil }
-        for scalar in id.unicodeScalars where scalar.value < 0x20 || scalar.value == 0x7F {
-            return nil
+        // A browser takes dots out of a path, so such a station could not be managed.
+        guard id.unicodeScalars.count <= stationIDCharacters, !["ocpp", ".", ".."].contains(id)
+        else { return nil }
+        return id.unicodeScalars.contains(where: isDeceptive) ? nil : id
+    }
+
+    /// Control characters, marks that reverse or hide text, and what stands for bytes that are no
+    /// text: two ids could look, or be, the same.
+    private static func isDeceptive(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F...0x9F, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF,
+            0xFFFD:
+            true
+        default: false
         }
-        return id
     }
 
     private func prove(
@@ -126,6 +137,8 @@ struct Admission {
             guard access.takesAnyUser else { return .wrongUser }
             granted.deviations.insert(.userNotStation)
         }
+        // It would make security profile 1 of nothing.
+        guard !credentials.password.isEmpty else { return .noCredentials }
         guard let verifier = access.verifier else {
             // The first password of a station that is being adopted or listed becomes its password.
             guard unknownStations != .refuse else { return .noPasswordSet }

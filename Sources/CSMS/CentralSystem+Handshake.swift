@@ -11,6 +11,8 @@ extension CentralSystem {
         case .refused(let reason):
             let name = Admission.stationID(path: request.http.path) ?? "?"
             log.refused(name, reason, from: request.http.remoteAddress, at: now)
+            // Counted above; a line for each would let a stranger write the log.
+            guard reason != .tooManyTries else { return .refuse(status: reason.status) }
             house.log.info(
                 "station refused",
                 [
@@ -34,6 +36,20 @@ extension CentralSystem {
     }
 
     private func verdict(on request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
+        let pair = WrongPasswords.Pair(
+            address: request.http.remoteAddress,
+            station: Admission.stationID(path: request.http.path)?.lowercased() ?? "")
+        guard wrongPasswords.mayTry(pair) else { return .refused(.tooManyTries) }
+        let verdict = admitted(request, at: now)
+        switch verdict {
+        case .refused(.wrongPassword): wrongPasswords.count(pair)
+        case .granted: wrongPasswords.forget(pair)
+        case .refused, .speechless: break
+        }
+        return verdict
+    }
+
+    private func admitted(_ request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
         let verdict = admission.decide(request) { directory[$0] }
         guard case .granted(let granted) = verdict else { return verdict }
         if links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes {

@@ -16,6 +16,7 @@ package final class CentralSystem: Sendable {
     let log: MessageLog
     let dialects: [any Dialect]
     let admission: Admission
+    let wrongPasswords: WrongPasswords
     /// How far the registry's changes are in the directory.
     private let followed = Lock(Int64(0))
 
@@ -28,6 +29,7 @@ package final class CentralSystem: Sendable {
         self.dialects = dialects
         self.settings = settings
         log = MessageLog(house: house, settings: settings)
+        wrongPasswords = WrongPasswords(settings: settings, clock: house.clock)
         admission = Admission(
             settings: settings, unknownStations: house.settings.unknownStations,
             versions: dialects.map(\.version))

@@ -29,6 +29,10 @@ package struct CentralSystemSettings: Hashable, Sendable {
     package var messageLogMilliseconds: Int64 = 500
     /// Refused handshakes remembered.
     package var refusalsKept = 500
+    /// Wrong passwords of one address for one station within a minute; further ones are not checked.
+    package var wrongPasswordsAMinute = 10
+    /// Pairs of address and station that are remembered for it.
+    package var wrongPasswordPairs = 10_000
     /// Replacements from changing addresses within five minutes; then the station is held off.
     package var replacementsInFiveMinutes = 6
 
