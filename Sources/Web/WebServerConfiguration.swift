@@ -90,7 +90,7 @@ package struct WebLimits: Sendable, Hashable {
     package var pongSeconds = 20
     /// Time for a request's head and body to arrive, and for a TLS handshake.
     package var requestSeconds = 20
-    /// An idle keep-alive connection is closed after this.
+    /// An idle keep-alive connection is closed after this; one whose answer is not read, too.
     package var keepAliveSeconds = 30
     /// New connections a second and loop; further ones wait in the kernel's queue. 0: no bound.
     package var acceptsPerSecond = 0

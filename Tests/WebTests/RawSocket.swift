@@ -61,6 +61,21 @@ final class RawSocket: Sendable {
         return String(decoding: await read { Self.contains($0, wanted) }, as: UTF8.self)
     }
 
+    /// Sends a byte at a time with a pause between, `most` at most, until the peer closes.
+    ///
+    /// - Returns: how many were sent.
+    func trickle(_ byte: UInt8, everyMilliseconds pause: Int32, most: Int) async -> Int {
+        await onThread { [descriptor] in
+            var byte = byte
+            for sent in 0..<most {
+                var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                if poll(&wanted, 1, pause) > 0 { return sent }
+                if Glibc.send(descriptor, &byte, 1, Int32(MSG_NOSIGNAL)) <= 0 { return sent }
+            }
+            return most
+        }
+    }
+
     func read(count: Int) async -> [UInt8] { await read { $0.count >= count } }
 
     /// Closes so that the peer sees a reset.

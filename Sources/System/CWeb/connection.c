@@ -178,6 +178,24 @@ static void check_socket(web_conn *conn)
     conn_schedule(conn, ping + pong - silence);
 }
 
+// A body that trickles in would hold its connection for as long as it likes.
+static void check_body(web_conn *conn)
+{
+    if (!conn->awaits_body) return;
+    if (conn->loop->now - conn->body_began >= (uint32_t)conn->loop->config.request_seconds)
+        return web_cut(conn);
+    conn_schedule(conn, 1);
+}
+
+// So would an answer that nobody reads. What is written counts piece by piece.
+static void check_answer(web_conn *conn)
+{
+    if (conn->answered
+        && conn->loop->now - conn->wrote >= (uint32_t)conn->loop->config.keep_alive_seconds)
+        return web_cut(conn);
+    conn_schedule(conn, 1);
+}
+
 void conn_heard(web_conn *conn)
 {
     conn->heard = conn->loop->now;
@@ -205,7 +223,7 @@ void conn_check(web_conn *conn)
     case KIND_CLIENT:
         if (conn->opened) check_socket(conn);
         break;
-    case KIND_HTTP: conn_schedule(conn, 1); break;
-    case KIND_NEW: break;
+    case KIND_HTTP: check_answer(conn); break;
+    case KIND_NEW: check_body(conn); break;
     }
 }

@@ -41,6 +41,7 @@ static int refuse(web_conn *conn, int status)
     // Without a body to come lws would not read at all, but spin over what has come.
     if (!expects_body(wsi)) return -1;
     conn->lingering = true;
+    conn->awaits_body = false;
     buffer_free(&conn->received);
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LINGER_SECONDS);
     return 0;
@@ -53,6 +54,7 @@ void conn_reset_exchange(web_conn *conn)
     conn->chunk_state = conn->size_digits = 0;
     conn->chunk_overhead = 0;
     conn->dispatched = conn->answered = conn->close_after = conn->chunked = false;
+    conn->awaits_body = false;
     conn_set_kind(conn, KIND_NEW);
 }
 
@@ -62,6 +64,7 @@ static int dispatch(web_conn *conn)
     web_request request;
     char common_name[256], organization[256], sha256_hex[65];
     conn->dispatched = true;
+    conn->awaits_body = false;
     if (request_read(conn, &request)) return refuse(conn, 400);
     request_certificate(
         conn, &request, common_name, organization, sizeof common_name, sha256_hex);
@@ -131,7 +134,13 @@ int http_begin(web_conn *conn)
         // lws believes 100 MB are coming and cannot be told where this body ends.
         conn->close_after = true;
     }
-    if (encoded || wanted) return expect_continue(conn);
+    if (encoded || wanted) {
+        // lws starts its clock again with every byte that comes.
+        conn->awaits_body = true;
+        conn->body_began = conn->loop->now;
+        conn_schedule(conn, 1);
+        return expect_continue(conn);
+    }
     // For this one lws reports a body and its end all the same.
     if (measured && lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0) return 0;
     if (may_have_body(wsi) && !measured) conn->close_after = true;
@@ -178,6 +187,7 @@ int web_respond(web_conn *conn, const uint8_t *bytes, size_t length)
 {
     if (conn->cut || conn->answered || !queue_append(conn, bytes, length)) return -1;
     conn->answered = true;
+    conn->wrote = conn->loop->now;
     ask_to_write(conn);
     return 0;
 }

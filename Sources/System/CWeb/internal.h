@@ -53,12 +53,13 @@ struct web_conn {
     web_buffer refusal;
     char *close_reason; // ours or the peer's
     uint32_t heard, wrote; // seconds of the loop
+    uint32_t body_began;
     size_t chunk_left;
     uint16_t close_code;
     uint8_t kind, chunk_state, size_digits;
     uint16_t chunk_overhead; // bytes of the extension or trailer at hand
     bool opened, closing, close_sent, by_peer, cut, pinged;
-    bool dispatched, answered, close_after, chunked, lingering, text;
+    bool awaits_body, dispatched, answered, close_after, chunked, lingering, text;
 };
 
 // The functions of libuv that are used, found at run time: an agent needs no libuv.
