@@ -15,6 +15,9 @@ package struct BecknSignature: Hashable, Sendable {
     static let lifeSeconds: Int64 = 300
     /// How far ahead a peer's clock may run.
     static let skewSeconds: Int64 = 5
+    /// How long a peer's may live. Message ids are remembered for longer, so that no signed message
+    /// can come back once it is forgotten.
+    static let longestLifeSeconds: Int64 = 86_400
 
     /// Why a request is not believed. The text goes into the NACK; it never holds key material.
     package enum Flaw: Error, Hashable, Sendable, CustomStringConvertible {
@@ -22,6 +25,7 @@ package struct BecknSignature: Hashable, Sendable {
         case unreadable(String)
         case createdInFuture
         case expired
+        case livesTooLong
         case unknownKey
         case wrong
         case notTheSender
@@ -32,6 +36,7 @@ package struct BecknSignature: Hashable, Sendable {
             case .unreadable(let what): "the signature header is not readable: \(what)"
             case .createdInFuture: "the signature was made in the future"
             case .expired: "the signature has expired"
+            case .livesTooLong: "the signature would be valid for too long"
             case .unknownKey: "no valid key of this subscriber is registered"
             case .wrong: "the signature does not fit the body"
             case .notTheSender: "the signer is not the sender"
@@ -134,6 +139,7 @@ package struct BecknSignature: Hashable, Sendable {
         let seconds = now.milliseconds / 1000
         guard created <= seconds + Self.skewSeconds else { throw .createdInFuture }
         guard seconds <= expires else { throw .expired }
+        guard expires - created <= Self.longestLifeSeconds else { throw .livesTooLong }
         guard
             let key = registry.key(of: subscriberID, uniqueKeyID: uniqueKeyID, at: now)
         else { throw .unknownKey }

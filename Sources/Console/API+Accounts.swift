@@ -35,6 +35,10 @@ extension Console {
         guard let user = body["user"]?.string, let password = body["password"]?.string else {
             throw APIProblem.field("user", "and `password` are needed")
         }
+        // The throttle remembers names.
+        guard user.utf8.count <= 100 else {
+            throw APIProblem.field("user", "is too long")
+        }
         let keys = ["name \(user.lowercased())", "address \(http.remoteAddress)"]
         let wait = throttle.wait(keys)
         guard wait == 0 else {

@@ -78,6 +78,9 @@ extension Console {
         guard id.utf8.count <= 48, !id.isEmpty else {
             throw APIProblem.field("id", "has 1 to 48 characters")
         }
+        if let password = body["password"], password.string?.isEmpty != false {
+            throw APIProblem.field("password", "must be a text that is not empty")
+        }
         let now = house.clock.now
         try await house.write { transaction in
             try self.house.stations.register(id, registration, at: now, in: transaction)

@@ -48,6 +48,19 @@ import Testing
         #expect(flaw(header, at: now.advanced(bySeconds: -6)) == .createdInFuture)
     }
 
+    @Test func `may not live longer than message ids are remembered`() throws {
+        let created = now.milliseconds / 1000
+        let (known, longest) = (created + 300, created + BecknSignature.longestLifeSeconds)
+        let header = try header()
+        func living(until: Int64) -> String {
+            header.replacing("expires=\"\(known)\"", with: "expires=\"\(until)\"")
+        }
+        #expect(flaw(living(until: longest + 1)) == .livesTooLong)
+        // Long enough, and no more what was signed.
+        #expect(flaw(living(until: longest)) == .wrong)
+        #expect(BecknSignature.longestLifeSeconds < BecknDoor.requestMemorySeconds)
+    }
+
     @Test func `does not fit another body, key or time`() throws {
         let header = try header()
         #expect(flaw(header, body: body + [0x20]) == .wrong)
