@@ -152,7 +152,7 @@ let suites: [Target] = [
     tests("CSMS", ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Service"]),
     tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
-    tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Service"]),
+    tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Simulation", ["HAL", "LinuxHAL", "Web", "Charging", "JSON", "Service"]),
 ]
 

@@ -1,5 +1,6 @@
 import Crypto
 import Service
+import TestSupport
 import Testing
 import Web
 

@@ -99,7 +99,8 @@ web_conn *web_connect(web_loop *loop, const web_client_config *config, void *use
     loop->adopting = NULL;
     if (!made) {
         client_failed(conn, web_reason());
-        conn_destroy(conn);
+        // On libuv it is destroyed when libuv has let go of it.
+        if (!loop->config.libuv) conn_destroy(conn);
         return NULL;
     }
     conn->wsi = made;

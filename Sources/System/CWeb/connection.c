@@ -66,7 +66,7 @@ void web_allow_reading(web_conn *conn, bool allow)
 
 void web_cut(web_conn *conn)
 {
-    if (conn->cut) return;
+    if (conn->cut || !conn->wsi) return;
     conn->cut = true;
     lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
 }

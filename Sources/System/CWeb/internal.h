@@ -13,6 +13,7 @@ enum {
     LINGER_SECONDS = 3, // after a refused body: the answer must not be lost in a reset
     REASON_BYTES = 256,
     VHOST_NAME_BYTES = 48,
+    RETIRE_SECONDS = 3,
 };
 
 typedef enum { KIND_NEW, KIND_HTTP, KIND_STREAM, KIND_SOCKET, KIND_CLIENT } web_kind;
@@ -98,7 +99,8 @@ struct web_loop {
     web_conn *wheel[WHEEL_SLOTS];
     uint32_t now;
     int accepts_left;
-    bool accepting;
+    bool accepting, retired;
+    web_loop *next_retired;
     lws_sorted_usec_list_t poll_tick;
     web_uv uv;
     uv_loop_t uv_loop;

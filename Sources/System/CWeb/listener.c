@@ -161,12 +161,11 @@ static void adopt_connection(web_listener *listener, int fd)
     struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
     if (loop->adopting != conn) return;
     loop->adopting = NULL;
-    // A refusal after lws had made its side ends in WSI_DESTROY, with libuv in a later turn; only what
-    // lws never heard of is ours to free.
     if (wsi)
         conn->wsi = wsi;
-    else if (!conn->wsi)
+    else if (!loop->config.libuv)
         conn_destroy(conn);
+    // On libuv a connection that failed here is destroyed when libuv has let go of it.
 }
 
 static void accept_some(web_listener *listener)
@@ -185,10 +184,15 @@ int listener_callback(
     struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t length)
 {
     (void)user, (void)in, (void)length;
-    if (why != LWS_CALLBACK_RAW_RX_FILE) return 0;
+    if (why != LWS_CALLBACK_RAW_RX_FILE && why != LWS_CALLBACK_RAW_CLOSE_FILE) return 0;
     web_loop *loop = lws_context_user(lws_get_context(wsi));
     // Not by lws' opaque pointer: that one means a connection.
     for (web_listener *listener = loop->listeners; listener; listener = listener->next)
-        if (listener->wsi == wsi) accept_some(listener);
+        if (listener->wsi == wsi) {
+            if (why == LWS_CALLBACK_RAW_CLOSE_FILE)
+                listener->wsi = NULL;
+            else
+                accept_some(listener);
+        }
     return 0;
 }

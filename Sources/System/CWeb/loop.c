@@ -1,11 +1,11 @@
 // The loop: creation, thread, ticks, wake-ups, end.
 #include "internal.h"
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 static _Thread_local char reason[REASON_BYTES];
 
@@ -41,7 +41,8 @@ static int uv_find(web_uv *uv)
         const char *name;
         void *place;
     } wanted[] = {
-        { "uv_loop_init", &uv->loop_init }, { "uv_run", &uv->run }, { "uv_stop", &uv->stop }, { "uv_async_init", &uv->async_init },
+        { "uv_loop_init", &uv->loop_init },
+        { "uv_run", &uv->run }, { "uv_stop", &uv->stop }, { "uv_async_init", &uv->async_init },
         { "uv_async_send", &uv->async_send }, { "uv_timer_init", &uv->timer_init },
         { "uv_timer_start", &uv->timer_start }, { "uv_close", &uv->close },
     };
@@ -199,6 +200,21 @@ static int start_uv(web_loop *loop)
     return 0;
 }
 
+// With DO_SSL_GLOBAL_INIT every context moves the global numbers under which lws finds its own data
+// in OpenSSL's objects, and the handshakes of older contexts no longer find theirs: only the first
+// one of the process may.
+static struct lws_context *create_context(struct lws_context_creation_info *info)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool has_tls;
+    pthread_mutex_lock(&lock);
+    if (!has_tls) info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    struct lws_context *context = lws_create_context(info);
+    has_tls |= context != NULL;
+    pthread_mutex_unlock(&lock);
+    return context;
+}
+
 web_loop *web_loop_create(const web_loop_config *config, const web_callbacks *callbacks)
 {
     web_loop *loop = calloc(1, sizeof *loop);
@@ -225,7 +241,7 @@ web_loop *web_loop_create(const web_loop_config *config, const web_callbacks *ca
         .user = loop,
         .gid = (gid_t)-1,
         .uid = (uid_t)-1,
-        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .max_http_header_data2 = (unsigned int)config->max_header,
         .timeout_secs = (unsigned int)config->request_seconds,
         .connect_timeout_secs = (unsigned int)config->request_seconds,
@@ -236,7 +252,7 @@ web_loop *web_loop_create(const web_loop_config *config, const web_callbacks *ca
         info.options |= LWS_SERVER_OPTION_LIBUV;
         info.foreign_loops = foreign;
     }
-    loop->context = lws_create_context(&info);
+    loop->context = create_context(&info);
     if (!loop->context) {
         if (!reason[0]) web_set_reason("libwebsockets cannot make a context");
         web_loop_free(loop);
@@ -249,48 +265,47 @@ web_loop *web_loop_create(const web_loop_config *config, const web_callbacks *ca
 
 static void nothing(uv_handle_t *handle) { (void)handle; }
 
-// A context that ended with libuv. lws 4.1.6 closes the descriptor of such a context's event pipe, and
-// its plug-in closes the same number again a loop turn later: by then it may be a file or socket that
-// another thread has opened. So the sockets are closed and the rest is kept; a server's loop lives as
-// long as its process.
-typedef struct retired {
-    struct lws_context *context;
-    struct retired *next;
-} retired;
-static _Atomic(retired *) retired_contexts;
+// Loops that are over and cannot be freed; kept here so that they are not lost.
+static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
+static web_loop *retired;
 
-enum { CLOSING_TURNS = 1000 };
-
-static void retire_context(web_loop *loop)
+static bool has_sockets(const web_loop *loop)
 {
-    for (web_listener *listener = loop->listeners; listener; listener = listener->next) {
-        // Nobody is let in from here on, whatever lws does with the descriptor.
-        if (listener->wsi) shutdown(lws_get_socket_fd(listener->wsi), SHUT_RDWR);
-        listener->wsi = NULL;
-        if (listener->vhost) lws_vhost_destroy(listener->vhost);
-        listener->vhost = NULL;
+    for (const web_listener *listener = loop->listeners; listener; listener = listener->next)
+        if (listener->wsi) return true;
+    return loop->connection_count > 0;
+}
+
+// On libuv, lws_context_destroy() closes the descriptor of its wake-up pipe at once and, when libuv has
+// let go of it, a second time: by then it may be another thread's. So every socket is closed here, and
+// the context itself is left: a server has one in its life.
+static void retire_uv(web_loop *loop)
+{
+    if (loop->retired) return;
+    loop->retired = true;
+    loop->accepting = false;
+    uint32_t deadline = loop->now + RETIRE_SECONDS;
+    while (loop->now < deadline && has_sockets(loop)) {
+        for (web_listener *listener = loop->listeners; listener; listener = listener->next)
+            if (listener->wsi)
+                lws_set_timeout(
+                    listener->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+        for (web_conn *conn = loop->connections; conn; conn = conn->next) web_cut(conn);
+        // lws looks at its timers only when something happens.
+        lws_cancel_service(loop->context);
+        loop->uv.run(&loop->uv_loop, UV_RUN_ONCE);
     }
     loop->uv.close((uv_handle_t *)&loop->uv_async, nothing);
     loop->uv.close((uv_handle_t *)&loop->uv_timer, nothing);
-    // Handles close asynchronously: two turns for those, more while a connection still has one.
-    for (int turn = 0; turn < CLOSING_TURNS && (turn < 3 || loop->connection_count); turn++)
-        loop->uv.run(&loop->uv_loop, UV_RUN_NOWAIT);
-    retired *entry = malloc(sizeof *entry);
-    if (!entry) return;
-    entry->context = loop->context;
-    entry->next = atomic_load(&retired_contexts);
-    while (!atomic_compare_exchange_weak(&retired_contexts, &entry->next, entry)) {}
+    loop->uv.run(&loop->uv_loop, UV_RUN_NOWAIT);
 }
 
 static void destroy_context(web_loop *loop)
 {
     if (!loop->context) return;
-    if (loop->config.libuv) {
-        retire_context(loop);
-    } else {
-        lws_sul_cancel(&loop->poll_tick);
-        lws_context_destroy(loop->context);
-    }
+    if (loop->config.libuv) return retire_uv(loop);
+    lws_sul_cancel(&loop->poll_tick);
+    lws_context_destroy(loop->context);
     loop->context = NULL;
 }
 
@@ -318,6 +333,13 @@ void web_loop_free(web_loop *loop)
 {
     if (!loop) return;
     destroy_context(loop);
+    if (loop->retired) {
+        pthread_mutex_lock(&retired_lock);
+        loop->next_retired = retired;
+        retired = loop;
+        pthread_mutex_unlock(&retired_lock);
+        return;
+    }
     listeners_free(loop);
     trusts_free(loop);
     for (size_t i = 0; i < loop->name_count; i++) free(loop->names[i]);

@@ -3,11 +3,11 @@ import Service
 
 /// A TCP connection that writes and reads bytes as they are, on a thread of its own so that no
 /// task of the pool is blocked.
-final class RawSocket: Sendable {
+package final class RawSocket: Sendable {
     private let descriptor: Int32
     private let isReset = Lock(false)
 
-    init(port: Int, receiveBufferBytes: Int? = nil) throws {
+    package init(port: Int, receiveBufferBytes: Int? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         if var size = receiveBufferBytes.map(Int32.init) {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
@@ -27,17 +27,17 @@ final class RawSocket: Sendable {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        // `deinit` runs for a whole object whose init throws; closing here would close twice.
+        // `deinit` closes it: everything is initialised, so it runs although `init` throws.
         guard status == 0 else { throw SocketFailure.cannotConnect }
     }
 
     deinit { if !isReset.withLock({ $0 }) { close(descriptor) } }
 
-    enum SocketFailure: Error { case cannotConnect, timedOut }
+    package enum SocketFailure: Error { case cannotConnect, timedOut }
 
-    func send(_ text: String) async { await send(Array(text.utf8)) }
+    package func send(_ text: String) async { await send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) async {
+    package func send(_ bytes: [UInt8]) async {
         await onThread { [self] in
             var sent = 0
             while sent < bytes.count {
@@ -53,10 +53,12 @@ final class RawSocket: Sendable {
     }
 
     /// Everything until the peer closes.
-    func readAll() async -> String { String(decoding: await read { _ in false }, as: UTF8.self) }
+    package func readAll() async -> String {
+        String(decoding: await read { _ in false }, as: UTF8.self)
+    }
 
     /// Until `text` has come, or the peer closes.
-    func read(until text: String) async -> String {
+    package func read(until text: String) async -> String {
         let wanted = Array(text.utf8)
         return String(decoding: await read { Self.contains($0, wanted) }, as: UTF8.self)
     }
@@ -64,8 +66,8 @@ final class RawSocket: Sendable {
     /// Sends a byte at a time with a pause between, `most` at most, until the peer closes.
     ///
     /// - Returns: how many were sent.
-    func trickle(_ byte: UInt8, everyMilliseconds pause: Int32, most: Int) async -> Int {
-        await onThread { [descriptor] in
+    package func trickle(_ byte: UInt8, everyMilliseconds pause: Int32, most: Int) async -> Int {
+        await onThread { [self] in
             var byte = byte
             for sent in 0..<most {
                 var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -76,10 +78,10 @@ final class RawSocket: Sendable {
         }
     }
 
-    func read(count: Int) async -> [UInt8] { await read { $0.count >= count } }
+    package func read(count: Int) async -> [UInt8] { await read { $0.count >= count } }
 
     /// Closes so that the peer sees a reset.
-    func reset() {
+    package func reset() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         setsockopt(
             descriptor, SOL_SOCKET, SO_LINGER, &linger,
@@ -89,7 +91,7 @@ final class RawSocket: Sendable {
     }
 
     // The closures hold `self`: its end would close the descriptor under them.
-    func read(until done: @escaping @Sendable ([UInt8]) -> Bool) async -> [UInt8] {
+    package func read(until done: @escaping @Sendable ([UInt8]) -> Bool) async -> [UInt8] {
         await onThread { [self] in
             var all: [UInt8] = []
             var piece = [UInt8](repeating: 0, count: 65536)
@@ -111,7 +113,7 @@ final class RawSocket: Sendable {
     }
 }
 
-func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+package func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
         _ = NativeThread.start("test") { continuation.resume(returning: body()) }
     }
