@@ -85,9 +85,14 @@ final class ConfigContext {
 
     init(file: String, environment: [String: String], isSchema: Bool) {
         self.file = file
-        self.environment = environment.filter { $0.key.hasPrefix("KERB_") }
+        self.environment = environment.filter {
+            $0.key.hasPrefix("KERB_") && !Self.testVariables.contains($0.key)
+        }
         self.isSchema = isSchema
     }
+
+    /// What the test suites are told by; programs they start inherit it.
+    private static let testVariables: Set = ["KERB_BIN", "KERB_CASES", "KERB_LONG", "KERB_SEEDS"]
 
     /// `csms.passwordFile` is `KERB_CSMS__PASSWORD_FILE`, `evses[0].meter` `KERB_EVSES__0__METER`.
     static func variable(_ path: String) -> String {
