@@ -108,21 +108,22 @@ struct Cabinet {
             deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 1),
             bus: cabinet.bus, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)))
         // The bus's thread is held up for longer than a living controller takes to renew.
-        let line = Lock((isHeld: false, isFree: false))
+        let isHeld = Lock(false)
+        let gate = BlockingQueue<Bool>(limit: 1)
         cabinet.bus.post(
             unit: 1, rules: DeviceRules(timeoutMilliseconds: 500, gapMilliseconds: 0),
             priority: .control,
             prepare: {
-                line.withLock { $0.isHeld = true }
-                while !line.withLock({ $0.isFree }) { usleep(1000) }
+                isHeld.withLock { $0 = true }
+                _ = gate.take(most: 1)
                 return nil
             }
         ) { _ in }
-        await until { line.withLock { $0.isHeld } }
+        await until { isHeld.withLock { $0 } }
         contactor.set(closed: true)
         let ordered = SystemClock().monotonicMilliseconds
         await until { SystemClock().monotonicMilliseconds > ordered + 3 }
-        line.withLock { $0.isFree = true }
+        try gate.put(true)
         _ = try await contactor.state()
         #expect(cabinet.slave.units.log == [[10, 2, 0, 0, 0, 1]])
     }
