@@ -80,7 +80,7 @@ def has_reason(lines, index):
 def check_words(name, path, lines, is_test):
     for number, line in enumerate(lines, 1):
         code = without_comments(line)
-        for word in ("/work/", "/tmp/kerb/", "/.library"):
+        for word in ("/root/", "/home/", "/.library"):
             if word in line:
                 breach(path, number, f"`{word}` is a path of one machine")
         if is_test:
