@@ -47,7 +47,7 @@ extension Stage {
         """
         stationID: \(plan.station)
         csms:
-          url: wss://localhost:\(plan.port + 1)/ocpp
+          url: wss://127.0.0.1:\(plan.port + 1)/ocpp
           securityProfile: 2
           passwordFile: \(plan.edgeFolder)/password
           caFile: \(plan.cpoFolder)/ca.pem
