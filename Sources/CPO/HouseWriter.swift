@@ -32,10 +32,10 @@ final class HouseWriter: Sendable {
     ) async throws -> Value {
         let stores = stores.withLock { $0 }
         do {
-            let value = try await database.write { transaction in
+            let (value, mark) = try await database.write { [journal] transaction in
                 let before = stores.map(\.version)
                 do {
-                    return try body(transaction)
+                    return (try body(transaction), journal.mark)
                 } catch {
                     // Here and now, on the writer's thread: the next body must not see it.
                     for (store, version) in zip(stores, before) where store.version != version {
@@ -44,7 +44,7 @@ final class HouseWriter: Sendable {
                     throw Refused(reason: error)
                 }
             }
-            journal.committed()
+            journal.committed(mark)
             return value
         } catch let refused as Refused {
             throw refused.reason

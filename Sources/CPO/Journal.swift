@@ -11,9 +11,12 @@ package final class Journal: Sendable {
     package static let pageLimit = 500
 
     private struct State {
-        /// Highest number given to a line, committed or not.
-        var appended: Int64 = 0
-        var announced: Int64 = 0
+        /// Lines appended since the start, committed or not. Counted, because a line that was rolled
+        /// back leaves its number to the next one.
+        var appended = 0
+        /// As many of them as were announced.
+        var announced = 0
+        var newest: Int64 = 0
         var nextWaiter = 0
         var waiters: [Int: AsyncStream<Int64>.Continuation] = [:]
     }
@@ -32,8 +35,14 @@ package final class Journal: Sendable {
             "INSERT INTO journal (at, kind, subject, body) VALUES (?, ?, ?, ?) RETURNING seq",
             at, kind.rawValue, subject, body.text)
         let seq = try row?.int64("seq") ?? 0
-        state.withLock { $0.appended = max($0.appended, seq) }
+        state.withLock { state in
+            state.appended += 1
+            state.newest = seq
+        }
     }
+
+    /// How many lines were appended so far; taken by a writer at the end of its transaction's body.
+    var mark: Int { state.withLock { $0.appended } }
 
     /// Lines after `seq`, oldest first, at most `limit`.
     package func lines(
@@ -133,14 +142,18 @@ package final class Journal: Sendable {
         }
     }
 
-    /// Called after a commit: wakes the readers if there is anything new.
-    func committed() {
+    /// Called after the commit of the transaction that took `mark`: wakes the readers if it, or one
+    /// before it, appended anything they have not heard of.
+    ///
+    /// What another transaction appended since is not announced with it: that one is not durable
+    /// yet, and its own call would find nothing left to tell.
+    func committed(_ mark: Int) {
         let (seq, waiters) = state.withLock { state in
-            guard state.appended > state.announced else {
+            guard mark > state.announced else {
                 return (Int64(0), [AsyncStream<Int64>.Continuation]())
             }
-            state.announced = state.appended
-            return (state.announced, Array(state.waiters.values))
+            state.announced = mark
+            return (state.newest, Array(state.waiters.values))
         }
         for waiter in waiters { waiter.yield(seq) }
     }

@@ -1,9 +1,10 @@
-import CPO
 import Charging
 import SQL
 import Service
 import TestSupport
 import Testing
+
+@testable import CPO
 
 @Suite struct `Places` {
     @Test func `raise lastUpdated from the plug up and nowhere else`() async throws {
@@ -146,6 +147,33 @@ import Testing
         }
         #expect(!ended)
         #expect(try await house.cpo.stations.station("cs-1")?.isOnline == true)
+    }
+}
+
+@Suite struct `The journal's bell` {
+    @Test(.timeLimit(.minutes(1)))
+    func `rings for a line that was appended while another commit was announced`() async throws {
+        let house = try await House()
+        let journal = house.cpo.journal
+        var bell = journal.announcements().makeAsyncIterator()
+        let isAppended = BlockingQueue<Bool>(limit: 1)
+        let mayCommit = BlockingQueue<Bool>(limit: 1)
+        // The first is durable, but its caller has not come to announce it yet.
+        let mark = try await house.cpo.database.write { transaction in
+            try journal.append("first", "1", at: House.noon, in: transaction)
+            return journal.mark
+        }
+        async let second: Void = house.cpo.write { transaction in
+            try journal.append("second", "2", at: House.noon, in: transaction)
+            try isAppended.put(true)
+            _ = mayCommit.take(most: 1)
+        }
+        _ = await onThread { isAppended.take(most: 1)?.count }
+        journal.committed(mark)
+        _ = await bell.next()
+        try mayCommit.put(true)
+        try await second
+        #expect(await bell.next() == (try await journal.newest()))
     }
 }
 
