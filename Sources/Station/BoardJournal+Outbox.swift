@@ -72,7 +72,8 @@ extension BoardJournal {
                 SessionStart(
                     connector: try row.int("connector"), token: try row.text("token"),
                     meterStart: WattHours(try row.int64("meter_start_wh")),
-                    at: try repaired("started_at")))
+                    at: try repaired("started_at"),
+                    reservation: try row.textOrNil("body").flatMap { Int($0) }))
         case "sample":
             return .sample(
                 try row.int("connector"), reference,

@@ -40,10 +40,11 @@ package final class BoardJournal: Sendable {
 
     /// Makes a start durable together with the message that will tell it.
     ///
+    /// - `reservation`: the operator's number of the reservation it uses; it lies in the message.
     /// - Returns: the board's own number of the charge.
     func start(
         connector: ConnectorNumber, token: String, isRemote: Bool, register: WattHours,
-        at: Timestamp
+        at: Timestamp, reservation: Int? = nil
     ) async throws -> Int64 {
         let (bootID, base) = (bootID, base)
         return try await database.write { sql in
@@ -55,7 +56,9 @@ package final class BoardJournal: Sendable {
                 """,
                 connector, token, isRemote, register.value, at, register.value, at, bootID, base)
             guard let id = try row?.int64("id") else { throw JournalError.noNumber }
-            try Self.owe("start", of: id, boot: bootID, base: base, sql)
+            try Self.owe(
+                "start", of: id, boot: bootID, base: base, body: reservation.map { String($0) },
+                sql)
             return id
         }
     }

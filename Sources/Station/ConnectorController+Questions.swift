@@ -13,6 +13,7 @@ package struct ConnectorView: Hashable, Sendable {
     /// Everything that forbids energy now; empty while it is allowed.
     package var hindrances: [Hindrance]
     package var isOperative: Bool
+    package var reservation: ConnectorMachine.Reservation?
     package var charge: Charge?
     package var meter: MeterSnapshot?
     package var meterAgeMilliseconds: Int64?
@@ -39,6 +40,7 @@ extension ConnectorMachine {
             pilot: pilot, signal: signal, available: available,
             hindrances: mayEnergise(contactor.isClosed ? .stay : .close, at: now).hindrances,
             isOperative: isOperative,
+            reservation: reservation,
             charge: transaction.map {
                 .init(
                     id: $0.id, token: $0.token, startedAt: $0.startedAt,
@@ -72,6 +74,16 @@ extension ConnectorController {
         if isEnding { return "the program is ending" }
         if let why = machine.refusalOfRemoteStart(token: token) { return why }
         take(.remoteStart(token: token, needsAuthorization: needsAuthorization))
+        return nil
+    }
+
+    /// Takes a reservation if the machine would; says why not otherwise.
+    package func reserve(
+        _ reservation: ConnectorMachine.Reservation
+    ) -> ConnectorMachine.ReservationRefusal? {
+        if isEnding { return .rejected }
+        if let why = machine.refusalOfReservation(reservation, at: now) { return why }
+        take(.reserve(reservation))
         return nil
     }
 

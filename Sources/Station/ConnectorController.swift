@@ -16,6 +16,7 @@ package actor ConnectorController {
         case journalled
         case tokenRefused(AuthorizationStatus)
         case startAbandoned(ConnectorMachine.StartFailure)
+        case reservationEnded(id: Int, ConnectorMachine.ReservationEnd)
     }
 
     package nonisolated let number: ConnectorNumber
@@ -154,6 +155,11 @@ package actor ConnectorController {
         case .startAbandoned(let why):
             log.notice("start abandoned", ["connector": number, "reason": why.rawValue])
             noticeWriter.yield(.startAbandoned(why))
+        case .reservationEnded(let id, let why):
+            log.notice(
+                "reservation ended",
+                ["connector": number, "reservation": id, "reason": why.rawValue])
+            noticeWriter.yield(.reservationEnded(id: id, why))
         }
     }
 
@@ -194,9 +200,10 @@ package actor ConnectorController {
     private func write(_ entry: ConnectorMachine.JournalEntry) async {
         do {
             switch entry {
-            case .start(let token, let isRemote, let register, let at):
+            case .start(let token, let isRemote, let register, let at, let reservation):
                 let charge = try await journal.start(
-                    connector: number, token: token, isRemote: isRemote, register: register, at: at)
+                    connector: number, token: token, isRemote: isRemote, register: register,
+                    at: at, reservation: reservation)
                 log.notice(
                     "session started",
                     ["connector": number, "charge": charge, "registerWh": register.value])

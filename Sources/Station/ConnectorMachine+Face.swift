@@ -30,6 +30,8 @@ extension ConnectorMachine {
         case stop(StopReason)
         case operative(Bool)
         case limit(Limit, Amperes?)
+        /// Keeps the connector for a driver; nil gives it free.
+        case reserve(Reservation?)
         case rules(ConnectorRules)
         /// A person looked and cleared what was latched.
         case latchedFaultsCleared
@@ -66,7 +68,8 @@ extension ConnectorMachine {
 
     /// What must be on disk. `start` and `stop` answer with a `JournalAnswer`; the others do not.
     package enum JournalEntry: Hashable, Sendable {
-        case start(token: String, isRemote: Bool, register: WattHours, at: Timestamp)
+        case start(
+            token: String, isRemote: Bool, register: WattHours, at: Timestamp, reservation: Int?)
         case sample(transaction: Int64, MeterSnapshot, ReadingContext)
         case register(transaction: Int64, WattHours, at: Timestamp)
         case stop(Stop)
@@ -88,6 +91,7 @@ extension ConnectorMachine {
         case status(Status)
         case tokenRefused(AuthorizationStatus)
         case startAbandoned(StartFailure)
+        case reservationEnded(id: Int, ReservationEnd)
     }
 
     package enum StartFailure: String, Hashable, Sendable {
@@ -95,6 +99,8 @@ extension ConnectorMachine {
         case timedOut
         case inoperative
         case journalFailed
+        /// The connector is kept for another token.
+        case reserved
     }
 
     package struct Status: Hashable, Sendable {

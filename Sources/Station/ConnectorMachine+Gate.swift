@@ -51,7 +51,10 @@ extension ConnectorMachine {
     }
 
     private var transactionHindrances: [Hindrance] {
-        guard let transaction else { return [isOperative ? .notAuthorized : .inoperative] }
+        guard let transaction else {
+            if !isOperative { return [.inoperative] }
+            return [.notAuthorized] + (reservation == nil ? [] : [.reserved])
+        }
         switch transaction.phase {
         case .starting: return [.startNotJournalled]
         case .stopping, .opened, .committing, .retrying: return [.stopping]

@@ -35,6 +35,7 @@ extension ConnectorMachine {
         case .stop(let reason): requestStop(reason, now)
         case .operative(let operative): isOperative = operative
         case .limit(let whose, let amperes): limits[whose] = amperes
+        case .reserve(let wanted): absorbReservation(wanted, &effects)
         case .rules(let rules): self.rules = rules
         case .latchedFaultsCleared: clearLatched(&effects)
         case .journal(let answer): absorbJournal(answer, now, &effects)
@@ -172,6 +173,10 @@ extension ConnectorMachine {
             effects.others.append(.report(.startAbandoned(.inoperative)))
             return
         }
+        guard reservation?.mayAdmit(token: token) ?? true else {
+            effects.others.append(.report(.startAbandoned(.reserved)))
+            return
+        }
         permission = .asking(token: token, isRemote: false, since: now.milliseconds)
         effects.others.append(.authorize(token: token))
     }
@@ -189,7 +194,10 @@ extension ConnectorMachine {
             return
         }
         guard case .asking(let asked, let isRemote, _) = permission, asked == token else { return }
-        if info.status == .accepted {
+        if info.status == .accepted, !isAdmitted(token: token, group: info.group) {
+            permission = .none
+            effects.others.append(.report(.startAbandoned(.reserved)))
+        } else if info.status == .accepted {
             permission = .granted(
                 token: token, group: info.group, isRemote: isRemote, since: now.milliseconds)
         } else {
@@ -212,7 +220,8 @@ extension ConnectorMachine {
         _ token: String, _ needsAuthorization: Bool, _ now: Instant, _ effects: inout Effects
     ) {
         guard refusalOfRemoteStart(token: token) == nil else { return }
-        if needsAuthorization {
+        // Whether it is of the group a reservation names, only the operator's answer tells.
+        if needsAuthorization || !isAdmitted(token: token, group: nil) {
             permission = .asking(token: token, isRemote: true, since: now.milliseconds)
             effects.others.append(.authorize(token: token))
         } else {
@@ -227,6 +236,7 @@ extension ConnectorMachine {
         if !isOperative { return "set out of operation" }
         if let fault = faults.min() { return fault.text }
         if !isReady { return "the board is starting" }
+        if reservation?.mayAdmit(token: token) == false { return "reserved for another token" }
         switch permission {
         case .none: return nil
         case .asking(let held, _, _), .granted(let held, _, _, _):
@@ -250,10 +260,16 @@ extension ConnectorMachine {
         case (.started(let id), .starting):
             running.id = id
             running.phase = .running
+            if let used = running.reservation {
+                effects.others.append(.report(.reservationEnded(id: used.id, .used)))
+            }
+            running.reservation = nil
             transaction = running
         case (.startFailed, .starting):
             // Nothing flowed and nothing is on disk: there is no transaction.
             transaction = nil
+            // The driver may try again, and still nobody else.
+            reservation = reservation ?? running.reservation
             effects.others.append(.report(.startAbandoned(.journalFailed)))
         case (.stopped, .committing):
             transaction = nil
@@ -280,7 +296,8 @@ extension ConnectorMachine.Input {
         case .temperature: .temperature
         case .meter, .meterFailed, .resumed, .outputs, .token, .authorization,
             .transactionToken,
-            .remoteStart, .stop, .operative, .limit, .rules, .latchedFaultsCleared, .journal,
+            .remoteStart, .stop, .operative, .limit, .reserve, .rules, .latchedFaultsCleared,
+            .journal,
             .tick:
             nil
         }

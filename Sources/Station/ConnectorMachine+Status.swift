@@ -13,6 +13,8 @@ extension ConnectorMachine {
             return status(in: transaction, now)
         }
         if !isOperative, transaction == nil { return Status(.unavailable) }
+        // Another driver's car or token does not show: the connector stays kept.
+        if reservation != nil, transaction == nil, !isGranted { return Status(.reserved) }
         let isWanted = permission != .none || transaction != nil
         if !isPlugged { return Status(isWanted ? .preparing : .available) }
         if isWanted { return Status(.preparing) }
@@ -21,6 +23,10 @@ extension ConnectorMachine {
         case nil, .available, .preparing, .reserved, .unavailable, .faulted:
             return Status(.preparing)
         }
+    }
+
+    private var isGranted: Bool {
+        if case .granted = permission { true } else { false }
     }
 
     private func status(in transaction: Transaction, _ now: Instant) -> Status {

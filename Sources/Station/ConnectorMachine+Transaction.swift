@@ -36,6 +36,10 @@ extension ConnectorMachine {
         case .none: return
         case .asking(_, _, let since):
             guard now.since(since) >= ConnectorTimings.authorizationWaits else { return }
+        case .granted(let token, let group, _, _) where !isAdmitted(token: token, group: group):
+            permission = .none
+            effects.others.append(.report(.startAbandoned(.reserved)))
+            return
         case .granted(_, _, _, let since):
             if isOperative, now.since(since) < rules.connectionTimeoutMilliseconds { return }
         }
@@ -48,14 +52,19 @@ extension ConnectorMachine {
     /// with the relay open. Its start goes to disk before anything else happens.
     private mutating func startIfPossible(_ now: Instant, _ effects: inout Effects) {
         guard case .granted(let token, let group, let isRemote, _) = permission, isReady,
-            isOperative, faults.isEmpty, isPlugged, let meter, !contactor.isClosed,
+            isOperative, faults.isEmpty, isPlugged, isAdmitted(token: token, group: group),
+            let meter, !contactor.isClosed,
             let openSince = contactor.openSince, meter.askedAt >= openSince,
             now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh
         else { return }
         permission = .none
         transaction = Transaction(token: token, group: group, register: meter.register, at: now)
+        transaction?.reservation = reservation
         effects.journal.append(
-            .start(token: token, isRemote: isRemote, register: meter.register, at: now.wall))
+            .start(
+                token: token, isRemote: isRemote, register: meter.register, at: now.wall,
+                reservation: reservation?.id))
+        reservation = nil
     }
 
     private mutating func stopIfNeeded(_ now: Instant) {

@@ -50,6 +50,7 @@ package struct ConnectorMachine: Sendable {
     var isOperative: Bool
     var permission: Permission = .none
     package internal(set) var transaction: Transaction?
+    package internal(set) var reservation: Reservation?
     var faults: Set<Fault> = []
     var latched: Set<Fault>
     var windDownSince: Int64?
@@ -97,6 +98,7 @@ package struct ConnectorMachine: Sendable {
         superviseMirror(now, &effects)
         updateFaults(now)
         updateReadiness(now)
+        updateReservation(now, &effects)
         advanceTransaction(now, &effects)
         driveContactor(now, &effects)
         driveSignal(now, &effects)
@@ -175,6 +177,8 @@ package struct ConnectorMachine: Sendable {
         package var stopToken: String?
         var stoppedAt: Timestamp?
         var isRecovered = false
+        /// What this start uses up once it is durable.
+        var reservation: Reservation?
         /// How often the contactor fell by itself.
         var falls = 0
         var lastSample: Int64 = 0

@@ -3,7 +3,8 @@ import Charging
 /// When something happened, on both clocks of the board.
 ///
 /// Every duration is taken from `milliseconds`, because the wall clock of a board without a battery
-/// jumps by years at its first synchronisation. `wall` is only ever written into records.
+/// jumps by years at its first synchronisation. `wall` is written into records, and compared with
+/// what the operator dated himself: a reservation's end, the hours of a schedule.
 package struct Instant: Hashable, Comparable, Sendable {
     /// Monotonic, from an arbitrary start.
     package var milliseconds: Int64

@@ -217,7 +217,7 @@ package actor StationAgent {
                     await connector.take(.authorization(token: token, info))
                 }
             case .journalled: wake.yield()
-            case .tokenRefused, .startAbandoned: break
+            case .tokenRefused, .startAbandoned, .reservationEnded: break
             }
         }
     }

@@ -30,6 +30,7 @@ extension ConnectorView {
             "signal": .string(signal.text),
             "limitAmperes": .number(available.decimal.reduced),
             "operative": .bool(isOperative),
+            "reservation": reservation?.json,
             "charge": charge?.json,
             "meter": meterJSON,
         ])
@@ -51,13 +52,25 @@ extension ConnectorView {
     }
 }
 
+/// The whole token is nobody's business on a terminal.
+private func masked(_ token: String) -> String {
+    String(repeating: "•", count: max(0, token.count - 4)) + token.suffix(4)
+}
+
+extension ConnectorMachine.Reservation {
+    var json: JSONValue {
+        .members([
+            "reservation": .number(id), "token": .string(masked(token)),
+            "expires": .time(expires),
+        ])
+    }
+}
+
 extension ConnectorView.Charge {
     var json: JSONValue {
         .members([
             "charge": id.map { .number($0) },
-            // The whole token is nobody's business on a terminal.
-            "token": .string(
-                String(repeating: "•", count: max(0, token.count - 4)) + token.suffix(4)),
+            "token": .string(masked(token)),
             "startedAt": .time(startedAt),
             "energyWh": .number(energy.value),
             "stopping": .bool(isStopping),

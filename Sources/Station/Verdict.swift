@@ -12,6 +12,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case noCurrentOffered
     case diodeNotChecked
     case notAuthorized
+    /// Kept for a driver who has not come yet.
+    case reserved
     case startNotJournalled
     case tokenRefused
     case stopping
@@ -35,7 +37,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
             .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .temperatureUnread,
             .lockNotConfirmed, .proximityLost, .startNotJournalled:
             true
-        case .inoperative, .notAuthorized, .tokenRefused, .stopping, .meterNeverRead, .meterStale,
+        case .inoperative, .notAuthorized, .reserved, .tokenRefused, .stopping, .meterNeverRead,
+            .meterStale,
             .limitBelowMinimum, .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
             .closedTooRecently:
             false
@@ -53,6 +56,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .noCurrentOffered: "no current offered on the pilot"
         case .diodeNotChecked: "the car's diode is not checked yet"
         case .notAuthorized: "no authorised transaction"
+        case .reserved: "reserved"
         case .startNotJournalled: "the start is not on disk yet"
         case .tokenRefused: "the operator refused the token"
         case .stopping: "the transaction is stopping"

@@ -65,6 +65,18 @@ import Testing
         await journal.close()
     }
 
+    @Test func `tells with a start the reservation it uses`() async throws {
+        let journal = try await open()
+        _ = try await journal.start(
+            connector: 1, token: "TAG", isRemote: false, register: WattHours(100), at: noon,
+            reservation: 41)
+        guard case .start(let start) = try await next(journal).kind else {
+            return #expect(Bool(false))
+        }
+        #expect(start.reservation == 41)
+        await journal.close()
+    }
+
     @Test func `knows after an end at any step what is open and what is owed`() async throws {
         var journal = try await open()
         let charge = try await start(journal)
