@@ -1,5 +1,5 @@
 /// How a program ends.
-package enum ExitCode: Int32, Sendable {
+package enum ExitCode: Int32, CaseIterable, Sendable {
     case done = 0
     case failed = 1
     /// The command line or the configuration is wrong.
@@ -62,16 +62,19 @@ package struct CommandTable: Sendable {
     package let about: String
     package let examples: [String]
     package let commands: [Command]
+    /// What the manual page says beside the commands; nil without a page.
+    package let manual: Manual?
 
     package init(
         program: String, version: String, about: String, examples: [String] = [],
-        commands: [Command]
+        commands: [Command], manual: Manual? = nil
     ) {
         self.program = program
         self.version = version
         self.about = about
         self.examples = examples
         self.commands = commands
+        self.manual = manual
     }
 
     package enum Outcome: Hashable, Sendable {
@@ -96,7 +99,7 @@ package struct CommandTable: Sendable {
             values["--log-level"].flatMap(Log.Level.init(rawValue:)) ?? .info
         }
         package var logFormat: Log.Format {
-            values["--log-format"].flatMap(Log.Format.init(rawValue:)) ?? .logfmt
+            values["--log-format"].flatMap(Log.Format.init(rawValue:)) ?? .usual
         }
     }
 
@@ -105,8 +108,18 @@ package struct CommandTable: Sendable {
         Flag("--version", "show the version"),
         Flag("--json", "print data as one JSON document"),
         Flag("--log-level", "LEVEL", "debug, info, notice, warning or error (info)"),
-        Flag("--log-format", "FORMAT", "logfmt or json (logfmt)"),
+        Flag(
+            "--log-format", "FORMAT", "logfmt, json or journal (journal under systemd, else logfmt)"
+        ),
     ]
+
+    /// Packages make their pages and completions by these; `--help` does not list them.
+    static let hidden = Command(
+        "help",
+        flags: [
+            Flag("--man", "PAGE", "print a manual page"),
+            Flag("--completion", "SHELL", "print completions: bash, zsh or fish"),
+        ], "show this help")
 
     /// Reads a command line; `words` are without the program's name.
     package func parse(_ words: [String]) -> Outcome {
@@ -166,6 +179,7 @@ extension CommandTable {
         let names = Set(flags.map(\.name))
         if names.contains("--version") { return .help("\(program) \(version)") }
         let command = command(plain)
+        if plain == ["help"], let printed = generated(flags) { return printed }
         if names.contains("--help") || plain == ["help"] { return .help(help(for: command?.name)) }
         guard let command else {
             guard !plain.isEmpty else { return .wrong(help()) }
@@ -217,7 +231,30 @@ extension CommandTable {
         return nil
     }
 
-    private var allFlags: [Flag] { Self.everywhere + commands.flatMap(\.flags) }
+    private var allFlags: [Flag] {
+        Self.everywhere + commands.flatMap(\.flags) + Self.hidden.flags
+    }
+
+    /// What `help --man PAGE` and `help --completion SHELL` print.
+    private func generated(_ flags: [(name: String, value: String?)]) -> Outcome? {
+        for (name, value) in flags {
+            let word = value ?? ""
+            switch name {
+            case "--man":
+                guard let page = page(word) else {
+                    return wrong("--man does not know \(word); known are \(pageNames)")
+                }
+                return .help(page)
+            case "--completion":
+                guard let shell = Shell(rawValue: word) else {
+                    return wrong("--completion does not know \(word); say bash, zsh or fish")
+                }
+                return .help(completion(for: shell))
+            default: break
+            }
+        }
+        return nil
+    }
 
     private func anyFlag(_ name: String) -> Flag? { allFlags.first { $0.name == name } }
 
@@ -231,7 +268,7 @@ extension CommandTable {
         return "\(program): unknown \(kind) `\(word)`; \(hint ?? "see \(program) --help")"
     }
 
-    private func usage(_ command: Command) -> String {
+    func usage(_ command: Command) -> String {
         ([command.name] + command.arguments
             + command.flags.filter(\.isRequired).map { "\($0.name) \($0.value ?? "")" })
             .joined(separator: " ")

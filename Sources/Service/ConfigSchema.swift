@@ -33,14 +33,14 @@ final class ConfigSchema {
         }
     }
 
-    private enum Entry {
+    enum Entry {
         case value(Kind, fallback: String?)
         case section(ConfigSchema)
         case list(ConfigSchema)
     }
 
-    private var entries: [(key: String, about: String, entry: Entry)] = []
-    private var required: [String] = []
+    private(set) var entries: [(key: String, about: String, entry: Entry)] = []
+    private(set) var required: [String] = []
 
     func add(
         _ key: String, _ kind: Kind, isRequired: Bool, _ about: String, _ fallback: String?

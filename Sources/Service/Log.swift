@@ -1,7 +1,7 @@
 import Charging
 import Glibc
 
-/// Writes one line per fact to standard error, as logfmt or JSON.
+/// Writes one line per fact to standard error, as logfmt or JSON, or to journald with its fields.
 ///
 /// The message is constant, lower case, and the values stand beside it under the domain's words:
 /// `log.notice("session ended", ["session": id, "energyWh": 7_430])`. Values are escaped, so that
@@ -25,9 +25,11 @@ package struct Log: Sendable {
 
     package enum Format: String, CaseIterable, Sendable {
         case logfmt, json
+        /// Entries in journald's own form: `Log+Journal.swift`.
+        case journal
     }
 
-    /// Gets each finished line, without its line feed.
+    /// Gets each finished line, without its line feed; for `.journal` a finished entry.
     package typealias Sink = @Sendable (String) -> Void
 
     /// Longest value that is written; the rest of a longer one is cut and marked.
@@ -40,12 +42,12 @@ package struct Log: Sendable {
 
     package init(
         level: Level = .info, format: Format = .logfmt, clock: any ServiceClock = .system,
-        sink: @escaping Sink = Log.standardError
+        sink: Sink? = nil
     ) {
         self.level = level
         self.format = format
         self.clock = clock
-        self.sink = sink
+        self.sink = sink ?? Self.sink(for: format)
     }
 
     /// Says nothing: for tests.
@@ -90,6 +92,7 @@ package struct Log: Sendable {
     private func line(
         _ level: Level, _ message: String, _ values: KeyValuePairs<String, any LogValue>
     ) -> String {
+        if format == .journal { return Self.journalEntry(level, message, values) }
         let head = [
             ("at", LogText.text(clock.now.rfc3339)), ("level", .text(level.rawValue)),
             ("message", .text(message)),
@@ -97,17 +100,17 @@ package struct Log: Sendable {
         let body = values.compactMap { key, value in value.logText.map { (key, $0) } }
         let fields = (head + body).map { key, value in
             switch format {
-            case .logfmt: "\(key)=\(Self.logfmt(value))"
+            case .logfmt, .journal: "\(key)=\(Self.logfmt(value))"
             case .json: "\(Self.quoted(key)):\(Self.json(value))"
             }
         }
         return switch format {
-        case .logfmt: fields.joined(separator: " ")
+        case .logfmt, .journal: fields.joined(separator: " ")
         case .json: "{\(fields.joined(separator: ","))}"
         }
     }
 
-    private static func logfmt(_ value: LogText) -> String {
+    static func logfmt(_ value: LogText) -> String {
         switch value {
         case .bare(let text): text
         case .text(let text):

@@ -57,6 +57,27 @@ struct Program {
                 "restore", arguments: ["FILE"], flags: [config],
                 "put a backup in the database's place; the server must be down"),
             .init("doctor", flags: [config], "look for what would keep the server from working"),
+        ], manual: manual)
+
+    private static let manual = Manual(
+        description: [
+            "kerb-cpo is what a charge point operator runs: the central system for stations "
+                + "(OCPP), a party for roaming partners (OCPI), a provider on Beckn networks, the "
+                + "operator's console with its API, and metrics; one process, one port by default.",
+            "Under systemd the log goes to journald with a field for each value, so that "
+                + "journalctl STATION=CS-1 shows one station.",
+        ],
+        files: [
+            ("/etc/kerb/cpo.yaml", "the configuration"),
+            ("/var/lib/kerb-cpo", "the database"),
+        ],
+        seeAlso: ["cpo.yaml(5)", "kerb-edge(1)", "journalctl(1)"],
+        pages: [
+            "cpo.yaml": {
+                Configuration.manual(
+                    name: "cpo.yaml", program: "kerb-cpo",
+                    about: "configuration of a charge point operator's server", Settings.read)
+            }
         ])
 
     private static let config = CommandTable.Flag(

@@ -29,7 +29,15 @@ struct Program {
             .init(
                 "demo", flags: [data, port],
                 "the same, then stay up until Ctrl-C and print the console's address"),
-        ])
+        ], manual: manual)
+
+    private static let manual = Manual(
+        description: [
+            "kerb-sim is the world around Kerb for a demo, a training or a test: cars and EVSE "
+                + "hardware behind real Modbus, many stations in one process, a Beckn app and a "
+                + "roaming partner that check what they receive. It listens on loopback only."
+        ],
+        seeAlso: ["kerb-edge(1)", "kerb-cpo(1)"])
 
     private static let data = CommandTable.Flag(
         "--data", "DIR", "folder of everything it makes (demo-data)")

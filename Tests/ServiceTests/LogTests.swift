@@ -1,4 +1,5 @@
 import Charging
+import Glibc
 import TestSupport
 import Testing
 
@@ -65,5 +66,54 @@ import Testing
         }
         #expect(lines == [])
         #expect(!looked)
+    }
+
+    @Test func `gives journald a field for each value and the severity`() {
+        let lines = lines(.journal) { log in
+            log.warning(
+                "meter lost", ["connector": 1, "energyWh": 7, "unit": 3, "none": Int?.none])
+        }
+        #expect(
+            lines == [
+                "MESSAGE=meter lost connector=1 energyWh=7 unit=3\nPRIORITY=4\nCONNECTOR=1\n"
+                    + "ENERGY_WH=7\nKERB_UNIT=3\n"
+            ])
+    }
+
+    @Test func `lets no value add a field to a journal entry`() {
+        let lines = lines(.journal) { $0.info("frame", ["text": "a\nPRIORITY=0"]) }
+        #expect(lines[0].split(separator: "\n").count == 3)
+        #expect(JournalSocket.prefixed(lines[0]) == #"<6>frame text="a\nPRIORITY=0""#)
+    }
+
+    @Test func `goes to journald only where standard error leads there`() throws {
+        var info = stat()
+        fstat(2, &info)
+        #expect(Log.Format.isJournal("\(info.st_dev):\(info.st_ino)", descriptor: 2))
+        #expect(!Log.Format.isJournal("\(info.st_dev):0", descriptor: 2))
+        #expect(!Log.Format.isJournal(nil, descriptor: 2))
+    }
+
+    @Test func `sends an entry as one datagram under the program's name`() throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/journal"
+        #expect(!JournalSocket(path: path, program: "x").send("MESSAGE=a\n"))
+        let receiver = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(receiver) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(receiver, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        #expect(bound == 0)
+        #expect(JournalSocket(path: path, program: "kerb-x").send("MESSAGE=a\n"))
+        var bytes = [UInt8](repeating: 0, count: 100)
+        let count = recv(receiver, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+        #expect(
+            String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+                == "MESSAGE=a\nSYSLOG_IDENTIFIER=kerb-x\n")
     }
 }
