@@ -13,6 +13,16 @@ extension Database {
         Glibc.close(descriptor)
     }
 
+    /// What SQLite finds wrong with a file that nobody writes: `["ok"]` if nothing.
+    package static func check(_ path: String) throws(SQLError) -> [String] {
+        let connection = try SQLiteConnection(path, isReader: true, DatabaseLimits())
+        defer { connection.close() }
+        let rows = try connection.query("PRAGMA quick_check(20)", [])
+        var lines: [String] = []
+        for row in rows { lines.append(try row.textOrNil("quick_check") ?? "?") }
+        return lines
+    }
+
     static func reading<Value>(
         _ connection: SQLiteConnection, _ body: (Transaction) throws -> Value
     ) throws -> Value {

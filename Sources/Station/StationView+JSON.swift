@@ -17,7 +17,7 @@ extension StationView {
 }
 
 extension ConnectorView {
-    var json: JSONValue {
+    package var json: JSONValue {
         .members([
             "connector": .number(number),
             "status": .string(status.status.rawValue),

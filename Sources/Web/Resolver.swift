@@ -2,9 +2,9 @@ import Glibc
 import Service
 
 /// Names to addresses, off every loop: libwebsockets would block its thread in `getaddrinfo`.
-enum Resolver {
+package enum Resolver {
     /// Numeric addresses in the system's order of preference; empty if there are none.
-    static func addresses(of host: String) async -> [String] {
+    package static func addresses(of host: String) async -> [String] {
         await withCheckedContinuation { continuation in
             // One thread for each look-up: they are as rare as connection attempts, and one that
             // hangs in a dead name server must not hold up the others.

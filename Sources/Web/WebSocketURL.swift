@@ -1,5 +1,5 @@
 /// The parts of a `ws://` or `wss://` URL. RFC 6455 §3.
-struct WebSocketURL: Sendable, Hashable {
+package struct WebSocketURL: Sendable, Hashable {
     var isTLS: Bool
     /// A name or numeric address, IPv6 without its brackets.
     var host: String
@@ -41,6 +41,11 @@ struct WebSocketURL: Sendable, Hashable {
             port = number
         }
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
+    }
+
+    /// Host and port of a URL; nil if it is none.
+    package static func place(_ text: String) -> (host: String, port: Int)? {
+        WebSocketURL(text).map { ($0.host, $0.port) }
     }
 
     /// For the Host header, SNI and the certificate's name.

@@ -33,6 +33,12 @@ struct EdgeSettings: Sendable {
         var tokenReader: String?
     }
 
+    /// The page for technicians.
+    struct Page: Sendable {
+        var address: String
+        var port: Int
+    }
+
     var stationID: String
     var vendor: String
     var model: String
@@ -53,7 +59,10 @@ struct EdgeSettings: Sendable {
     var authorizeRemoteStart: Bool
     var allowUnknownTokensOffline: Bool
     var dataDirectory: String
+    /// nil: no page.
+    var localPage: Page?
 
+    var blackBoxFolder: String { dataDirectory + "/blackbox" }
     var socketPath: String { dataDirectory + "/status.sock" }
     var journalPath: String { dataDirectory + "/journal.db" }
 
@@ -112,7 +121,10 @@ extension EdgeSettings {
                 "allowUnknownTokensOffline", default: false,
                 about: "let tokens nobody knows charge while the operator cannot be asked"),
             dataDirectory: file.path(
-                "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"))
+                "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"),
+            localPage: file.sectionOrNil(
+                "localPage", about: "read-only page and metrics for technicians; left out: none"
+            ).map(page))
         return check(settings, site: file.section("site", about: "the supply"), file)
     }
 
@@ -150,6 +162,23 @@ extension EdgeSettings {
         }
         checkFile(section, "caFile", csms.caFile, isRequired: false)
         return csms
+    }
+
+    private static func page(_ section: ConfigSection) -> Page {
+        let page = Page(
+            address: section.text(
+                "address", default: "127.0.0.1",
+                about: "numeric, of loopback or the service network"),
+            port: section.int("port", default: 8071, in: 0...65_535, about: "plain HTTP"))
+        if !LocalPage.isNumeric(page.address) {
+            section.problem("address", "must be a numeric address like 192.168.4.1")
+        } else if ["0.0.0.0", "::"].contains(page.address) {
+            section.problem(
+                "address",
+                "would open the page to every network; name the service network's address"
+            )
+        }
+        return page
     }
 
     private static func checkFile(

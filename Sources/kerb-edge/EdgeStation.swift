@@ -15,13 +15,16 @@ struct EdgeStation: Sendable {
     let controllers: [ConnectorController]
     let agent: StationAgent
     let readers: [(ConnectorNumber?, LineTokenReader)]
+    let blackBox: BlackBox
+    let keys: StationSettings
+    let recentLog: @Sendable () -> [String]
     let log: Log
     private let endings: AsyncStream<String>
     private let end: AsyncStream<String>.Continuation
 
     static func make(
         _ settings: EdgeSettings, cabinet: Cabinet, journal: BoardJournal, password: [UInt8]?,
-        clock: BoardClock, log: Log
+        clock: BoardClock, log: Log, recentLog: @escaping @Sendable () -> [String]
     ) async throws -> EdgeStation {
         let dialect = OCPP16Dialect()
         let keys = StationSettings(
@@ -66,7 +69,10 @@ struct EdgeStation: Sendable {
             log: log)
         return EdgeStation(
             settings: settings, controllers: controllers, agent: agent, readers: readers(settings),
-            log: log, endings: endings, end: end)
+            blackBox: BlackBox(
+                folder: settings.blackBoxFolder, controllers: controllers, clock: clock, log: log,
+                recentLog: recentLog), keys: keys, recentLog: recentLog, log: log,
+            endings: endings, end: end)
     }
 
     private static func defaults(_ settings: EdgeSettings) -> [StationSettings.Meaning: String] {
@@ -166,6 +172,16 @@ struct EdgeStation: Sendable {
                 return nil
             }
             group.addTask {
+                await blackBox.run()
+                return nil
+            }
+            if let page {
+                group.addTask {
+                    await page.run()
+                    return nil
+                }
+            }
+            group.addTask {
                 await feed(systemd)
                 return nil
             }
@@ -209,12 +225,16 @@ struct EdgeStation: Sendable {
         }
     }
 
-    /// One line of the local socket: `status`, `token UID [N]`, `clear N`.
+    /// One line of the local socket: `status`, `settings`, `log`, `token UID [N]`, `clear N`.
     private func answer(_ question: StatusSocket.Question) async {
         let words = question.line.split(separator: " ").map(String.init)
         switch (words.first, words.count) {
         case ("status", 1):
             question.answer(await agent.view().json.text)
+        case ("settings", 1): question.answer(keysInForce.text)
+        case ("log", 1):
+            let lines = recentLog().map(JSONValue.string)
+            question.answer(JSONValue.members(["lines": .array(lines)]).text)
         case ("token", 2...3) where LineTokenReader.isToken(words[1]):
             await agent.present(token: words[1], at: words.count == 3 ? Int(words[2]) : nil)
             question.answer("{\"done\":\"token shown\"}")
@@ -227,7 +247,8 @@ struct EdgeStation: Sendable {
             await controller.take(.latchedFaultsCleared)
             log.notice("latched faults cleared", ["connector": controller.number])
             question.answer("{\"done\":\"cleared\"}")
-        default: question.answer("{\"error\":\"ask status, token UID [N] or clear N\"}")
+        default:
+            question.answer("{\"error\":\"ask status, settings, log, token UID [N] or clear N\"}")
         }
     }
 }

@@ -11,6 +11,7 @@ extension Program {
         let settings = try settings(invocation)
         var cabinet: Cabinet?
         var allRead = true
+        let canvas = Canvas(invocation)
         _ = try await again(invocation) {
             let rows: [(Int, JSONValue)]
             do throws(StatusSocket.SocketError) {
@@ -22,7 +23,7 @@ extension Program {
                 rows = await directRows(opened)
             }
             allRead = rows.allSatisfy { $0.1["registerWh"] != nil && $0.1["error"] == nil }
-            show(rows, invocation.isJSON)
+            show(rows, invocation.isJSON, canvas)
         }
         return allRead ? .done : .someFailed
     }
@@ -67,14 +68,17 @@ extension Program {
         ])
     }
 
-    private static func show(_ rows: [(Int, JSONValue)], _ isJSON: Bool) {
+    private static func show(_ rows: [(Int, JSONValue)], _ isJSON: Bool, _ canvas: Canvas) {
         if isJSON {
             let values = rows.map { number, meter in
                 JSONValue.members(["connector": .number(number), "meter": meter])
             }
             print(JSONValue.array(values).text)
         } else {
-            for (number, meter) in rows { print("connector \(number)  \(meterText(meter))") }
+            let lines = rows.map { number, meter in
+                "connector \(number)  \(StatusScreen.text(ofMeter: meter))"
+            }
+            canvas.draw(lines.joined(separator: "\n"))
         }
     }
 

@@ -11,7 +11,7 @@ import Web
 extension Program {
     /// The agent: outputs safe first, then the journal, then connectors, last the operator.
     static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        let lines = LogQueue()
+        let lines = LogQueue(format: invocation.logFormat)
         // Blocks this one thread of the pool for the last lines, when nothing else is to be done.
         defer { lines.close() }
         let log = Log(
@@ -36,8 +36,9 @@ extension Program {
         }
         let journal = try await openJournal(settings, clock, log)
         let station = try await EdgeStation.make(
-            settings, cabinet: cabinet, journal: journal, password: password, clock: clock, log: log
-        )
+            settings, cabinet: cabinet, journal: journal, password: password, clock: clock,
+            log: log,
+            recentLog: { lines.recent })
         let socket = try StatusSocket(path: settings.socketPath)
         let ending = await station.run(until: signals, socket: socket)
         log.notice("ending", ["reason": ending])

@@ -1,5 +1,6 @@
 import Glibc
 import Service
+import Station
 
 /// What runs on a charger's controller board.
 @main
@@ -42,6 +43,39 @@ struct Program {
             .init(
                 "doctor", flags: [config, .init("--bundle", "FILE", "write a report for support")],
                 "look for what would keep the station from working"),
+        ], manual: manual)
+
+    private static let manual = Manual(
+        description: [
+            "kerb-edge runs on the controller board of a charging station. It reads meters and "
+                + "inputs, decides by one rule whether a contactor may be closed, switches it, "
+                + "journals every charge before it reports it, and speaks OCPP 1.6J with the "
+                + "operator's central system. It charges by its local rules while that is away.",
+            "A running agent answers status, read, token and clear on a socket in its data "
+                + "directory, which only its own user and root may open.",
+            "Under systemd the log goes to journald with a field for each value, so that "
+                + "journalctl CONNECTOR=1 shows one outlet; the names are the log's keys in upper "
+                + "case with underscores (energyWh is ENERGY_WH). Elsewhere it is a line a fact on "
+                + "standard error.",
+        ],
+        files: [
+            ("/etc/kerb/edge.yaml", "the configuration"),
+            ("/usr/share/kerb/profiles", "meters and boards, a file each"),
+            ("/var/lib/kerb-edge", "the journal of charges and the status socket"),
+        ],
+        sections: [
+            (
+                "METRICS",
+                StationMetrics.families.map { ("\($0.name) (\($0.kind.rawValue))", $0.help) }
+            )
+        ],
+        seeAlso: ["edge.yaml(5)", "kerb-sim(1)", "journalctl(1)"],
+        pages: [
+            "edge.yaml": {
+                Configuration.manual(
+                    name: "edge.yaml", program: "kerb-edge",
+                    about: "configuration of a charging station's agent", EdgeSettings.read)
+            }
         ])
 
     private static let config = CommandTable.Flag(

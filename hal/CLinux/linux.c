@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/timex.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -24,4 +25,9 @@ int kerb_open_pty(char *name, size_t size) {
         return -1;
     }
     return master;
+}
+
+int kerb_clock_is_synchronised(void) {
+    struct timex state = {0};
+    return adjtimex(&state) >= 0 && !(state.status & STA_UNSYNC);
 }

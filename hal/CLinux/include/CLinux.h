@@ -6,3 +6,6 @@
 /// Makes a raw pseudo-terminal pair. Writes the slave's path into `name` and keeps nothing open but
 /// the master, which is non-blocking and closed on exec. Returns it, or -1 with errno set.
 int kerb_open_pty(char *name, size_t size);
+
+/// 1 while the kernel believes that something keeps its clock right: NTP, PTP or a radio.
+int kerb_clock_is_synchronised(void);

@@ -1,0 +1,114 @@
+import Charging
+import JSON
+import Service
+
+/// The status for people: what `kerb-edge status` prints, once or every second with the power's
+/// course.
+package struct StatusScreen: Sendable {
+    /// Seconds of power that are kept and drawn.
+    package static let history = 60
+    private static let barWidth = 20
+
+    private let terminal: Terminal
+    private let isWatching: Bool
+    private var powers: [Int: [Int64]] = [:]
+
+    package init(terminal: Terminal, isWatching: Bool) {
+        self.terminal = terminal
+        self.isWatching = isWatching
+    }
+
+    /// The text for the status `status`, which becomes part of the history.
+    package mutating func text(_ status: JSONValue) -> String {
+        let depth = status["journalDepth"]?.int.map { "\($0) to send" } ?? "unreadable"
+        let registration = status["registration"]?.string ?? "not registered"
+        let link = status["link"]?.string ?? "?"
+        var lines = [
+            "\(status["station"]?.string ?? "?")  link "
+                + terminal.coloured(link, link == "up" ? .green : .red)
+                + ", \(registration), journal \(depth)"
+        ]
+        for connector in status["connectors"]?.array ?? [] {
+            if isWatching { lines.append("") }
+            lines += self.lines(connector)
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private mutating func lines(_ connector: JSONValue) -> [String] {
+        func text(_ key: String) -> String { connector[key]?.string ?? "?" }
+        let number = connector["connector"]?.int ?? 0
+        let reason = connector["reason"]?.string.map { " (\($0))" } ?? ""
+        var lines = ["connector \(number)  \(coloured(text("status")))\(reason)"]
+        if isWatching { lines.append("  " + course(number, connector)) }
+        lines.append(
+            "  contactor \(text("contactor")), pilot \(text("pilot")), "
+                + "signal \(text("signal")), limit \(connector["limitAmperes"]?.number?.text ?? "?") A"
+        )
+        if connector["energyAllowed"]?.bool == true {
+            lines.append("  energy allowed")
+        } else {
+            let why = (connector["hindrances"]?.array ?? []).compactMap(\.string)
+            lines.append("  no energy: \(why.joined(separator: "; "))")
+        }
+        if let charge = connector["charge"] {
+            lines.append(
+                "  charge \(charge["charge"]?.int ?? 0): \(charge["energyWh"]?.int ?? 0) Wh since "
+                    + "\(charge["startedAt"]?.string ?? "?")")
+        }
+        if let meter = connector["meter"] { lines.append("  meter \(Self.text(ofMeter: meter))") }
+        return lines
+    }
+
+    /// The power now as a bar against what the limit allows, and its last minute.
+    private mutating func course(_ number: Int, _ connector: JSONValue) -> String {
+        let power = connector["meter"]?["powerW"]?.int64
+        let most = Self.mostWatts(connector)
+        var past = powers[number] ?? []
+        past.append(power ?? 0)
+        if past.count > Self.history { past.removeFirst(past.count - Self.history) }
+        powers[number] = past
+        guard let power else { return "power unknown" }
+        let bar = terminal.coloured(
+            Terminal.bar(power, of: most, width: Self.barWidth), power > most ? .red : .green)
+        let peak = max(past.max() ?? 0, most)
+        return "\(bar) \(power) W of \(most) W  \(Terminal.sparkline(past, most: peak))"
+    }
+
+    /// What the limit allows at the voltages that are there; 230 V a phase where none was read.
+    private static func mostWatts(_ connector: JSONValue) -> Int64 {
+        let milliamperes = thousandths(connector["limitAmperes"])
+        let volts = (connector["meter"]?["voltagesV"]?.array ?? []).map(thousandths)
+        let millivolts = volts.isEmpty ? 230_000 : volts.reduce(0, +)
+        return milliamperes * millivolts / 1_000_000
+    }
+
+    private static func thousandths(_ value: JSONValue?) -> Int64 {
+        value?.decimal.map { $0 * Decimal(1000) }?.floor ?? 0
+    }
+
+    private func coloured(_ status: String) -> String {
+        switch status {
+        case "Charging", "Available": terminal.coloured(status, .green)
+        case "Faulted": terminal.coloured(status, .red)
+        case "Unavailable": terminal.coloured(status, .grey)
+        default: terminal.coloured(status, .yellow)
+        }
+    }
+
+    package static func text(ofMeter meter: JSONValue) -> String {
+        guard let register = meter["registerWh"]?.int else {
+            return meter["error"]?.string ?? "not read"
+        }
+        var parts = ["\(register) Wh"]
+        if let power = meter["powerW"]?.int { parts.append("\(power) W") }
+        for (key, unit) in [("currentsA", "A"), ("voltagesV", "V")] {
+            let values = (meter[key]?.array ?? []).compactMap { $0.number?.text }
+            if !values.isEmpty { parts.append("\(values.joined(separator: "/")) \(unit)") }
+        }
+        parts.append("age \(meter["ageMilliseconds"]?.int ?? 0) ms")
+        parts.append(meter["quality"]?.string ?? "")
+        if let error = meter["error"]?.string { parts.append(error) }
+        return parts.joined(separator: ", ")
+    }
+}
