@@ -4,12 +4,15 @@ PYTHON := .venv/bin/python
 # Debug builds without debug-info wrapping; tests on Linux are found through the index. The same flags
 # everywhere, or everything rebuilds.
 FAST := --enable-index-store -Xswiftc -gnone
-RELEASE := -c release --static-swift-stdlib
+# Nothing is resolved late and no path of this machine stays in a program.
+RELEASE := -c release --static-swift-stdlib --disable-local-rpath -Xlinker -z -Xlinker now
 PROGRAMS := kerb-edge kerb-cpo kerb-sim
 
-.PHONY: all help setup build-debug test test-long lint format journey demo bench clean
+.PHONY: all release help setup build-debug test test-long lint format journey demo bench deb clean
 
-all: setup-build ## release build of all programs into .build/release
+all: setup-build release ## release build of all programs into .build/release
+
+release:
 	@for program in $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
 
 help: ## this list
@@ -47,5 +50,11 @@ demo: all ## the same, then stays up and prints the console's address; Ctrl-C en
 bench: setup all ## ratios against a floor and a peer in one run; BENCH=name for one
 	@Tests/Bench/run $(BENCH)
 
+deb: ## Debian packages into dist/, checked by lintian
+	@.ci/setup deb
+	@rm -rf dist
+	@debian/rules clean binary
+	@lintian --fail-on error,warning --tag-display-limit 0 dist/*.deb
+
 clean: ## removes what builds and tests have made
-	@rm -rf .build .venv dist demo-data
+	@rm -rf .build .venv dist demo-data debian/generated
