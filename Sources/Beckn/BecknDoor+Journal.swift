@@ -99,12 +99,12 @@ extension BecknDoor {
         case .queued, .sent, .accepted, .seen: return
         }
         switch command.command {
-        case .start:
+        case .start, .startLimited:
             try await handle(.startFailed(reason: reason), order: command.origin.reference)
         case .stop:
             try await handle(.stopFailed(reason: reason), order: command.origin.reference)
         case .unlock, .setAvailability, .trigger, .reset, .changeSetting, .getSettings,
-            .clearCache, .data, .foreign:
+            .clearCache, .data, .setProfile, .clearProfiles, .getComposite, .foreign:
             break
         }
     }

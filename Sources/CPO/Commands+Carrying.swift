@@ -112,6 +112,9 @@ extension Commands {
                 state(status),
                 JSONValue.members(["status": .string(status), "data": .text(data)]).text
             )
+        case .composite(let schedule):
+            guard let schedule else { return (.rejected, "Rejected") }
+            return (.accepted, schedule.json.text)
         case .foreign(let payload):
             // A payload that is no JSON has no status; it stands as the answer all the same.
             let status = (try? JSONValue(parsing: payload))?["status"]?.string
@@ -122,7 +125,8 @@ extension Commands {
     /// Commands whose answer is the effect; the others wait for what the station reports.
     static func isItsOwnEffect(_ command: StationCommand) -> Bool {
         switch command {
-        case .start, .stop, .reset, .setAvailability: false
+        case .start, .startLimited, .stop, .reset, .setAvailability: false
+        case .setProfile, .clearProfiles, .getComposite: true
         case .unlock, .changeSetting, .getSettings, .clearCache, .trigger, .data, .foreign: true
         }
     }

@@ -39,10 +39,12 @@ package final class Commands: Sendable {
         var connector: ConnectorNumber?
         var idTag: String?
         switch command.command {
-        case .start(let number, let token):
+        case .start(let number, let token), .startLimited(let number, let token, _):
             connector = number
             idTag = Tokens.folded(token)
         case .unlock(let number), .setAvailability(let number, _): connector = number
+        case .setProfile(let number, _), .getComposite(let number, _, _): connector = number
+        case .clearProfiles(let filter): connector = filter.connector
         case .trigger(_, let number): connector = number
         case .stop, .reset, .changeSetting, .getSettings, .clearCache, .data, .foreign: break
         }

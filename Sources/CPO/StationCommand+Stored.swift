@@ -15,6 +15,10 @@ extension StationCommand: Stored {
         case .clearCache: "clearCache"
         case .trigger: "trigger"
         case .data: "data"
+        case .startLimited: "startLimited"
+        case .setProfile: "setProfile"
+        case .clearProfiles: "clearProfiles"
+        case .getComposite: "getComposite"
         case .foreign: "foreign"
         }
     }
@@ -40,6 +44,8 @@ extension StationCommand: Stored {
                     "vendor": .string(data.vendor), "message": .text(data.message) ?? .null,
                     "data": .text(data.data) ?? .null,
                 ]
+            case .startLimited, .setProfile, .clearProfiles, .getComposite:
+                storedProfileMembers ?? [:]
             case .foreign(let action, let payload):
                 ["action": .string(action), "payload": .string(payload)]
             }
@@ -48,7 +54,12 @@ extension StationCommand: Stored {
     }
 
     package init(stored: JSONValue) throws {
-        switch try stored.text("command") {
+        let name = try stored.text("command")
+        if let profiled = try StationCommand(storedProfile: stored, name: name) {
+            self = profiled
+            return
+        }
+        switch name {
         case "start":
             self = .start(
                 connector: try stored.intOrNil("connector"), token: try stored.text("token"))
@@ -92,7 +103,8 @@ extension StationCommand {
         case .foreign(let action, let payload) where isSecret(payload):
             return .foreign(action: action, payload: "***")
         case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .getSettings,
-            .clearCache, .trigger, .data, .foreign:
+            .clearCache, .trigger, .data, .foreign, .startLimited, .setProfile, .clearProfiles,
+            .getComposite:
             return nil
         }
     }

@@ -67,7 +67,8 @@ extension StationLink {
     /// A person waits for a start, a stop or a plug; nobody for the rest.
     private static func priority(of command: StationCommand) -> CallQueue<Int>.Priority {
         switch command {
-        case .start, .stop, .unlock: .urgent
+        case .start, .startLimited, .stop, .unlock: .urgent
+        case .setProfile, .clearProfiles, .getComposite: .ordinary
         case .reset, .setAvailability, .changeSetting, .getSettings, .clearCache, .trigger, .data,
             .foreign:
             .ordinary

@@ -299,6 +299,12 @@ package enum StationCommand: Hashable, Sendable {
     case clearCache
     case trigger(message: String, connector: ConnectorNumber?)
     case data(DataMessage)
+    /// A start that brings the charge's own profile; it names no transaction yet.
+    case startLimited(connector: ConnectorNumber?, token: String, ChargingProfile)
+    case setProfile(connector: ConnectorNumber, ChargingProfile)
+    case clearProfiles(ProfileFilter)
+    /// Connector 0 asks for the station's sum; no unit leaves the choice to the station.
+    case getComposite(connector: ConnectorNumber, seconds: Int, unit: ChargingSchedule.Unit?)
     case foreign(action: String, payload: String)
 }
 
@@ -320,5 +326,7 @@ package enum CommandAnswer: Hashable, Sendable {
     case status(String)
     case settings([Setting], unknown: [String])
     case data(status: String, data: String?)
+    /// nil: the station has no schedule to tell.
+    case composite(CompositeSchedule?)
     case foreign(payload: String)
 }

@@ -16,7 +16,8 @@ extension Console {
                 summary: "Orders a station to do something", query: [.wait],
                 body: """
                     {"command": "start", "evse": 1, "token": "…"} and its kin (stop, unlock, reset, \
-                    setAvailability, changeSetting, getSettings, clearCache, trigger), or raw: \
+                    setAvailability, changeSetting, getSettings, clearCache, trigger, setLimit with \
+                    amperes or watts, until and stackLevel, clearLimits, getComposite), or raw: \
                     {"action": "Reset", "payload": {…}} in the station's own OCPP version
                     """, handler: postCommand),
             APIRoute(
@@ -34,7 +35,7 @@ extension Console {
         let wait = try waitSeconds(request)
         let body = try request.object()
         let station = request[parameter: "id"]
-        let order = try CommandBody(body)
+        let order = try CommandBody(body, now: house.clock.now)
         let caller = request.caller
         let origin = CommandOrigin(
             door: caller.csrf == nil ? "api" : "console", reference: caller.name)
@@ -126,7 +127,7 @@ enum CommandBody {
     case stop(session: String)
     case other(StationCommand)
 
-    init(_ body: JSONValue) throws(APIProblem) {
+    init(_ body: JSONValue, now: Timestamp) throws(APIProblem) {
         if let action = body["action"]?.string {
             guard !action.isEmpty, action.utf8.allSatisfy({ $0 > 0x40 && $0 < 0x7B }) else {
                 throw .field("action", "must be an OCPP action's name")
@@ -134,18 +135,23 @@ enum CommandBody {
             self = .other(.foreign(action: action, payload: (body["payload"] ?? [:]).text))
             return
         }
+        let connector = try Self.connector(body)
+        if let limit = try LimitBody.command(body, connector, now: now) {
+            self = .other(limit)
+            return
+        }
         switch body["command"]?.string {
         case "start":
             guard let token = body["token"]?.string, (1...36).contains(token.utf8.count) else {
                 throw .field("token", "must say who pays, in 1 to 36 characters")
             }
-            self = .start(connector: try Self.connector(body), token: token)
+            self = .start(connector: connector, token: token)
         case "stop":
             guard let session = body["session"]?.string else {
                 throw .field("session", "must be the id of a running session")
             }
             self = .stop(session: session)
-        case "unlock": self = .other(.unlock(connector: try Self.connector(body) ?? 1))
+        case "unlock": self = .other(.unlock(connector: connector ?? 1))
         case "reset":
             guard let kind = ResetKind(rawValue: body["kind"]?.string ?? "Soft") else {
                 throw .field("kind", "must be Soft or Hard")
@@ -156,7 +162,7 @@ enum CommandBody {
                 throw .field("operative", "must be true or false")
             }
             self = .other(
-                .setAvailability(connector: try Self.connector(body) ?? 0, operative: operative))
+                .setAvailability(connector: connector ?? 0, operative: operative))
         case "changeSetting":
             guard let key = body["key"]?.string, let value = body["value"]?.string else {
                 throw .field("key", "and `value` must be texts")
@@ -170,12 +176,13 @@ enum CommandBody {
             guard let message = body["message"]?.string else {
                 throw .field("message", "must name the message to send")
             }
-            self = .other(.trigger(message: message, connector: try Self.connector(body)))
+            self = .other(.trigger(message: message, connector: connector))
         default:
             throw .field(
                 "command",
                 "must be start, stop, unlock, reset, setAvailability, changeSetting, getSettings, "
-                    + "clearCache or trigger; or send `action` and `payload`")
+                    + "clearCache, trigger, setLimit, clearLimits or getComposite; or send `action` and `payload`"
+            )
         }
     }
 

@@ -39,6 +39,8 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
     case userNotStation = "user-not-station"
     case passwordAsHex = "password-as-hex"
     case callBeforeAccepted = "call-before-accepted"
+    /// A limit with more digits than the one it may have.
+    case digitsTooMany = "digits-too-many"
 
     /// What a strict station's message is answered with; nil where it is legal all the same.
     package var strictCode: CallError.Code? {
@@ -47,7 +49,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
             .formationViolation
         case .unknownEnumValue, .textTooLong, .sampleUnreadable, .decimalComma,
             .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .textPadded,
-            .statusOfStation, .numberClamped:
+            .statusOfStation, .numberClamped, .digitsTooMany:
             .propertyViolation
         case .textForNumber, .numberForText, .fractionForInteger, .nullField, .objectForList:
             .typeViolation

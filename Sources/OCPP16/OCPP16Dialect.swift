@@ -146,7 +146,7 @@ extension OCPP16Dialect {
             if let connector, connector < 1 { throw .unfit(field: "connectorId") }
             try Self.check(token: token)
             return try request(RemoteStartTransaction.action) {
-                RemoteStartTransaction.write(connector, token, &$0)
+                RemoteStartTransaction.write(connector, token, nil, &$0)
             }
         case .stop(let transaction):
             guard let number = transaction.number else { throw .unfit(field: "transactionId") }
@@ -182,9 +182,41 @@ extension OCPP16Dialect {
         case .data(let message):
             try Self.check(message)
             return try request(DataTransfer.action) { DataTransfer.write(message, &$0) }
+        case .startLimited(let connector, let token, let profile):
+            return try request(start: connector, token, profile)
+        case .setProfile(let connector, let profile):
+            try Self.check(connector: connector)
+            try ChargingProfileWire.check(profile)
+            return try request(SetChargingProfile.action) {
+                SetChargingProfile.write(connector, profile, &$0)
+            }
+        case .clearProfiles(let filter):
+            return try request(ClearChargingProfile.action) {
+                ClearChargingProfile.write(filter, &$0)
+            }
+        case .getComposite(let connector, let seconds, let unit):
+            try Self.check(connector: connector)
+            return try request(GetCompositeSchedule.action) {
+                GetCompositeSchedule.write(connector, seconds, unit, &$0)
+            }
         case .foreign(let action, let payload):
             guard knows(action: action) else { throw .unknownToVersion(action) }
             return CallRequest(action: action, payload: Array(payload.utf8))
+        }
+    }
+
+    /// A start's own profile is for that charge alone and names none. OCPP 1.6 §5.11.
+    private func request(
+        start connector: ConnectorNumber?, _ token: String, _ profile: ChargingProfile
+    ) throws(DialectError) -> CallRequest {
+        if let connector, connector < 1 { throw .unfit(field: "connectorId") }
+        try Self.check(token: token)
+        try ChargingProfileWire.check(profile)
+        guard profile.purpose == .transaction, profile.transaction == nil else {
+            throw .unfit(field: "chargingProfile")
+        }
+        return try request(RemoteStartTransaction.action) {
+            RemoteStartTransaction.write(connector, token, profile, &$0)
         }
     }
 
@@ -202,6 +234,9 @@ extension OCPP16Dialect {
         case ClearCache.action: try ClearCache.command(in: payload)
         case TriggerMessage.action: try TriggerMessage.command(in: payload)
         case DataTransfer.action: try Self.dataCommand(payload)
+        case SetChargingProfile.action: try SetChargingProfile.command(in: payload)
+        case ClearChargingProfile.action: try ClearChargingProfile.command(in: payload)
+        case GetCompositeSchedule.action: try GetCompositeSchedule.command(in: payload)
         default: throw refuse(action)
         }
     }
@@ -221,6 +256,7 @@ extension OCPP16Dialect {
         case .settings(let settings, let unknown):
             GetConfiguration.write(settings, unknown, &writer)
         case .data(let status, let data): DataTransfer.write(status, data, &writer)
+        case .composite(let schedule): GetCompositeSchedule.write(schedule, &writer)
         case .foreign(let payload): writer.raw(payload.utf8)
         }
     }
@@ -235,8 +271,10 @@ extension OCPP16Dialect {
             return Decoded(
                 .data(status: answer.value.0, data: answer.value.1), answer.deviations)
         case .foreign: return Decoded(.foreign(payload: try Self.object(payload)))
+        case .getComposite(let connector, _, _):
+            return try GetCompositeSchedule.answer(in: payload, connector: connector)
         case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .clearCache,
-            .trigger:
+            .trigger, .startLimited, .setProfile, .clearProfiles:
             return try Self.statusAnswer(to: command).read(payload)
         }
     }
@@ -251,6 +289,10 @@ extension OCPP16Dialect {
         case .changeSetting: ChangeConfiguration.answer
         case .clearCache: ClearCache.answer
         case .trigger: TriggerMessage.answer
+        case .startLimited: RemoteStartTransaction.answer
+        case .setProfile: SetChargingProfile.answer
+        case .clearProfiles: ClearChargingProfile.answer
+        case .getComposite: StatusAnswer(words: ["Accepted", "Rejected"])
         case .getSettings, .data, .foreign: StatusAnswer(words: DataTransfer.statuses)
         }
     }

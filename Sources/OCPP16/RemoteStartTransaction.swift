@@ -7,8 +7,15 @@ enum RemoteStartTransaction {
     static let action = "RemoteStartTransaction"
     static let answer = StatusAnswer(words: ["Accepted", "Rejected"])
 
-    static func write(_ connector: ConnectorNumber?, _ token: String, _ writer: inout JSONWriter) {
+    static func write(
+        _ connector: ConnectorNumber?, _ token: String, _ profile: ChargingProfile? = nil,
+        _ writer: inout JSONWriter
+    ) {
         writer.object { w in
+            if let profile {
+                w.key("chargingProfile")
+                ChargingProfileWire.write(profile, &w)
+            }
             w.member("connectorId", ifAny: connector)
             w.member("idTag", token)
         }
@@ -17,15 +24,15 @@ enum RemoteStartTransaction {
     static func command(in payload: RawSpan) throws(CallError) -> Decoded<StationCommand> {
         var connector: Int?
         var token: String?
+        var profile: ChargingProfile?
         let fields = try FieldReader.read(payload) { r, key, f throws(JSONError) in
             if r.matches(key, "connectorId") {
                 connector = try f.integer(&r, "connectorId")
             } else if r.matches(key, "idTag") {
                 token = try f.token(&r, "idTag")
             } else if r.matches(key, "chargingProfile") {
-                // Smart charging is not offered; a start without its profile would charge too fast.
-                f.fail(.notSupported, "charging profiles are not offered")
-                try r.skip()
+                // One that cannot be read refuses the start: without it the car would charge too fast.
+                profile = try ChargingProfileWire.read(&r, &f)
             } else {
                 try f.unknown(&r)
             }
@@ -33,8 +40,11 @@ enum RemoteStartTransaction {
         if let connector, connector < 1 {
             throw CallError(.propertyViolation, "connectorId must be above 0")
         }
+        let idTag = try fields.required(token, "idTag")
+        guard let profile else {
+            return Decoded(.start(connector: connector, token: idTag), fields.deviations)
+        }
         return Decoded(
-            .start(connector: connector, token: try fields.required(token, "idTag")),
-            fields.deviations)
+            .startLimited(connector: connector, token: idTag, profile), fields.deviations)
     }
 }

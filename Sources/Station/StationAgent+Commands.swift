@@ -46,6 +46,12 @@ extension StationAgent {
         case .clearCache: await clearCache()
         case .trigger(let message, let connector): trigger(message, connector)
         case .data: .data(status: "UnknownVendorId", data: nil)
+        case .startLimited(let connector, let token, let profile):
+            await start(token, on: connector, profile)
+        case .setProfile(let connector, let profile): await setProfile(connector, profile)
+        case .clearProfiles(let filter): await clearProfiles(filter)
+        case .getComposite(let connector, let seconds, let unit):
+            await composite(connector, seconds, unit)
         case .foreign: .status("NotSupported")
         }
     }
@@ -235,6 +241,7 @@ extension CommandAnswer {
         case .status(let status): status
         case .settings(let settings, let unknown): "\(settings.count) known, \(unknown.count) not"
         case .data(let status, _): status
+        case .composite(let schedule): schedule == nil ? "none" : "schedule"
         case .foreign: "foreign"
         }
     }

@@ -161,7 +161,7 @@ enum Samples {
         ]
             + all(Vocabulary.triggers.sorted(), [nil, 1]).map {
                 .trigger(message: $0.0, connector: $0.1)
-            } + dataMessages.map { .data($0) }
+            } + dataMessages.map { .data($0) } + profileCommands
     }
 
     static var answers: [(StationCommand, CommandAnswer)] {
@@ -187,6 +187,6 @@ enum Samples {
         for (status, data) in all(DataTransfer.statuses, [nil, "x"]) {
             pairs.append((.data(dataMessages[0]), .data(status: status, data: data)))
         }
-        return pairs
+        return pairs + profileAnswers
     }
 }

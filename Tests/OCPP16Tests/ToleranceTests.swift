@@ -220,7 +220,7 @@ import Testing
                 == .propertyViolation)
         #expect(
             code("RemoteStartTransaction", #"{"idTag":"a","chargingProfile":{}}"#)
-                == .notSupported)
+                == .missingField)
         #expect(code("ReserveNow", "{}") == .notSupported)
     }
 

@@ -14,9 +14,9 @@ FRAMES = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).parent / "ocpp
 # What the issue names, both ways: a sample that is missing here was forgotten in the Swift suite.
 ACTIONS = [
     "Authorize", "BootNotification", "ChangeAvailability", "ChangeConfiguration", "ClearCache",
-    "DataTransfer", "GetConfiguration", "Heartbeat", "MeterValues", "RemoteStartTransaction",
-    "RemoteStopTransaction", "Reset", "StartTransaction", "StatusNotification", "StopTransaction",
-    "TriggerMessage", "UnlockConnector",
+    "ClearChargingProfile", "DataTransfer", "GetCompositeSchedule", "GetConfiguration", "Heartbeat", "MeterValues", "RemoteStartTransaction",
+    "RemoteStopTransaction", "Reset", "SetChargingProfile", "StartTransaction",
+    "StatusNotification", "StopTransaction", "TriggerMessage", "UnlockConnector",
 ]
 
 
