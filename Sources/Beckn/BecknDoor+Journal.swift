@@ -67,10 +67,18 @@ extension BecknDoor {
     }
 
     private func takeBill(_ line: JournalLine) async throws {
-        guard let cdr = try await house.cdrs.cdr(line.subject), cdr.creditOf == nil,
+        guard let cdr = try await house.cdrs.cdr(line.subject),
             let order = cdr.session.authorizationReference
         else { return }
-        try await handle(.billed(bill(cdr)), order: order)
+        guard cdr.creditOf != nil else { return try await handle(.billed(bill(cdr)), order: order) }
+        // A credit alone means that nothing is owed; with another bill behind it, that one speaks.
+        guard try await house.sessions.session(cdr.session.id)?.status == .invalid else { return }
+        var nothing = bill(cdr)
+        nothing.total = .zero
+        nothing.totalBeforeTax = .zero
+        nothing.tax = nil
+        nothing.lines = []
+        try await handle(.billed(nothing), order: order)
     }
 
     func bill(_ cdr: CDR) -> Order.Bill {

@@ -159,9 +159,11 @@ package struct Order: Hashable, Sendable, Codable {
         }
     }
 
-    /// Not covered by the payment: an excess over the quote, or all of a post-paid charge.
+    /// Not covered by what was paid and not given back: an excess over the quote, all of a post-paid
+    /// charge, what a corrected bill is higher by.
     package var outstanding: Decimal {
-        guard let charged, charged > paid else { return .zero }
-        return charged - paid
+        let kept = paid - (refund?.amount ?? .zero)
+        guard let charged, charged > kept else { return .zero }
+        return charged - kept
     }
 }

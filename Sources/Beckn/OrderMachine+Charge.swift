@@ -69,17 +69,33 @@ extension OrderMachine {
     mutating func billed(_ bill: Order.Bill, _ now: Timestamp) -> [Effect] {
         switch order.state {
         case .starting, .charging, .stopping, .settling: break
+        case .completed where order.bill?.cdrID != bill.cdrID: return corrected(bill, now)
         case .quoted, .initiated, .confirmed, .completed, .cancelled: return []
         }
-        order.bill = bill
-        order.delivery = Order.Delivery(
-            sessionID: order.delivery?.sessionID ?? "", startedAt: bill.startedAt,
-            endedAt: bill.endedAt, meterStartWh: bill.meterStartWh, meterLastWh: bill.meterStopWh,
-            cost: bill.total)
+        take(bill)
         order.state = .completed
         order.deadline = nil
         let back = refund(order.paid - bill.total, "less was delivered than paid for", now)
         let answers = answerAll(nil)
         return back + (answers.isEmpty ? [.announce(.onUpdate)] : answers)
+    }
+
+    /// A later bill of the same charge, after a person corrected it: what is less goes back as well;
+    /// what is more stays outstanding, because a payment cannot be taken twice.
+    private mutating func corrected(_ bill: Order.Bill, _ now: Timestamp) -> [Effect] {
+        take(bill)
+        let due = order.paid - bill.total
+        guard due > (order.refund?.amount ?? .zero) else { return [.announce(.onUpdate)] }
+        let refund = Order.Refund(amount: due, reason: "the bill was corrected", at: now)
+        order.refund = refund
+        return [.refund(refund), .announce(.onUpdate)]
+    }
+
+    private mutating func take(_ bill: Order.Bill) {
+        order.bill = bill
+        order.delivery = Order.Delivery(
+            sessionID: order.delivery?.sessionID ?? "", startedAt: bill.startedAt,
+            endedAt: bill.endedAt, meterStartWh: bill.meterStartWh, meterLastWh: bill.meterStopWh,
+            cost: bill.total)
     }
 }

@@ -61,13 +61,16 @@ struct OrderStore: Sendable {
             """, evse, order) != nil
     }
 
+    /// What goes back of an order's payment, in all: a corrected bill raises it.
     func refund(
         _ refund: Order.Refund, of order: Order, in transaction: Transaction
     ) throws {
         try transaction.execute(
             """
             INSERT INTO beckn_refund (order_id, amount, currency, reason, state, at)
-            VALUES (?, ?, ?, ?, 'requested', ?) ON CONFLICT (order_id) DO NOTHING
+            VALUES (?, ?, ?, ?, 'requested', ?) 
+            ON CONFLICT (order_id) DO UPDATE SET amount = excluded.amount,
+            reason = excluded.reason, state = 'requested', at = excluded.at
             """, order.id, refund.amount, order.quote.currency, refund.reason, refund.at)
     }
 

@@ -2,7 +2,7 @@ import Charging
 import JSON
 import SQL
 
-/// The bills: one per session for ever, sealed, corrected only by further ones.
+/// The bills: one standing per session, sealed, corrected only by further ones.
 package final class CDRs: Sendable {
     private let database: Database
     private let journal: Journal
@@ -12,6 +12,9 @@ package final class CDRs: Sendable {
         self.journal = journal
     }
 
+    /// Bills one session can have: an id has 39 characters in OCPI, a session's takes 36 of them.
+    static let mostBills = 9
+
     /// The id follows from the session's, so that a second computation collides instead of billing.
     static func id(for session: Session) -> String { session.id }
 
@@ -20,17 +23,62 @@ package final class CDRs: Sendable {
     func create(_ session: Session, cost: Cost, at: Timestamp, in transaction: Transaction) throws
         -> Bool
     {
-        let cdr = CDR(id: Self.id(for: session), session: session, cost: cost, createdAt: at)
+        try insert(
+            CDR(id: Self.id(for: session), session: session, cost: cost, createdAt: at),
+            in: transaction)
+    }
+
+    /// Takes back the bill that stands for a session; nil when none does.
+    ///
+    /// A credit repeats its bill with the total negated; it is sent like any other. OCPI 2.2.1 §10.3.1.
+    func credit(_ session: String, at: Timestamp, in transaction: Transaction) throws -> String? {
+        let row = try transaction.queryOne(
+            """
+            SELECT body FROM cdr WHERE session = ? AND credit_of IS NULL AND id NOT IN (
+                SELECT credit_of FROM cdr WHERE session = ? AND credit_of IS NOT NULL)
+            """, session, session)
+        guard let bill = try row.map({ try CDR(storedText: $0.text("body")) }) else { return nil }
+        let number = try bills(of: session, in: transaction)
+        let credit = CDR(
+            id: "\(session)-\(number)C", session: bill.session, cost: bill.cost, createdAt: at,
+            creditOf: bill.id)
+        guard try insert(credit, in: transaction) else { throw CorrectionRefusal.tooMany }
+        return credit.id
+    }
+
+    /// The next bill of a session whose former one was taken back.
+    func createNext(
+        _ session: Session, cost: Cost, at: Timestamp, in transaction: Transaction
+    ) throws -> String {
+        let number = try bills(of: session.id, in: transaction) + 1
+        guard number <= Self.mostBills else { throw CorrectionRefusal.tooMany }
+        let id = number == 1 ? Self.id(for: session) : "\(session.id)-\(number)"
+        guard
+            try insert(
+                CDR(id: id, session: session, cost: cost, createdAt: at), in: transaction)
+        else { throw CorrectionRefusal.tooMany }
+        return id
+    }
+
+    /// How many bills a session has had, standing or not.
+    private func bills(of session: String, in transaction: Transaction) throws -> Int {
+        try transaction.queryOne(
+            "SELECT COUNT(*) AS n FROM cdr WHERE session = ? AND credit_of IS NULL", session)?
+            .int("n") ?? 0
+    }
+
+    private func insert(_ cdr: CDR, in transaction: Transaction) throws -> Bool {
+        let party = cdr.session.token.party.description
         let count = try transaction.execute(
             """
             INSERT INTO cdr (id, session, credit_of, token_party, body, created_at)
-            VALUES (?, ?, NULL, ?, ?, ?) ON CONFLICT (id) DO NOTHING
-            """, cdr.id, session.id, session.token.party.description, cdr.storedText, at)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+            """, cdr.id, cdr.session.id, cdr.creditOf, party, cdr.storedText, cdr.createdAt)
         guard count == 1 else { return false }
         try journal.append(
             .cdrCreated, cdr.id,
-            ["session": .string(session.id), "party": .string(session.token.party.description)],
-            at: at, in: transaction)
+            ["session": .string(cdr.session.id), "party": .string(party)], at: cdr.createdAt,
+            in: transaction)
         return true
     }
 

@@ -27,6 +27,8 @@ package struct JournalLine: Hashable, Sendable {
         package static let sessionStarted: Kind = "session.started"
         package static let sessionUpdated: Kind = "session.updated"
         package static let sessionEnded: Kind = "session.ended"
+        /// A person corrected or voided it. Subject: the session's id. Body: who, why, what changed.
+        package static let sessionCorrected: Kind = "session.corrected"
         /// Subject: the CDR's id. Never coalesced.
         package static let cdrCreated: Kind = "cdr.created"
         /// Subject: the command's id. Body: state, station, kind of origin.

@@ -43,17 +43,26 @@ extension Sessions {
     struct Outcome: Stored {
         var usage: Usage
         var cost: Cost?
+        /// Where a person corrected it; else the column's.
+        var meterStart: WattHours?
 
-        var stored: JSONValue { .members(["usage": usage.stored, "cost": cost?.stored]) }
+        var stored: JSONValue {
+            .members([
+                "usage": usage.stored, "cost": cost?.stored,
+                "meterStartWh": meterStart.map { .number($0.value) },
+            ])
+        }
 
-        init(usage: Usage, cost: Cost?) {
+        init(usage: Usage, cost: Cost?, meterStart: WattHours? = nil) {
             self.usage = usage
             self.cost = cost
+            self.meterStart = meterStart
         }
 
         init(stored: JSONValue) throws {
             usage = try stored.nested("usage")
             cost = try stored.nestedOrNil("cost")
+            meterStart = stored["meterStartWh"]?.number?.int64.map { WattHours($0) }
         }
     }
 
@@ -74,7 +83,7 @@ extension Sessions {
             connectorID: sealed.connectorID, tariff: sealed.tariff, currency: sealed.currency,
             startedAt: try row.timestamp("started_at"),
             endedAt: try row.timestampOrNil("ended_at"),
-            meterStart: WattHours(try row.int64("meter_start_wh")),
+            meterStart: try outcome?.meterStart ?? WattHours(row.int64("meter_start_wh")),
             meterLast: WattHours(try row.int64("meter_last_wh")),
             usage: outcome?.usage ?? Usage(segments: []), cost: outcome?.cost,
             stopReason: try row.textOrNil("stop_reason").flatMap { StopReason(rawValue: $0) },

@@ -34,7 +34,7 @@ extension Sessions {
                 reading, at: at, session: key, station: station, connector: session.connector,
                 in: transaction)
         }
-        try close(row, stop, receivedAt: receivedAt, in: transaction)
+        try close(row, stop, as: .closed, receivedAt: receivedAt, in: transaction)
         return .stopped(info)
     }
 
@@ -48,7 +48,7 @@ extension Sessions {
             let stop = SessionStop(
                 transaction: session.transaction ?? .number(0), meterStop: session.meterLast,
                 at: session.endedAt, reason: .other)
-            try close(row, stop, receivedAt: now, in: transaction)
+            try close(row, stop, as: .ruled, receivedAt: now, in: transaction)
         }
     }
 
@@ -77,8 +77,10 @@ extension Sessions {
     }
 
     private func close(
-        _ row: Row, _ stop: SessionStop, receivedAt: Timestamp, in transaction: Transaction
+        _ row: Row, _ stop: SessionStop, as closure: Closure, receivedAt: Timestamp,
+        in transaction: Transaction
     ) throws {
+        let former = try row.text("closure") == Closure.ruled.rawValue ? session(row: row) : nil
         let key = try row.int64("key")
         var session = try session(row: row)
         var end = try end(of: &session, key, stop, receivedAt, in: transaction)
@@ -112,23 +114,46 @@ extension Sessions {
                 .implausibleUnit, &session, key: key, detail, at: receivedAt, in: transaction)
         }
         session.cost = price(session, in: entry.rules)
-        try store(session, key: key, stop, receivedAt, in: transaction)
+        try store(session, key: key, stop, as: closure, receivedAt, in: transaction)
         book.withLock { $0.remove(key) }
+        if let former { return try amend(former, session, receivedAt, in: transaction) }
         // What was refused and gave nothing owes nothing; everything else has exactly one bill.
         guard session.status == .completed else { return }
         try stores.cdrs.create(
             session, cost: session.cost ?? Self.free(session), at: receivedAt, in: transaction)
     }
 
+    /// The stop of a charge that was billed by rule turned up: the bill is corrected if it was wrong.
+    private func amend(
+        _ former: Session, _ session: Session, _ now: Timestamp, in transaction: Transaction
+    ) throws {
+        guard
+            former.energy != session.energy || former.cost != session.cost
+                || former.status != session.status
+        else { return }
+        var session = session
+        try suspect(
+            .laterThanCDR, &session, key: key(of: session, in: transaction),
+            "billed by rule with \(former.energy), its stop says \(session.energy)", at: now,
+            in: transaction)
+        _ = try rebill(session, at: now, in: transaction)
+    }
+
+    private func key(of session: Session, in transaction: Transaction) throws -> Int64 {
+        try transaction.queryOne("SELECT key FROM session WHERE id = ?", session.id)?.int64("key")
+            ?? 0
+    }
+
     private func store(
-        _ session: Session, key: Int64, _ stop: SessionStop, _ receivedAt: Timestamp,
-        in transaction: Transaction
+        _ session: Session, key: Int64, _ stop: SessionStop, as closure: Closure,
+        _ receivedAt: Timestamp, in transaction: Transaction
     ) throws {
         try transaction.execute(
             """
-            UPDATE session SET closure = 'closed', status = ?, ended_at = ?, meter_last_wh = ?,
+            UPDATE session SET closure = ?, status = ?, ended_at = ?, meter_last_wh = ?,
             stop_reason = ?, stop_raw = ?, result = ?, last_updated = ? WHERE key = ?
-            """, session.status.rawValue, session.endedAt, session.meterLast.value,
+            """, closure.rawValue, session.status.rawValue, session.endedAt,
+            session.meterLast.value,
             stop.reason.rawValue, Self.raw(stop),
             Outcome(usage: session.usage, cost: session.cost).storedText, receivedAt, key)
         try transaction.execute(

@@ -28,6 +28,8 @@ package final class Sessions: Remembering {
         case open
         /// Closed by rule because a newer start came; a late stop still completes it.
         case provisional
+        /// Billed by rule because its stop did not come in time; a late stop still corrects it.
+        case ruled
         case closed
     }
 

@@ -44,6 +44,25 @@ package final class Suspicions: Sendable {
         }
     }
 
+    /// One word on all that is open about a session.
+    func decideAll(
+        of session: String, _ state: Suspicion.State, by name: String, at: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            UPDATE suspicion SET state = ?, decided_by = ?, decided_at = ?
+            WHERE session = ? AND state = 'open'
+            """, state.rawValue, name, at, session)
+    }
+
+    package func suspicion(_ id: Int64) async throws -> Suspicion? {
+        try await database.read { transaction in
+            try transaction.queryOne("SELECT * FROM suspicion WHERE id = ?", id)
+                .map(Suspicion.init(row:))
+        }
+    }
+
     /// A person's word on one; false when there is no open one of this number.
     package func decide(
         _ id: Int64, _ state: Suspicion.State, by name: String, at: Timestamp,

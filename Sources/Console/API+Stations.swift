@@ -25,9 +25,6 @@ extension Console {
                 method: "DELETE", path: "/stations/{id}", need: .role(.admin),
                 summary: "Takes a station out of the registry; its sessions and bills stay",
                 handler: deleteStation),
-            APIRoute(
-                method: "GET", path: "/suspicions", need: .role(.viewer),
-                summary: "What looks wrong and waits for a person", handler: suspicionPage),
         ]
         if connections.messages != nil {
             routes.append(
@@ -106,11 +103,6 @@ extension Console {
         }
         guard found else { throw APIProblem.notFound("station", id) }
         return .noContent
-    }
-
-    private func suspicionPage(_ request: APIRequest) async throws -> HTTPResponse {
-        let found = try await house.suspicions.list(limit: try request.limit())
-        return .page(found.map(Shape.suspicion), next: nil)
     }
 
     private func messagePage(_ request: APIRequest) async throws -> HTTPResponse {

@@ -78,7 +78,8 @@ package final class Console: Sendable {
     }
 
     var apiRoutes: [APIRoute] {
-        accountRoutes + stationRoutes + commandRoutes + sessionRoutes + placeRoutes + partnerRoutes
+        accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
+            + partnerRoutes
             + eventRoutes
     }
 

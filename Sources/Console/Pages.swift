@@ -24,6 +24,7 @@ enum Pages {
         "live.js": File(script, PackageResources.live_js),
         "login.js": File(script, PackageResources.login_js),
         "stations.js": File(script, PackageResources.stations_js),
+        "review.js": File(script, PackageResources.review_js),
         "sessions.js": File(script, PackageResources.sessions_js),
         "style.css": File("text/css; charset=utf-8", PackageResources.style_css),
         "icon.svg": File("image/svg+xml", PackageResources.icon_svg),

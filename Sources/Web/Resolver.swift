@@ -5,7 +5,11 @@ import Service
 package enum Resolver {
     /// Numeric addresses in the system's order of preference; empty if there are none.
     package static func addresses(of host: String) async -> [String] {
-        await withCheckedContinuation { continuation in
+        // No name server has a say in this name, and a machine without a hosts file knows it too.
+        // RFC 6761 §6.3.
+        let name = host.lowercased()
+        if name == "localhost" || name.hasSuffix(".localhost") { return ["127.0.0.1", "::1"] }
+        return await withCheckedContinuation { continuation in
             // One thread for each look-up: they are as rare as connection attempts, and one that
             // hangs in a dead name server must not hold up the others.
             _ = NativeThread.start("resolve", stackBytes: 256 << 10) {

@@ -58,9 +58,11 @@ enum Sample {
             meterLastWh: 1000 + wattHours)
     }
 
-    static func bill(_ total: Decimal, wattHours: Int64 = 200) -> Order.Bill {
+    static func bill(
+        _ total: Decimal, wattHours: Int64 = 200, id: String = "s-1"
+    ) -> Order.Bill {
         Order.Bill(
-            cdrID: "s-1", currency: "INR", total: total,
+            cdrID: id, currency: "INR", total: total,
             lines: [Quote.Line(title: "energy-cost", amount: total)], energyWh: wattHours,
             startedAt: noon, endedAt: noon.advanced(bySeconds: 60), meterStartWh: 1000,
             meterStopWh: 1000 + wattHours, totalBeforeTax: total, issuedAt: noon)
@@ -235,6 +237,26 @@ enum Sample {
         _ = machine.handle(.billed(Sample.bill(Decimal(250))), at: noon)
         #expect(machine.order.refund == nil)
         #expect(machine.order.outstanding == Decimal(significand: 3760, scale: 2))
+    }
+
+    @Test func `gives back more when its bill is corrected down, and asks for what is more`() {
+        var machine = Sample.charging()
+        _ = machine.handle(.billed(Sample.bill(Decimal(100))), at: noon)
+        #expect(machine.order.refund?.amount == Decimal(significand: 1124, scale: 1))
+        let all = Order.Refund(
+            amount: Decimal(significand: 1624, scale: 1), reason: "the bill was corrected", at: noon
+        )
+        let less = Sample.bill(Decimal(50), id: "s-1-2")
+        #expect(
+            machine.handle(.billed(less), at: noon) == [.refund(all), .announce(.onUpdate)])
+        #expect(machine.handle(.billed(less), at: noon) == [])
+        #expect(machine.order.outstanding == .zero)
+        // Up again: nothing can be taken back from the driver's bank, so it stays open.
+        #expect(
+            machine.handle(.billed(Sample.bill(Decimal(60), id: "s-1-3")), at: noon)
+                == [.announce(.onUpdate)])
+        #expect(machine.order.refund == all)
+        #expect(machine.order.outstanding == Decimal(10))
     }
 
     @Test func `may be paid afterwards where the operator allows it`() {

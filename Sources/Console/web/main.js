@@ -2,11 +2,14 @@ import { call, setCSRF } from "./api.js";
 import { el, fill, notice } from "./dom.js";
 import * as live from "./live.js";
 import * as login from "./login.js";
+import * as review from "./review.js";
 import * as sessions from "./sessions.js";
 import * as stations from "./stations.js";
 
 /** Pages by path. */
-const pages = new Map([["/console/", stations], ["/console/sessions", sessions]]);
+const pages = new Map([
+  ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
+]);
 
 /** @type {any} */
 let me = null;
@@ -89,6 +92,7 @@ function askToLogIn() {
 }
 
 addEventListener("popstate", draw);
+document.addEventListener("kerb-redraw", draw);
 document.addEventListener("kerb-logged-out", askToLogIn);
 
 call("GET", "/me").then(enter, askToLogIn);

@@ -1,0 +1,199 @@
+import CPO
+import Charging
+import JSON
+import SQL
+import Service
+import Web
+
+// What looks wrong waits here for a person: accepted as it is, corrected, or voided.
+extension Console {
+    static let longestReason = 500
+
+    var reviewRoutes: [APIRoute] {
+        [
+            APIRoute(
+                method: "GET", path: "/suspicions", need: .role(.viewer),
+                summary:
+                    "What looks wrong, newest first; what waits for a person unless `state` says else",
+                query: [
+                    .init(name: "state", about: "open, accepted, corrected, voided or all"),
+                    .init(name: "session", about: "about this session only"), .limit,
+                ], handler: suspicionPage),
+            APIRoute(
+                method: "POST", path: "/suspicions/{id}/decision", need: .role(.operator),
+                summary: "A person's word: `accept` leaves the bill as it is, `void` takes it back",
+                body: "{\"decision\": \"accept|void\", \"reason\": TEXT}", handler: decide),
+            APIRoute(
+                method: "POST", path: "/sessions/{id}/correction", need: .role(.operator),
+                summary: "Bills a session anew: a credit of the former bill, then a new one",
+                body: """
+                    {"reason": TEXT, "meterStartWh"?, "meterStopWh"?, "startedAt"?, "endedAt"?} \
+                    or {"reason": TEXT, "void": true}
+                    """, handler: correct),
+        ]
+    }
+
+    private func suspicionPage(_ request: APIRequest) async throws -> HTTPResponse {
+        var state: Suspicion.State? = .open
+        if let wanted = request.http.query("state"), wanted != "all" {
+            guard let known = Suspicion.State(rawValue: wanted) else {
+                throw APIProblem.field(
+                    "state", "must be open, accepted, corrected, voided or all")
+            }
+            state = known
+        } else if request.http.query("state") == "all" {
+            state = nil
+        }
+        let found = try await house.suspicions.list(
+            state: state, session: request.http.query("session"), limit: try request.limit())
+        var items: [JSONValue] = []
+        for one in found { items.append(try await shape(one)) }
+        return .page(items, next: nil)
+    }
+
+    /// With the amount at stake, so that a person sees what the decision costs.
+    private func shape(_ suspicion: Suspicion) async throws -> JSONValue {
+        var value = Shape.suspicion(suspicion).object ?? [:]
+        if let id = suspicion.session, let session = try await house.sessions.session(id) {
+            value["energyWh"] = .number(session.energy.value)
+            value["sessionStatus"] = .string(session.status.rawValue)
+            value["cost"] = session.cost.map(Shape.cost)
+        }
+        return .object(value)
+    }
+
+    private func decide(_ request: APIRequest) async throws -> HTTPResponse {
+        let text = request[parameter: "id"]
+        guard let id = Int64(text), let suspicion = try await house.suspicions.suspicion(id) else {
+            throw APIProblem.notFound("suspicion", text)
+        }
+        guard suspicion.state == .open else {
+            throw APIProblem(
+                409, "already decided",
+                detail: "\(suspicion.state.rawValue) by \(suspicion.decidedBy ?? "somebody")")
+        }
+        let body = try request.object()
+        let reason = try Self.reason(body)
+        switch body["decision"]?.string {
+        case "accept":
+            let now = house.clock.now
+            let isDecided = try await house.write { transaction in
+                try self.audit.note(
+                    request.caller, "suspicion.accept", text, ["reason": .string(reason)],
+                    in: transaction)
+                return try self.house.suspicions.decide(
+                    id, .accepted, by: request.caller.name, at: now, in: transaction)
+            }
+            guard isDecided else { throw APIProblem(409, "already decided") }
+            return .noContent
+        case "void":
+            guard let session = suspicion.session else {
+                // Nothing was billed from it, so there is nothing to take back.
+                throw APIProblem.field(
+                    "decision", "must be accept: no session and no bill came of it")
+            }
+            return try await correct(
+                session, Correction(.void, by: request.caller.name, reason: reason), request)
+        default: throw APIProblem.field("decision", "must be accept or void")
+        }
+    }
+
+    private func correct(_ request: APIRequest) async throws -> HTTPResponse {
+        let body = try request.object()
+        let reason = try Self.reason(body)
+        let known: Set = ["reason", "void", "meterStartWh", "meterStopWh", "startedAt", "endedAt"]
+        if let stray = body.object?.keys.first(where: { !known.contains($0) }) {
+            throw APIProblem.field(
+                stray, "is unknown; give \(known.sorted().joined(separator: ", "))")
+        }
+        let kind: Correction.Kind
+        if body["void"]?.bool == true {
+            guard body.object?.count == 2 else {
+                throw APIProblem.field("void", "leaves no figures to correct")
+            }
+            kind = .void
+        } else {
+            kind = .figures(
+                Correction.Figures(
+                    meterStart: try Self.register("meterStartWh", body),
+                    meterStop: try Self.register("meterStopWh", body),
+                    startedAt: try Self.moment("startedAt", body),
+                    endedAt: try Self.moment("endedAt", body)))
+        }
+        return try await correct(
+            request[parameter: "id"],
+            Correction(kind, by: request.caller.name, reason: reason), request)
+    }
+
+    private func correct(
+        _ session: String, _ correction: Correction, _ request: APIRequest
+    ) async throws -> HTTPResponse {
+        let now = house.clock.now
+        do {
+            let bill = try await house.write { transaction in
+                let bill = try self.house.sessions.correct(
+                    session, correction, at: now, in: transaction)
+                try self.audit.note(
+                    request.caller, correction.kind == .void ? "session.void" : "session.correct",
+                    session,
+                    .members([
+                        "reason": .string(correction.reason),
+                        "credit": bill.credit.map { .string($0) },
+                        "cdr": bill.bill.map { .string($0) },
+                    ]), in: transaction)
+                return bill
+            }
+            return .json(
+                .members([
+                    "session": Shape.session(bill.session, house),
+                    "credit": bill.credit.map { .string($0) }, "cdr": bill.bill.map { .string($0) },
+                ]))
+        } catch let refusal as CorrectionRefusal {
+            throw refusal.problem(session)
+        }
+    }
+
+    private static func reason(_ body: JSONValue) throws(APIProblem) -> String {
+        guard let reason = body["reason"]?.string, !reason.isEmpty,
+            reason.unicodeScalars.count <= longestReason
+        else {
+            throw .field("reason", "must be a text of 1 to \(longestReason) characters")
+        }
+        return reason
+    }
+
+    private static func register(_ name: String, _ body: JSONValue) throws(APIProblem)
+        -> WattHours?
+    {
+        guard let value = body[name] else { return nil }
+        guard let number = value.int64, number >= 0 else {
+            throw .field(name, "must be a whole number of Wh, from 0")
+        }
+        return WattHours(number)
+    }
+
+    private static func moment(_ name: String, _ body: JSONValue) throws(APIProblem) -> Timestamp? {
+        guard let value = body[name] else { return nil }
+        guard let moment = value.time else {
+            throw .field(name, "must be a time like 2026-01-31T12:00:00Z")
+        }
+        return moment
+    }
+}
+
+extension CorrectionRefusal {
+    fileprivate func problem(_ session: String) -> APIProblem {
+        switch self {
+        case .unknownSession: .notFound("session", session)
+        case .stillRunning:
+            APIProblem(409, "the session has no end yet", detail: "stop it, or wait for its stop")
+        case .stopBelowStart: .field("meterStopWh", "is below the register at the start")
+        case .endBeforeStart: .field("endedAt", "must be after the start")
+        case .endInFuture: .field("endedAt", "lies in the future")
+        case .tooMuch(let energy):
+            .field("meterStopWh", "would bill \(energy), more than one charge can come to")
+        case .nothingChanges: APIProblem(409, "nothing would change")
+        case .tooMany: APIProblem(409, "this session was corrected too often")
+        }
+    }
+}

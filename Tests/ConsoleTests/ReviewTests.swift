@@ -1,0 +1,100 @@
+import CPO
+import Charging
+import JSON
+import TestSupport
+import Testing
+import Web
+
+@testable import Console
+
+@Suite(.timeLimit(.minutes(2))) struct `The review` {
+    /// A charge of an unknown tag, 500 Wh, over and billed.
+    private func billed(_ test: TestConsole) async throws -> String {
+        let (house, now) = (test.house, test.clock.now)
+        let start = StationEvent.sessionStarted(
+            SessionStart(
+                connector: 1, token: "STRANGER", meterStart: WattHours(1000),
+                at: now.advanced(bySeconds: -900)))
+        let reply = try await house.sessions.apply(start, from: "CS-1", receivedAt: now)
+        guard case .started(let transaction, _) = reply else { throw Unexpected() }
+        _ = try await house.sessions.apply(
+            .sessionStopped(
+                SessionStop(
+                    transaction: transaction, meterStop: WattHours(1500),
+                    at: now.advanced(bySeconds: -60), reason: .local)),
+            from: "CS-1", receivedAt: now)
+        return try #require(try await house.sessions.list().sessions.first?.id)
+    }
+
+    private struct Unexpected: Error {}
+
+    private func open(_ test: TestConsole) async throws -> [JSONValue] {
+        try await test.get("/suspicions")["items"]?.array ?? []
+    }
+
+    @Test func `shows what waits with the energy at stake, and takes a person's word`() async throws
+    {
+        let test = try await TestConsole()
+        let session = try await billed(test)
+        let waiting = try await open(test)
+        let sessions = waiting.compactMap { $0["session"]?.string }
+        #expect(sessions.contains(session))
+        #expect(waiting[0]["energyWh"]?.int64 == 500)
+        let id = try #require(waiting[0]["id"]?.int64)
+        let path = "/suspicions/\(id)/decision"
+        let word: JSONValue = ["decision": "accept", "reason": "he showed his card"]
+        #expect(try await test.post(path, word, key: test.viewer).status == 403)
+        #expect(
+            try await test.post(path, ["decision": "accept"], key: test.operator)["field"]?.string
+                == "reason")
+        #expect(try await test.post(path, word, key: test.operator).status == 204)
+        #expect(try await test.post(path, word, key: test.operator).status == 409)
+        #expect(try await open(test).count == waiting.count - 1)
+        let audit = try await test.get("/audit").json
+        #expect(audit["items"]?[0]?["action"]?.string == "suspicion.accept")
+        #expect(audit["items"]?[0]?["who"]?.string == "key desk")
+        await test.server.stop()
+    }
+
+    @Test func `corrects a bill by a credit and a new one, and voids it`() async throws {
+        let test = try await TestConsole()
+        let session = try await billed(test)
+        let path = "/sessions/\(session)/correction"
+        let made = try await test.post(
+            path, ["reason": "register was read", "meterStopWh": 1400], key: test.operator)
+        #expect(made.status == 200)
+        #expect(made["credit"]?.string == "\(session)-1C")
+        #expect(made["cdr"]?.string == "\(session)-2")
+        #expect(made["session"]?["energyWh"]?.int64 == 400)
+        #expect(try await open(test).isEmpty)
+        let again = try await test.post(
+            path, ["reason": "nobody charged", "void": true], key: test.operator)
+        #expect(again["credit"]?.string == "\(session)-2C")
+        #expect(again["cdr"] == nil)
+        #expect(try await test.get("/cdrs")["items"]?.array?.count == 4)
+        await test.server.stop()
+    }
+
+    @Test(
+        arguments: [
+            (["reason": "x", "meterStopWh": -1], "meterStopWh"),
+            (["reason": "x", "meterStopWh": "1500"], "meterStopWh"),
+            (["reason": "x", "meterStopWh": 10], "meterStopWh"),
+            (["reason": "x", "endedAt": "noon"], "endedAt"),
+            (["reason": "x", "endedAt": "2099-01-01T00:00:00Z"], "endedAt"),
+            (["reason": "x", "void": true, "meterStopWh": 1400], "void"),
+            (["reason": "x", "energy": 5], "energy"), (["meterStopWh": 1400], "reason"),
+        ] as [(JSONValue, String)])
+    func `refuses a correction that cannot be and names the field`(
+        body: JSONValue, field: String
+    ) async throws {
+        let test = try await TestConsole()
+        let session = try await billed(test)
+        let answer = try await test.post(
+            "/sessions/\(session)/correction", body, key: test.operator)
+        #expect(answer.status == 422)
+        #expect(answer["field"]?.string == field)
+        #expect(try await test.get("/cdrs")["items"]?.array?.count == 1)
+        await test.server.stop()
+    }
+}
