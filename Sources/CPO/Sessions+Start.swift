@@ -200,23 +200,28 @@ extension Sessions {
         in transaction: Transaction
     ) throws {
         for key in book.withLock({ $0.open(station: station, connector: connector) }) {
-            guard var entry = book.withLock({ $0.entries[key] }) else { continue }
-            let end = entry.builder.lastReadingAt
-            try suspect(
-                .orphanClosed, &entry.session, key: key,
-                "closed at its last register because a new start came", at: receivedAt,
-                in: transaction)
-            try transaction.execute(
-                """
-                UPDATE session SET closure = 'provisional', ended_at = ?, meter_last_wh = ?,
-                result = ?, last_updated = ? WHERE key = ?
-                """, end, entry.builder.meterLast.value,
-                Outcome(usage: entry.builder.usage(until: end), cost: nil).storedText, receivedAt,
-                key)
-            try stores.journal.append(
-                .sessionUpdated, entry.session.id, at: receivedAt, in: transaction)
-            book.withLock { $0.remove(key) }
+            try closeProvisionally(
+                key, because: "because a new start came", receivedAt, in: transaction)
         }
+    }
+
+    /// Closes a running session at its last register until its stop, or the grace period's end, comes.
+    func closeProvisionally(
+        _ key: Int64, because reason: String, _ now: Timestamp, in transaction: Transaction
+    ) throws {
+        guard var entry = book.withLock({ $0.entries[key] }) else { return }
+        let end = entry.builder.lastReadingAt
+        try suspect(
+            .orphanClosed, &entry.session, key: key, "closed at its last register \(reason)",
+            at: now, in: transaction)
+        try transaction.execute(
+            """
+            UPDATE session SET closure = 'provisional', ended_at = ?, meter_last_wh = ?,
+            result = ?, last_updated = ? WHERE key = ?
+            """, end, entry.builder.meterLast.value,
+            Outcome(usage: entry.builder.usage(until: end), cost: nil).storedText, now, key)
+        try stores.journal.append(.sessionUpdated, entry.session.id, at: now, in: transaction)
+        book.withLock { $0.remove(key) }
     }
 
     private func seal(

@@ -38,9 +38,12 @@ extension Sessions {
         return .stopped(info)
     }
 
-    /// Bills provisionally closed sessions whose stop did not come within the grace period.
+    /// Bills provisionally closed sessions whose stop did not come within the grace period, and closes
+    /// those of which nothing was heard for as long although nothing charges there.
     package func settleOrphans(at now: Timestamp, in transaction: Transaction) throws {
+        try ensure(in: transaction)
         let since = now.advanced(bySeconds: -settings.orphanGraceSeconds)
+        try closeSilent(since: since, now, in: transaction)
         for row in try transaction.query(
             "SELECT * FROM session WHERE closure = 'provisional' AND last_updated < ?", since)
         {
@@ -49,6 +52,30 @@ extension Sessions {
                 transaction: session.transaction ?? .number(0), meterStop: session.meterLast,
                 at: session.endedAt, reason: .other)
             try close(row, stop, as: .ruled, receivedAt: now, in: transaction)
+        }
+    }
+
+    /// A charger that was taken away, or that lost its stop, would hold its plug and its driver's bill
+    /// for ever. One that is online and says it charges may be silent: not all send meter values.
+    private func closeSilent(
+        since: Timestamp, _ now: Timestamp, in transaction: Transaction
+    ) throws {
+        let silent = book.withLock { $0.entries.values.filter { $0.session.lastUpdated < since } }
+        for entry in silent.sorted(by: { $0.key < $1.key }) {
+            let row = try transaction.queryOne(
+                """
+                SELECT s.is_online AS is_online, c.status AS status FROM station s
+                LEFT JOIN station_connector c ON c.station = s.id AND c.number = ?
+                WHERE s.id = ?
+                """, entry.session.connector, entry.session.station)
+            let isOnline = try row.map { try $0.int("is_online") != 0 } ?? false
+            let status = try row?.textOrNil("status").flatMap { ConnectorStatus(rawValue: $0) }
+            guard !isOnline || status == .available || status == .reserved else { continue }
+            try closeProvisionally(
+                entry.key,
+                because: isOnline
+                    ? "because its connector is free" : "because its station is gone",
+                now, in: transaction)
         }
     }
 

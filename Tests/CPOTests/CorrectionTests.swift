@@ -164,3 +164,46 @@ import Testing
         #expect(try await house.cpo.cdrs.list().total == 1)
     }
 }
+
+@Suite struct `A charge whose station fell silent` {
+    @Test(arguments: [false, true])
+    func `is closed, then billed by rule, unless it still says it charges`(charges: Bool)
+        async throws
+    {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0))
+        _ = try await house.apply(House.meter(transaction, 60, 1100), at: 60)
+        _ = try await house.apply(
+            House.status(70, charges ? .charging : .available), at: 70)
+        func settle(_ seconds: Int64) async throws {
+            let at = House.noon.advanced(bySeconds: seconds)
+            try await house.cpo.write { try house.cpo.sessions.settleOrphans(at: at, in: $0) }
+        }
+        try await settle(80_000)
+        #expect(house.cpo.sessions.running().count == 1)
+        try await settle(100_000)
+        #expect(house.cpo.sessions.running().count == (charges ? 1 : 0))
+        try await settle(300_000)
+        let bills = try await house.cpo.cdrs.list().cdrs
+        #expect(bills.map(\.session.energy.value) == (charges ? [] : [100]))
+        // Its stop comes after months, and is right.
+        _ = try await house.apply(House.stop(transaction, 90, 1130), at: 9_000_000)
+        let energy = try await house.cpo.cdrs.list().cdrs
+            .reduce(0) { $0 + ($1.creditOf == nil ? 1 : -1) * $1.session.energy.value }
+        #expect(energy == 130)
+    }
+
+    @Test func `is closed when the station is gone`() async throws {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0))
+        _ = try await house.apply(House.status(1, .charging), at: 1)
+        _ = try await house.apply(House.meter(transaction, 60, 1100), at: 60)
+        _ = try await house.cpo.write {
+            try house.cpo.stations.detached("CS-1", epoch: 1, at: House.noon, in: $0)
+        }
+        let late = House.noon.advanced(bySeconds: 100_000)
+        try await house.cpo.write { try house.cpo.sessions.settleOrphans(at: late, in: $0) }
+        #expect(!house.cpo.sessions.hasOpen(station: "CS-1", connector: 1))
+        #expect(try await house.cpo.suspicions.list().map(\.code) == [.orphanClosed])
+    }
+}

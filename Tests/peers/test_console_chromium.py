@@ -2,10 +2,12 @@
 import json
 import pathlib
 import re
+import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
+from websockets.sync.client import connect
 
 from console_station import ChargerThread
 from cpo_server import Server
@@ -110,6 +112,42 @@ def test_a_charge_is_started_and_stopped(page, server, charger):
     expect(row).to_contain_text("COMPLETED", timeout=PATIENCE)
     expect(row).to_contain_text("1.334 kWh")
     expect(row).to_contain_text("₹")
+
+
+def charge_of_a_stranger(server):
+    """A charger lets a tag nobody knows charge 1.5 kWh, as one does that was offline."""
+    with connect(server.ws + "BAY8", subprotocols=["ocpp1.6"]) as socket:
+        def call(action, payload):
+            socket.send(json.dumps([2, action, action, payload]))
+            return json.loads(socket.recv(20))[2]
+
+        call("BootNotification", {"chargePointVendor": "Console", "chargePointModel": "Offline"})
+        begun = call("StartTransaction", {
+            "connectorId": 1, "idTag": "STRANGER", "meterStart": 1000, "timestamp": at(-600)})
+        call("StopTransaction", {
+            "transactionId": begun["transactionId"], "meterStop": 2500, "timestamp": at(-60)})
+
+
+def at(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+def test_a_bill_that_looks_wrong_is_corrected(page, server):
+    charge_of_a_stranger(server)
+    log_in(page, server)
+    page.get_by_role("link", name="Review").click()
+    row = page.get_by_role("row").filter(has_text="unknownToken")
+    expect(row).to_contain_text("1.500 kWh", timeout=PATIENCE)
+    accessible(page)
+    row.get_by_role("button", name="Correct").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Register at the end, Wh").fill("2200")
+    dialog.get_by_label("Reason").fill("the meter was read on site")
+    accessible(page)
+    dialog.get_by_role("button", name="Decide").click()
+    expect(page.get_by_role("status").filter(has_text="replaces the former bill")).to_be_visible(
+        timeout=PATIENCE)
+    expect(row).to_have_count(0, timeout=PATIENCE)
 
 
 def test_a_wrong_password_says_so_and_log_out_ends_the_log_in(page, server):
