@@ -114,6 +114,7 @@ extension BecknDoor {
         case .unlock, .setAvailability, .trigger, .reset, .changeSetting, .getSettings,
             .clearCache, .data, .setProfile, .clearProfiles, .getComposite, .foreign:
             break
+        case .maintenance: break
         }
     }
 }

@@ -115,10 +115,34 @@ extension Commands {
         case .composite(let schedule):
             guard let schedule else { return (.rejected, "Rejected") }
             return (.accepted, schedule.json.text)
+        case .maintenance(let answer):
+            let (status, body) = read(answer)
+            return (status.map(state) ?? .accepted, body)
         case .foreign(let payload):
             // A payload that is no JSON has no status; it stands as the answer all the same.
             let status = (try? JSONValue(parsing: payload))?["status"]?.string
             return (status.map(state) ?? .accepted, payload)
+        }
+    }
+
+    /// The answer's status word, where it has one, and the answer as it is kept.
+    private static func read(_ answer: MaintenanceAnswer) -> (String?, String) {
+        switch answer {
+        case .taken: return (nil, "Accepted")
+        case .log(let status, let name):
+            return (
+                status,
+                JSONValue.members(["status": .text(status), "fileName": .text(name)]).text
+            )
+        case .roots(let roots):
+            let hashes = roots.map { hash -> JSONValue in
+                [
+                    "algorithm": .string(hash.algorithm.rawValue),
+                    "issuerName": .string(hash.issuerName), "issuerKey": .string(hash.issuerKey),
+                    "serial": .string(hash.serial),
+                ]
+            }
+            return (nil, JSONValue.object(["certificates": .array(hashes)]).text)
         }
     }
 
@@ -127,6 +151,7 @@ extension Commands {
         switch command {
         case .start, .startLimited, .stop, .reset, .setAvailability: false
         case .setProfile, .clearProfiles, .getComposite: true
+        case .maintenance(let order): order.isItsOwnEffect
         case .unlock, .changeSetting, .getSettings, .clearCache, .trigger, .data, .foreign: true
         }
     }

@@ -47,6 +47,7 @@ package final class Commands: Sendable {
         case .clearProfiles(let filter): connector = filter.connector
         case .trigger(_, let number): connector = number
         case .stop, .reset, .changeSetting, .getSettings, .clearCache, .data, .foreign: break
+        case .maintenance: break
         }
         try transaction.execute(
             """

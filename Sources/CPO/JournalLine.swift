@@ -12,6 +12,14 @@ package struct JournalLine: Hashable, Sendable {
         package static let stationAdded: Kind = "station.added"
         package static let stationChanged: Kind = "station.changed"
         package static let stationLink: Kind = "station.link"
+        // Subject of these four: the station's id.
+        /// Body: status, and the request it belongs to.
+        package static let stationFirmware: Kind = "station.firmware"
+        package static let stationLog: Kind = "station.log"
+        /// Body: type, at, info; of any kind, as the station sent it.
+        package static let stationSecurity: Kind = "station.security"
+        /// Body: csr.
+        package static let stationCertificateRequested: Kind = "station.certificateRequested"
         /// Subject: `station/connector`. Body: status, errorCode, at.
         package static let connectorStatus: Kind = "connector.status"
         /// The OCPI status of an EVSE moved. Subject: its uid. Body: location, status.

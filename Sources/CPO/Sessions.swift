@@ -62,6 +62,7 @@ package final class Sessions: Remembering {
         case .foreign: return .foreign(payload: "{}")
         case .booted, .statusChanged, .authorizing, .sessionStarted, .metered, .sessionStopped:
             break
+        case .maintenance: break
         }
         return try await stores.writer.write { transaction in
             try self.apply(event, from: station, receivedAt: receivedAt, in: transaction)
@@ -96,6 +97,8 @@ package final class Sessions: Remembering {
             return .noted
         case .sessionStopped(let stop):
             return try stopped(stop, at: station, receivedAt: receivedAt, in: transaction)
+        case .maintenance(let report):
+            return try maintained(report, at: station, receivedAt: receivedAt, in: transaction)
         }
     }
 

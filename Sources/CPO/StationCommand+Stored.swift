@@ -19,6 +19,7 @@ extension StationCommand: Stored {
         case .setProfile: "setProfile"
         case .clearProfiles: "clearProfiles"
         case .getComposite: "getComposite"
+        case .maintenance(let order): order.name
         case .foreign: "foreign"
         }
     }
@@ -46,6 +47,7 @@ extension StationCommand: Stored {
                 ]
             case .startLimited, .setProfile, .clearProfiles, .getComposite:
                 storedProfileMembers ?? [:]
+            case .maintenance(let order): order.stored.object ?? [:]
             case .foreign(let action, let payload):
                 ["action": .string(action), "payload": .string(payload)]
             }
@@ -84,6 +86,8 @@ extension StationCommand: Stored {
         case "foreign":
             self = .foreign(
                 action: try stored.text("action"), payload: try stored.text("payload"))
+        case let name where MaintenanceOrder.names.contains(name):
+            self = .maintenance(try MaintenanceOrder(stored: stored))
         default: throw StoredError(key: "command")
         }
     }
@@ -102,6 +106,7 @@ extension StationCommand {
             return .changeSetting(key: key, value: "***")
         case .foreign(let action, let payload) where isSecret(payload):
             return .foreign(action: action, payload: "***")
+        case .maintenance(let order): return order.masked.map { .maintenance($0) }
         case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .getSettings,
             .clearCache, .trigger, .data, .foreign, .startLimited, .setProfile, .clearProfiles,
             .getComposite:

@@ -72,6 +72,7 @@ extension StationLink {
         case .reset, .setAvailability, .changeSetting, .getSettings, .clearCache, .trigger, .data,
             .foreign:
             .ordinary
+        case .maintenance: .ordinary
         }
     }
 

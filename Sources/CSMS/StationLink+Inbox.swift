@@ -110,6 +110,7 @@ extension StationLink {
             // 1.6 stations try a transaction message only a few times: better kept than lost.
             if dialect.version == .v16 { return nil }
         case .alive, .statusChanged, .authorizing, .data, .foreign: break
+        case .maintenance: break
         }
         return CallError(.securityError, "the station is not accepted yet")
     }

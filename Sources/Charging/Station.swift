@@ -174,6 +174,7 @@ package enum StationEvent: Hashable, Sendable {
     case metered(MeterReport)
     case sessionStopped(SessionStop)
     case data(DataMessage)
+    case maintenance(MaintenanceReport)
     /// What only one version has, carried raw: the action and its JSON payload.
     case foreign(action: String, payload: String)
 }
@@ -281,6 +282,8 @@ package enum StationReply: Hashable, Sendable {
     /// nil when the stop named no token.
     case stopped(AuthorizationInfo?)
     case data(status: String, data: String?)
+    /// Whether a certificate that was asked for will be made.
+    case certificateRequested(isAccepted: Bool)
     case foreign(payload: String)
 }
 
@@ -305,6 +308,7 @@ package enum StationCommand: Hashable, Sendable {
     case clearProfiles(ProfileFilter)
     /// Connector 0 asks for the station's sum; no unit leaves the choice to the station.
     case getComposite(connector: ConnectorNumber, seconds: Int, unit: ChargingSchedule.Unit?)
+    case maintenance(MaintenanceOrder)
     case foreign(action: String, payload: String)
 }
 
@@ -328,5 +332,6 @@ package enum CommandAnswer: Hashable, Sendable {
     case data(status: String, data: String?)
     /// nil: the station has no schedule to tell.
     case composite(CompositeSchedule?)
+    case maintenance(MaintenanceAnswer)
     case foreign(payload: String)
 }

@@ -177,6 +177,14 @@ enum CommandBody {
                 throw .field("message", "must name the message to send")
             }
             self = .other(.trigger(message: message, connector: connector))
+        case let name? where MaintenanceOrder.names.contains(name):
+            do {
+                self = .other(.maintenance(try MaintenanceOrder(stored: body)))
+            } catch let error as StoredError {
+                throw .field(error.key, "is missing, or is not what this command takes")
+            } catch {
+                throw .field("command", "cannot be read")
+            }
         default:
             throw .field(
                 "command",

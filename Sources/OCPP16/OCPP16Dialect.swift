@@ -46,6 +46,7 @@ extension OCPP16Dialect {
         case .data(let message):
             try Self.check(message)
             return try request(DataTransfer.action) { DataTransfer.write(message, &$0) }
+        case .maintenance(let report): return try Maintenance.request(for: report)
         case .foreign(let action, let payload):
             guard knows(action: action) else { throw .unknownToVersion(action) }
             return CallRequest(action: action, payload: Array(payload.utf8))
@@ -92,6 +93,7 @@ extension OCPP16Dialect {
             let message = try DataTransfer.message(in: payload)
             return Decoded(.data(message.value), message.deviations)
         default:
+            if let event = try Maintenance.event(action: action, payload: payload) { return event }
             guard Vocabulary.reports.contains(action) else { throw refuse(action) }
             return Decoded(.foreign(action: action, payload: try Self.object(payload)))
         }
@@ -110,6 +112,8 @@ extension OCPP16Dialect {
             StartTransaction.write(transaction, info, &writer)
         case .stopped(let info): StopTransaction.write(info, &writer)
         case .data(let status, let data): DataTransfer.write(status, data, &writer)
+        case .certificateRequested(let isAccepted):
+            SignCertificate.write(isAccepted: isAccepted, &writer)
         case .foreign(let payload): writer.raw(payload.utf8)
         }
     }
@@ -132,6 +136,7 @@ extension OCPP16Dialect {
             let answer = try DataTransfer.answer(in: payload)
             return Decoded(
                 .data(status: answer.value.0, data: answer.value.1), answer.deviations)
+        case .maintenance(let report): return try Maintenance.reply(in: payload, to: report)
         case .foreign: return Decoded(.foreign(payload: try Self.object(payload)))
         }
     }
@@ -199,6 +204,7 @@ extension OCPP16Dialect {
             return try request(GetCompositeSchedule.action) {
                 GetCompositeSchedule.write(connector, seconds, unit, &$0)
             }
+        case .maintenance(let order): return try Maintenance.request(for: order)
         case .foreign(let action, let payload):
             guard knows(action: action) else { throw .unknownToVersion(action) }
             return CallRequest(action: action, payload: Array(payload.utf8))
@@ -237,8 +243,17 @@ extension OCPP16Dialect {
         case SetChargingProfile.action: try SetChargingProfile.command(in: payload)
         case ClearChargingProfile.action: try ClearChargingProfile.command(in: payload)
         case GetCompositeSchedule.action: try GetCompositeSchedule.command(in: payload)
-        default: throw refuse(action)
+        default: try maintenanceCommand(action, payload)
         }
+    }
+
+    private func maintenanceCommand(_ action: String, _ payload: RawSpan) throws(CallError)
+        -> Decoded<StationCommand>
+    {
+        guard let command = try Maintenance.command(action: action, payload: payload) else {
+            throw refuse(action)
+        }
+        return command
     }
 
     private static func dataCommand(_ payload: RawSpan) throws(CallError)
@@ -257,6 +272,7 @@ extension OCPP16Dialect {
             GetConfiguration.write(settings, unknown, &writer)
         case .data(let status, let data): DataTransfer.write(status, data, &writer)
         case .composite(let schedule): GetCompositeSchedule.write(schedule, &writer)
+        case .maintenance(let answer): Maintenance.write(answer, &writer)
         case .foreign(let payload): writer.raw(payload.utf8)
         }
     }
@@ -270,6 +286,7 @@ extension OCPP16Dialect {
             let answer = try DataTransfer.answer(in: payload)
             return Decoded(
                 .data(status: answer.value.0, data: answer.value.1), answer.deviations)
+        case .maintenance(let order): return try Maintenance.answer(in: payload, to: order)
         case .foreign: return Decoded(.foreign(payload: try Self.object(payload)))
         case .getComposite(let connector, _, _):
             return try GetCompositeSchedule.answer(in: payload, connector: connector)
@@ -293,6 +310,7 @@ extension OCPP16Dialect {
         case .setProfile: SetChargingProfile.answer
         case .clearProfiles: ClearChargingProfile.answer
         case .getComposite: StatusAnswer(words: ["Accepted", "Rejected"])
+        case .maintenance(let order): Maintenance.statusAnswer(to: order)
         case .getSettings, .data, .foreign: StatusAnswer(words: DataTransfer.statuses)
         }
     }

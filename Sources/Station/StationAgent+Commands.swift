@@ -52,6 +52,7 @@ extension StationAgent {
         case .clearProfiles(let filter): await clearProfiles(filter)
         case .getComposite(let connector, let seconds, let unit):
             await composite(connector, seconds, unit)
+        case .maintenance: .status("Rejected")
         case .foreign: .status("NotSupported")
         }
     }
@@ -242,6 +243,7 @@ extension CommandAnswer {
         case .settings(let settings, let unknown): "\(settings.count) known, \(unknown.count) not"
         case .data(let status, _): status
         case .composite(let schedule): schedule == nil ? "none" : "schedule"
+        case .maintenance(let answer): answer.summary
         case .foreign: "foreign"
         }
     }

@@ -22,7 +22,8 @@ import Testing
         switch try await house.apply(event, at: 60) {
         case .started(_, let info): #expect(info.status == .accepted)
         case .noted, .stopped: break
-        case .booted, .alive, .authorization, .data, .foreign: Issue.record("wrong reply")
+        case .booted, .alive, .authorization, .data, .foreign, .certificateRequested:
+            Issue.record("wrong reply")
         }
         #expect(try await house.cpo.suspicions.list().map(\.code) == [code])
     }

@@ -13,10 +13,9 @@ enum Samples {
     static var events: [StationEvent] {
         boots + [.alive] + statuses + [.authorizing(token: "04E8A1B2"), .authorizing(token: "a")]
             + starts + meterings + stops + dataMessages.map { .data($0) }
+            + MaintenanceSamples.reports.map { .maintenance($0) }
             + [
-                .foreign(action: "FirmwareStatusNotification", payload: #"{"status":"Installed"}"#),
-                .foreign(
-                    action: "DiagnosticsStatusNotification", payload: #"{"status":"Uploaded"}"#),
+                .foreign(action: "FirmwareStatusNotification", payload: #"{"status":"Melting"}"#)
             ]
     }
 
@@ -146,6 +145,7 @@ enum Samples {
         for (status, data) in all(DataTransfer.statuses, [nil, "x"]) {
             pairs.append((.data(dataMessages[0]), .data(status: status, data: data)))
         }
+        pairs += MaintenanceSamples.replies
         pairs.append((events[events.count - 1], .foreign(payload: "{}")))
         return pairs
     }
@@ -162,6 +162,7 @@ enum Samples {
             + all(Vocabulary.triggers.sorted(), [nil, 1]).map {
                 .trigger(message: $0.0, connector: $0.1)
             } + dataMessages.map { .data($0) } + profileCommands
+            + MaintenanceSamples.orders.map { .maintenance($0) }
     }
 
     static var answers: [(StationCommand, CommandAnswer)] {
@@ -177,6 +178,7 @@ enum Samples {
         add(.changeSetting(key: "k", value: "v"), ChangeConfiguration.answer)
         add(.clearCache, ClearCache.answer)
         add(.trigger(message: "Heartbeat", connector: nil), TriggerMessage.answer)
+        pairs += MaintenanceSamples.answers
         let settings = [
             Setting(key: "HeartbeatInterval", value: "60", isReadOnly: false),
             Setting(key: "AuthorizationKey", value: nil, isReadOnly: true),

@@ -43,6 +43,8 @@ final class TestOperator: StationLink {
             .started(.number(Int(start.meterStart.value)), AuthorizationInfo(.accepted))
         case .sessionStopped: .stopped(nil)
         case .statusChanged, .metered: .noted
+        case .maintenance(.certificateRequested): .certificateRequested(isAccepted: true)
+        case .maintenance: .noted
         case .data, .foreign: nil
         }
     }

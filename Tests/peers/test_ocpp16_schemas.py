@@ -14,9 +14,15 @@ FRAMES = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).parent / "ocpp
 # What the issue names, both ways: a sample that is missing here was forgotten in the Swift suite.
 ACTIONS = [
     "Authorize", "BootNotification", "ChangeAvailability", "ChangeConfiguration", "ClearCache",
-    "ClearChargingProfile", "DataTransfer", "GetCompositeSchedule", "GetConfiguration", "Heartbeat", "MeterValues", "RemoteStartTransaction",
+    "ClearChargingProfile", "DataTransfer", "GetCompositeSchedule", "GetConfiguration", "Heartbeat",
+    "MeterValues", "RemoteStartTransaction",
     "RemoteStopTransaction", "Reset", "SetChargingProfile", "StartTransaction",
     "StatusNotification", "StopTransaction", "TriggerMessage", "UnlockConnector",
+    "UpdateFirmware", "FirmwareStatusNotification", "GetDiagnostics",
+    "DiagnosticsStatusNotification", "SignedUpdateFirmware", "SignedFirmwareStatusNotification",
+    "GetLog", "LogStatusNotification", "SecurityEventNotification", "SignCertificate",
+    "CertificateSigned", "InstallCertificate", "DeleteCertificate", "GetInstalledCertificateIds",
+    "ExtendedTriggerMessage",
 ]
 
 
