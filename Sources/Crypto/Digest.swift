@@ -7,6 +7,32 @@ package enum SHA256 {
     package static func hash(_ text: String) -> [UInt8] { hash(Array(text.utf8)) }
 }
 
+/// SHA-256 over what comes in parts: a file that does not fit into memory.
+package final class SHA256Stream {
+    private let context: OpaquePointer?
+
+    package init() {
+        context = EVP_MD_CTX_new()
+        precondition(
+            EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1, "OpenSSL has SHA-256")
+    }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    package func add(_ bytes: UnsafeRawBufferPointer) {
+        precondition(
+            EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1, "a digest takes bytes")
+    }
+
+    /// 32 bytes; nothing may be added afterwards.
+    package func finish() -> [UInt8] {
+        var hash = [UInt8](repeating: 0, count: 32)
+        var count: UInt32 = 0
+        precondition(EVP_DigestFinal_ex(context, &hash, &count) == 1, "a digest ends once")
+        return hash
+    }
+}
+
 /// BLAKE2b with 64 bytes out, unkeyed. RFC 7693.
 package enum BLAKE2b512 {
     /// 64 bytes.

@@ -109,7 +109,7 @@ package final class HTTPClient: Sendable {
         if let multi = inbox.multi { curl_multi_wakeup(multi) }
     }
 
-    private static let started: Void = { curl_global_init(Int(CURL_GLOBAL_ALL)) }()
+    static let started: Void = { curl_global_init(Int(CURL_GLOBAL_ALL)) }()
 }
 
 // MARK: Is the call usable?
@@ -144,7 +144,7 @@ extension HTTPClient {
         return "\(host.lowercased()):\(port)"
     }
 
-    private static func part(_ url: OpaquePointer, _ what: CURLUPart) -> String? {
+    static func part(_ url: OpaquePointer, _ what: CURLUPart) -> String? {
         var text: UnsafeMutablePointer<CChar>?
         guard curl_url_get(url, what, &text, 0) == CURLUE_OK, let text else { return nil }
         defer { curl_free(text) }

@@ -37,3 +37,24 @@ static inline CURLMcode kerb_curl_multi_set(CURLM *m, CURLMoption o, long v) {
 }
 static inline CURL *kerb_curl_done_handle(CURLMsg *m) { return m->easy_handle; }
 static inline CURLcode kerb_curl_done_result(CURLMsg *m) { return m->data.result; }
+
+// Files of any size, which never lie in memory whole.
+typedef int (*kerb_curl_progress)(void *context, curl_off_t a, curl_off_t b, curl_off_t c,
+                                  curl_off_t d);
+static inline CURLcode kerb_curl_set_size(CURL *h, CURLoption o, int64_t v) {
+    return curl_easy_setopt(h, o, (curl_off_t)v);
+}
+static inline CURLcode kerb_curl_set_file(CURL *h, kerb_curl_data read, kerb_curl_progress progress,
+                                          void *context) {
+    curl_easy_setopt(h, CURLOPT_READFUNCTION, read);
+    curl_easy_setopt(h, CURLOPT_READDATA, context);
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, progress);
+    return curl_easy_setopt(h, CURLOPT_XFERINFODATA, context);
+}
+// Where an answer sends us; NULL when it does not. Belongs to the handle.
+static inline const char *kerb_curl_redirect(CURL *h) {
+    char *url = NULL;
+    curl_easy_getinfo(h, CURLINFO_REDIRECT_URL, &url);
+    return url;
+}

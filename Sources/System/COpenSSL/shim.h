@@ -63,3 +63,53 @@ static inline int kerb_copy_alternative_names(X509 *certificate, X509_REQ *reque
     sk_X509_EXTENSION_pop_free(stack, X509_EXTENSION_free);
     return copied;
 }
+
+// Whether `leaf` leads over `between` to one of `roots` at `time`; X509_V_OK or the reason why not.
+static inline int kerb_verify_chain(X509 *leaf, X509 *const *between, int between_count,
+                                    X509 *const *roots, int root_count, int64_t time)
+{
+    int verdict = X509_V_ERR_UNSPECIFIED;
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    STACK_OF(X509) *stack = sk_X509_new_null();
+    if (store && context && stack) {
+        for (int i = 0; i < root_count; i++) X509_STORE_add_cert(store, roots[i]);
+        for (int i = 0; i < between_count; i++) sk_X509_push(stack, between[i]);
+        // A root that the operator named is trusted even where another one stands above it.
+        X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+        if (X509_STORE_CTX_init(context, store, leaf, stack) == 1) {
+            X509_STORE_CTX_set_time(context, 0, (time_t)time);
+            X509_verify_cert(context);
+            verdict = X509_STORE_CTX_get_error(context);
+        }
+    }
+    sk_X509_free(stack);
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(store);
+    return verdict;
+}
+
+// RSA-PSS with any length of salt, or ECDSA, over a SHA-256 digest. 1 is valid.
+static inline int kerb_verify_sha256(EVP_PKEY *key, const unsigned char *digest,
+                                     const unsigned char *signature, size_t length)
+{
+    int kind = EVP_PKEY_get_base_id(key);
+    if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_RSA_PSS && kind != EVP_PKEY_EC) return 0;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    int valid = 0;
+    if (context && EVP_PKEY_verify_init(context) == 1
+        && (kind == EVP_PKEY_EC
+            || (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1
+                && EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_AUTO) == 1))
+        && EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1)
+        valid = EVP_PKEY_verify(context, signature, length, digest, 32) == 1;
+    EVP_PKEY_CTX_free(context);
+    return valid;
+}
+
+// The subject's organisation, or nothing.
+static inline int kerb_organisation(X509 *certificate, char *text, int size)
+{
+    return X509_NAME_get_text_by_NID(
+        X509_get_subject_name(certificate), NID_organizationName, text, size);
+}
