@@ -108,8 +108,8 @@ let roofs: [Target] = [
     program(
         "kerb-edge",
         [
-            "Station", "LinuxHAL", "HAL", "OCPP", "OCPP16", "Web", "SQL", "Crypto", "Charging",
-            "JSON", "Service",
+            "Station", "LinuxHAL", "HAL", "OCPP", "OCPP16", "Web", "HTTPClient", "SQL", "Crypto",
+            "Charging", "JSON", "Service",
         ]),
     program(
         "kerb-cpo",
@@ -147,7 +147,9 @@ let suites: [Target] = [
     tests("LinuxHAL", ["HAL", "Simulation", "Charging", "Service"]),
     tests("OCPP", ["Charging", "JSON", "Service"]),
     tests("OCPP16", ["OCPP", "Charging", "JSON"]),
-    tests("Station", ["HAL", "OCPP", "OCPP16", "SQL", "Charging", "JSON", "Service"]),
+    tests(
+        "Station",
+        ["HAL", "OCPP", "OCPP16", "Web", "SQL", "Crypto", "Charging", "JSON", "Service"]),
     tests("CPO", ["SQL", "Charging", "JSON", "Service"]),
     tests("CSMS", ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Service"]),
     tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),

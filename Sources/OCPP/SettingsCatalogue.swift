@@ -11,6 +11,7 @@ package struct SettingsCatalogue: Sendable {
         case supportedProfiles, transactionMessageAttempts, transactionMessageRetrySeconds
         case unlockOnVehicleDisconnect, webSocketPingSeconds, basicAuthPassword, securityProfile
         case operatorName
+        case additionalRootCheck, certificateChainCharacters, certificateStoreCount
     }
 
     package enum Kind: Hashable, Sendable {

@@ -85,10 +85,10 @@ extension SettingsCatalogue {
 
     // Improved security for OCPP 1.6-J §2.
     private static let security: [Definition] = [
-        Definition("AdditionalRootCertificateCheck", nil, .boolean, .readOnly),
+        Definition("AdditionalRootCertificateCheck", .additionalRootCheck, .boolean, .readOnly),
         Definition("AuthorizationKey", .basicAuthPassword, .text(maximum: 40), .writeOnly),
-        Definition("CertificateSignedMaxChainSize", nil, count, .readOnly),
-        Definition("CertificateStoreMaxLength", nil, count, .readOnly),
+        Definition("CertificateSignedMaxChainSize", .certificateChainCharacters, count, .readOnly),
+        Definition("CertificateStoreMaxLength", .certificateStoreCount, count, .readOnly),
         Definition("CpoName", .operatorName, .text(maximum: 255)),
         Definition("SecurityProfile", .securityProfile, .integer(0...3), needsReboot: true),
     ]

@@ -57,6 +57,23 @@ extension BoardJournal {
             ALTER TABLE message ADD COLUMN clock_base BIGINT NOT NULL DEFAULT 0;
             ALTER TABLE message ADD COLUMN shift_ms BIGINT;
             """),
+        Migration(
+            4, "the board remembers security events, reports of its upkeep and an update",
+            """
+            CREATE TABLE upkeep_report (
+                seq {identity},
+                kind TEXT NOT NULL,
+                word TEXT NOT NULL,
+                request BIGINT,
+                info TEXT,
+                at BIGINT NOT NULL,
+                is_told BIGINT NOT NULL,
+                refusals BIGINT NOT NULL,
+                boot_id TEXT NOT NULL,
+                clock_base BIGINT NOT NULL
+            );
+            CREATE TABLE upkeep_state (name TEXT PRIMARY KEY, body TEXT NOT NULL);
+            """),
     ]
 }
 
@@ -65,6 +82,8 @@ package struct JournalLimits: Hashable, Sendable {
     /// Samples waiting to be sent; above, every second one goes. Starts and stops never do.
     package var samples = 4000
     package var knownTokens = 2000
+    /// Lines of the security log, and reports that wait; the oldest told ones go first.
+    package var securityEvents = 1000
     /// A charge whose start or stop the operator refuses again and again lets others pass for this.
     package var parkedMilliseconds: Int64 = 900_000
 

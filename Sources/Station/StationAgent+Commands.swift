@@ -24,6 +24,7 @@ extension StationAgent {
         }
         replies.remember(frame.id, fingerprint: fingerprint, reply: reply)
         outbox?.yield(reply)
+        reconnectIfDue()
     }
 
     private func command(
@@ -44,7 +45,9 @@ extension StationAgent {
         case .changeSetting(let key, let value): await change(key, value)
         case .getSettings(let keys): settings.answer(to: keys)
         case .clearCache: await clearCache()
-        case .trigger(let message, let connector): trigger(message, connector)
+        case .trigger(let message, let connector):
+            await triggerUpkeep(message, isExtended: false)
+                ? accepted : trigger(message, connector)
         case .data: .data(status: "UnknownVendorId", data: nil)
         case .startLimited(let connector, let token, let profile):
             await start(token, on: connector, profile)
@@ -52,7 +55,7 @@ extension StationAgent {
         case .clearProfiles(let filter): await clearProfiles(filter)
         case .getComposite(let connector, let seconds, let unit):
             await composite(connector, seconds, unit)
-        case .maintenance: .status("Rejected")
+        case .maintenance(let order): await maintain(order)
         case .foreign: .status("NotSupported")
         }
     }
@@ -116,7 +119,9 @@ extension StationAgent {
 
     /// Stops every charge, tells what can be told in time, and ends the program.
     private func shutDown(_ reason: StopReason, _ kind: ResetKind) async {
+        await configuration.upkeep?.note(.resetOrReboot, kind.rawValue)
         await stopAll(reason)
+        await configuration.upkeep?.tellBeforeEnd(withinMilliseconds: 2_000)
         await configuration.restart(kind)
     }
 
@@ -161,6 +166,7 @@ extension StationAgent {
     }
 
     private func change(_ key: String, _ value: String) async -> CommandAnswer {
+        if let answer = await changeSecurity(key, value) { return answer }
         switch settings.verdict(on: value, for: key) {
         case .notSupported: return .status("NotSupported")
         case .rejected: return rejected
@@ -189,7 +195,7 @@ extension StationAgent {
     }
 
     /// The answer goes first, then the message. OCPP 1.6 §5.17.
-    private func trigger(_ message: String, _ number: ConnectorNumber?) -> CommandAnswer {
+    func trigger(_ message: String, _ number: ConnectorNumber?) -> CommandAnswer {
         if let number, number != 0, controller(number) == nil { return rejected }
         switch message {
         case "Heartbeat":

@@ -16,6 +16,8 @@ package actor StationAgent {
         package var connect: @Sendable ([String]) async throws -> any StationLink
         /// Ends the program so that its supervisor starts it again.
         package var restart: @Sendable (ResetKind) async -> Void
+        /// Looks after firmware, logs, security events and certificates; nil: none of it is offered.
+        package var upkeep: StationUpkeep?
         /// Hears the operator's time; answers by how many milliseconds the board's was wrong.
         package var correctClock: @Sendable (Timestamp) -> Int64? = { _ in nil }
         /// Between tries to connect; random within, doubling. OCPP 2.0.1 part 4 §5.3, used on 1.6.
@@ -52,6 +54,8 @@ package actor StationAgent {
     var replies = ReplyCache()
     var linkSince: Timestamp?
     var lastHeartbeat: Int64 = 0
+    var hasHeardNonsense = false
+    var reconnectsAfterReply = false
 
     // What outlives a link.
     var registration: RegistrationStatus?
@@ -95,6 +99,9 @@ package actor StationAgent {
             for connector in connectors {
                 group.addTask { await self.listen(to: connector) }
             }
+            if let upkeep = configuration.upkeep {
+                group.addTask { await upkeep.run(for: self) }
+            }
             for await errand in errandList { group.addTask { await errand() } }
             group.cancelAll()
         }
@@ -126,6 +133,7 @@ package actor StationAgent {
         queue = CallQueue<Int>()
         replies = ReplyCache()
         linkSince = clock.now
+        hasHeardNonsense = false
         lastHeartbeat = clock.monotonicMilliseconds
         perform(queue.handle(.linkIsUp, at: clock.monotonicMilliseconds))
         log.notice("link up", ["subprotocol": link.subprotocol])
@@ -171,6 +179,7 @@ package actor StationAgent {
     private func compare(clockWith operatorsTime: Timestamp) {
         guard let wrong = configuration.correctClock(operatorsTime) else { return }
         log.warning("clock set by the operator's", ["milliseconds": wrong])
+        note(.settingSystemTime, "moved by \(wrong) ms")
     }
 
     // MARK: Boot
@@ -196,6 +205,7 @@ package actor StationAgent {
         }
         guard registration == .accepted, !Task.isCancelled else { return }
         backoff.reset()
+        await configuration.upkeep?.registered()
         await reportStatuses()
         wake.yield()
     }
@@ -206,6 +216,7 @@ package actor StationAgent {
         for await notice in connector.notices {
             switch notice {
             case .status(let status):
+                watchDoor(status, connector.number)
                 statuses[connector.number] = StatusReport(
                     connector: connector.number, status: status.status,
                     errorCode: status.errorCode, info: status.info,
@@ -225,10 +236,11 @@ package actor StationAgent {
     /// Tells every status the operator does not have yet; old ones are never sent. OCPP 1.6 §4.9.
     func reportStatuses() async {
         guard registration == .accepted, link != nil else { return }
-        var present = statuses
-        present[0] = StatusReport(
+        let own = StatusReport(
             connector: 0, status: isStationOperative ? .available : .unavailable, at: clock.now)
-        for (number, status) in present.sorted(by: { $0.key < $1.key }) {
+        for number in [0] + statuses.keys.sorted() {
+            // Read anew after each answer: another report may have told a newer one meanwhile.
+            guard let status = number == 0 ? own : statuses[number] else { continue }
             if let known = told[number], known.isSame(as: status) { continue }
             let before = told[number]
             told[number] = status
@@ -260,6 +272,8 @@ package actor StationAgent {
             }
         } catch {
             log.warning("frame not read", ["error": String(describing: error)])
+            if !hasHeardNonsense { note(.invalidMessages) }
+            hasHeardNonsense = true
             if case .answerable(let id, let why) = error {
                 outbox?.yield(Frame.error(id, why, in: configuration.dialect.version))
             }

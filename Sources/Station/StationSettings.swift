@@ -14,10 +14,12 @@ package final class StationSettings: Sendable {
     /// Keys that exist in the catalogue but change nothing here: they are not offered.
     private static let unsupported: Set<Meaning> = [
         .clockAlignedIntervalSeconds, .measurandsAligned, .measurandsStopAligned,
-        .measurandsStopSampled, .basicAuthPassword, .operatorName, .resetRetries,
+        .measurandsStopSampled, .resetRetries,
     ]
     /// Belong to the configuration file: shown, not written.
-    private static let fileOnly: Set<Meaning> = [.securityProfile, .webSocketPingSeconds]
+    private static let fileOnly: Set<Meaning> = [.webSocketPingSeconds]
+    /// Kept with the credentials and never here: `StationUpkeep` writes them.
+    private static let credentials: Set<Meaning> = [.securityProfile, .basicAuthPassword]
 
     package init(
         catalogue: SettingsCatalogue, defaults: [Meaning: String], written: [String: String]
@@ -36,6 +38,12 @@ package final class StationSettings: Sendable {
     package func text(_ meaning: Meaning) -> String? {
         guard let definition = catalogue[meaning] else { return defaults[meaning] }
         return value(of: definition)
+    }
+
+    /// What a key means here; nil for one that has no meaning or is not offered.
+    func meaning(of key: String) -> Meaning? {
+        guard let definition = catalogue[key: key], value(of: definition) != nil else { return nil }
+        return definition.meaning
     }
 
     package func bool(_ meaning: Meaning) -> Bool { text(meaning) == "true" }
@@ -87,7 +95,11 @@ package final class StationSettings: Sendable {
         guard let definition = catalogue[key: key], self.value(of: definition) != nil else {
             return .notSupported
         }
-        if let meaning = definition.meaning, Self.fileOnly.contains(meaning) { return .rejected }
+        if let meaning = definition.meaning,
+            Self.fileOnly.contains(meaning) || Self.credentials.contains(meaning)
+        {
+            return .rejected
+        }
         return catalogue.verdict(on: value, for: key)
     }
 

@@ -12,6 +12,7 @@ struct EdgeSettings: Sendable {
         var caFile: String?
         var certificateFile: String?
         var keyFile: String?
+        var additionalRootCheck: Bool
     }
 
     struct Bus: Sendable {
@@ -61,8 +62,10 @@ struct EdgeSettings: Sendable {
     var dataDirectory: String
     /// nil: no page.
     var localPage: Page?
+    var upkeep: UpkeepSettings
 
     var blackBoxFolder: String { dataDirectory + "/blackbox" }
+    var credentialsFolder: String { dataDirectory + "/credentials" }
     var socketPath: String { dataDirectory + "/status.sock" }
     var journalPath: String { dataDirectory + "/journal.db" }
 
@@ -124,7 +127,8 @@ extension EdgeSettings {
                 "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"),
             localPage: file.sectionOrNil(
                 "localPage", about: "read-only page and metrics for technicians; left out: none"
-            ).map(page))
+            ).map(page),
+            upkeep: UpkeepSettings.read(file))
         return check(settings, site: file.section("site", about: "the supply"), file)
     }
 
@@ -138,7 +142,10 @@ extension EdgeSettings {
             caFile: section.pathOrNil(
                 "caFile", about: "authorities of the server's certificate; else the system's"),
             certificateFile: section.pathOrNil("certificateFile", about: "our certificate, PEM"),
-            keyFile: section.pathOrNil("keyFile", about: "its key, PEM"))
+            keyFile: section.pathOrNil("keyFile", about: "its key, PEM"),
+            additionalRootCheck: section.bool(
+                "additionalRootCheck", default: false,
+                about: "take a new authority from the operator only if a known one signed it"))
         guard !section.isSchema else { return csms }
         let isTLS = csms.url.hasPrefix("wss://")
         if !isTLS, !csms.url.hasPrefix("ws://") {

@@ -15,7 +15,9 @@ extension EdgeStation {
     }
 
     /// The operator's keys in force; what can only be written is named without its value.
-    var keysInForce: JSONValue {
+    var keysInForce: JSONValue { Self.keysInForce(keys) }
+
+    static func keysInForce(_ keys: StationSettings) -> JSONValue {
         guard case .settings(let known, _) = keys.answer(to: []) else { return .null }
         return .array(
             known.map { setting in

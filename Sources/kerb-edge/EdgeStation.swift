@@ -24,7 +24,8 @@ struct EdgeStation: Sendable {
 
     static func make(
         _ settings: EdgeSettings, cabinet: Cabinet, journal: BoardJournal, password: [UInt8]?,
-        clock: BoardClock, log: Log, recentLog: @escaping @Sendable () -> [String]
+        values: [ConfigSetting], clock: BoardClock, log: Log,
+        recentLog: @escaping @Sendable () -> [String]
     ) async throws -> EdgeStation {
         let dialect = OCPP16Dialect()
         let keys = StationSettings(
@@ -62,8 +63,11 @@ struct EdgeStation: Sendable {
             controllers.append(controller)
         }
         let (endings, end) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingOldest(1))
+        let upkeep = try await upkeep(
+            settings, keys, journal, password: password,
+            bundle: bundling(settings, values, keys, recentLog), clock: clock, log: log)
         let agent = StationAgent(
-            configuration(settings, dialect, password, clock, end), connectors: controllers,
+            configuration(settings, dialect, upkeep, clock, end), connectors: controllers,
             journal: journal, settings: keys, isStationOperative: availability[0] ?? true,
             clock: clock,
             log: log)
@@ -79,8 +83,12 @@ struct EdgeStation: Sendable {
         [
             .connectorCount: String(settings.evses.count),
             .maximumKeysPerRead: "100",
-            .supportedProfiles: "Core,RemoteTrigger",
+            .supportedProfiles: "Core,FirmwareManagement,RemoteTrigger",
             .securityProfile: String(settings.csms.securityProfile),
+            .basicAuthPassword: "", .operatorName: "",
+            .additionalRootCheck: String(settings.csms.additionalRootCheck),
+            .certificateChainCharacters: String(RootStore.Limits().chainCharacters),
+            .certificateStoreCount: String(RootStore.Limits().certificates),
             .meterSampleIntervalSeconds: String(settings.meterSampleIntervalSeconds),
             .measurandsSampled: settings.meterValues.joined(separator: ","),
             .connectionTimeoutSeconds: String(settings.connectionTimeoutSeconds),
@@ -90,32 +98,25 @@ struct EdgeStation: Sendable {
     }
 
     private static func configuration(
-        _ settings: EdgeSettings, _ dialect: OCPP16Dialect, _ password: [UInt8]?,
+        _ settings: EdgeSettings, _ dialect: OCPP16Dialect, _ upkeep: StationUpkeep,
         _ clock: BoardClock, _ end: AsyncStream<String>.Continuation
     ) -> StationAgent.Configuration {
-        let base = settings.csms.url.hasSuffix("/") ? settings.csms.url : settings.csms.url + "/"
-        let url = base + escaped(settings.stationID)
-        let csms = settings.csms
-        let user = Array(settings.stationID.utf8)
         var configuration = StationAgent.Configuration(
             stationID: settings.stationID,
             identity: StationIdentity(
                 vendor: settings.vendor, model: settings.model, serial: settings.serial,
                 firmware: Program.version),
             dialect: dialect,
-            connect: { subprotocols in
-                var link = WebSocketClient.Configuration(url: url, subprotocols: subprotocols)
-                link.credentials = password.map { BasicCredentials(user: user, password: $0) }
-                link.caFile = csms.caFile
-                if csms.securityProfile == 3 {
-                    link.certificateFile = csms.certificateFile
-                    link.keyFile = csms.keyFile
-                }
-                return try await WebSocketLink.connect(link)
-            },
+            connect: { try await connect($0, settings, upkeep) },
             restart: { kind in end.yield("reset \(kind.rawValue)") })
         configuration.correctClock = { clock.correct(to: $0) }
+        configuration.upkeep = upkeep
         return configuration
+    }
+
+    static func linkURL(_ settings: EdgeSettings) -> String {
+        let base = settings.csms.url.hasSuffix("/") ? settings.csms.url : settings.csms.url + "/"
+        return base + escaped(settings.stationID)
     }
 
     /// Percent-encodes what an identity may hold and a path may not.
@@ -238,6 +239,8 @@ struct EdgeStation: Sendable {
         case ("token", 2...3) where LineTokenReader.isToken(words[1]):
             await agent.present(token: words[1], at: words.count == 3 ? Int(words[2]) : nil)
             question.answer("{\"done\":\"token shown\"}")
+        case ("clear", 2) where words[1] == "security-log":
+            question.answer(await agent.clearSecurityLog())
         case ("clear", 2):
             guard let controller = controllers.first(where: { String($0.number) == words[1] })
             else {

@@ -16,7 +16,8 @@ extension Program {
         defer { lines.close() }
         let log = Log(
             level: invocation.logLevel, format: invocation.logFormat, sink: lines.sink)
-        let settings = try settings(invocation)
+        let read = try Configuration.load(file: configurationPath(invocation), EdgeSettings.read)
+        let settings = read.value
         let password = try password(settings.csms)
         try FileSystem.makeFolder(settings.dataDirectory)
         let lock = try DirectoryLock(settings.dataDirectory)
@@ -36,8 +37,8 @@ extension Program {
         }
         let journal = try await openJournal(settings, clock, log)
         let station = try await EdgeStation.make(
-            settings, cabinet: cabinet, journal: journal, password: password, clock: clock,
-            log: log,
+            settings, cabinet: cabinet, journal: journal, password: password,
+            values: read.settings, clock: clock, log: log,
             recentLog: { lines.recent })
         let socket = try StatusSocket(path: settings.socketPath)
         let ending = await station.run(until: signals, socket: socket)
@@ -48,9 +49,8 @@ extension Program {
     }
 
     private static func password(_ csms: EdgeSettings.CSMS) throws -> [UInt8]? {
-        guard csms.securityProfile == 1 || csms.securityProfile == 2,
-            let file = csms.passwordFile
-        else { return nil }
+        // With profiles 0 and 3 too, if there is one: a raise over OCPP may need it.
+        guard let file = csms.passwordFile else { return nil }
         var bytes = try FileSystem.read(file, limitBytes: 4096)
         while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
         guard !bytes.isEmpty else {

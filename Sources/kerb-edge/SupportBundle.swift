@@ -88,6 +88,12 @@ struct SupportBundle {
                 secrets.append(Array(Hex.encode(Array(line)).utf8))
             }
         }
+        // Passwords that came over OCPP and lie with the board's credentials.
+        for password in LinkCredentials.passwords(in: settings.credentialsFolder) {
+            let login = Array("\(settings.stationID):".utf8) + password
+            let spellings = [Hex.encode(password), Base64.encode(password), Base64.encode(login)]
+            secrets += [password] + spellings.map { Array($0.utf8) }
+        }
         return secrets
     }
 

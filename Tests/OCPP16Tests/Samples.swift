@@ -14,9 +14,6 @@ enum Samples {
         boots + [.alive] + statuses + [.authorizing(token: "04E8A1B2"), .authorizing(token: "a")]
             + starts + meterings + stops + dataMessages.map { .data($0) }
             + MaintenanceSamples.reports.map { .maintenance($0) }
-            + [
-                .foreign(action: "FirmwareStatusNotification", payload: #"{"status":"Melting"}"#)
-            ]
     }
 
     private static var boots: [StationEvent] {
@@ -146,7 +143,9 @@ enum Samples {
             pairs.append((.data(dataMessages[0]), .data(status: status, data: data)))
         }
         pairs += MaintenanceSamples.replies
-        pairs.append((events[events.count - 1], .foreign(payload: "{}")))
+        let strange = StationEvent.foreign(
+            action: "FirmwareStatusNotification", payload: #"{"status":"Melting"}"#)
+        pairs.append((strange, .foreign(payload: "{}")))
         return pairs
     }
 

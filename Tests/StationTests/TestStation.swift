@@ -21,13 +21,19 @@ struct TestStation {
     static func make(
         board: TestBoard = TestBoard(), path: String, bootID: String = "boot-1",
         settings written: [String: String] = [:],
-        capabilities: BoardCapabilities = BoardCapabilities.bench()
+        capabilities: BoardCapabilities = BoardCapabilities.bench(),
+        prepare: (
+            inout StationAgent.Configuration, BoardJournal, StationSettings
+        ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
         let journal = try await BoardJournal(path: path, bootID: bootID)
         let clock = SystemClock()
         let settings = StationSettings(
             catalogue: .ocpp16,
-            defaults: [.measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import"],
+            defaults: [
+                .measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import",
+                .basicAuthPassword: "", .operatorName: "", .securityProfile: "1",
+            ],
             written: written)
         let recovered = try await journal.recovered()
         let machine = ConnectorMachine(
@@ -57,6 +63,7 @@ struct TestStation {
             }, restart: { _ in })
         configuration.backoff = Backoff(firstMilliseconds: 1, longestMilliseconds: 2)
         configuration.answerMilliseconds = 1_000
+        try await prepare(&configuration, journal, settings)
         let agent = StationAgent(
             configuration, connectors: [controller], journal: journal, settings: settings,
             log: .silent)

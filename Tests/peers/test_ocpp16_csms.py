@@ -83,6 +83,11 @@ class Central(ChargePoint):
         status = "Accepted" if id_tag.startswith("GOOD") else "Invalid"
         return call_result.Authorize(id_tag_info={"status": status})
 
+    @on("FirmwareStatusNotification")
+    def on_firmware(self, status):
+        self.note("Firmware", status=status)
+        return call_result.FirmwareStatusNotification()
+
     @on("StartTransaction")
     def on_start(self, **fields):
         self.note("StartTransaction", **fields)
@@ -218,7 +223,8 @@ async def triggers_are_obeyed(system):
         await system.until(event, lambda f: True, since)
     answer = await system.central.call(call.TriggerMessage(
         requested_message=MessageTrigger.firmware_status_notification))
-    assert answer.status == "NotImplemented"
+    assert answer.status == "Accepted"
+    await system.until("Firmware", lambda f: f["status"] == "Idle", since)
 
 
 async def nonsense_is_refused(system):
