@@ -34,7 +34,22 @@ extension BoardJournal {
     }
 
     /// The oldest report that is owed; nil when none is.
+    ///
+    /// A line that this program cannot read, left by a newer one that was taken back, is dropped: it
+    /// must not stand in the way of the others.
     func nextReport() async throws -> Report? {
+        while true {
+            do {
+                return try await oldestReport()
+            } catch JournalError.damaged(let seq) {
+                try await database.write { sql in
+                    try sql.execute("DELETE FROM upkeep_report WHERE seq = ?", Int64(seq) ?? 0)
+                }
+            }
+        }
+    }
+
+    private func oldestReport() async throws -> Report? {
         let (bootID, base) = (bootID, base)
         return try await database.read { sql in
             guard
@@ -43,7 +58,7 @@ extension BoardJournal {
             else { return nil }
             let at = try Self.time(of: row, bootID, base)
             guard let report = try ReportRow(row).report(at: at) else {
-                throw JournalError.damaged("upkeep_report")
+                throw JournalError.damaged(String(try row.int64("seq")))
             }
             return Report(
                 seq: try row.int64("seq"), report: report, refusals: try row.int("refusals"))

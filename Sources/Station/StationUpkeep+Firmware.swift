@@ -162,6 +162,7 @@ extension StationUpkeep {
 
     private func startChecking(_ order: FirmwareOrder) {
         let path = firmwarePath
+        let number = downloadNumber
         downloading = Task {
             // On a thread of its own: half a gigabyte takes seconds.
             let hash = await withCheckedContinuation { continuation in
@@ -169,6 +170,8 @@ extension StationUpkeep {
                     continuation.resume(returning: path.flatMap(FileHead.sha256(of:)))
                 }
             }
+            // A verdict on a file that has been replaced says nothing of the new one.
+            guard number == self.downloadNumber else { return }
             await self.handle(.verified(self.isGenuine(hash, order)))
         }
     }

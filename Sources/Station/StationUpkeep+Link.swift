@@ -100,13 +100,17 @@ extension StationUpkeep {
         case .status(let status) where status == 401 || status == 403:
             return (.failedToAuthenticateAtCentralSystem, "HTTP \(status)")
         case .refused(let reason):
-            let text = reason.lowercased()
-            if text.contains("version") || text.contains("unsupported protocol") {
-                return (.invalidTLSVersion, reason)
+            if reason.hasPrefix("the server's certificate") {
+                return (.invalidCentralSystemCertificate, reason)
             }
-            if text.contains("cipher") { return (.invalidTLSCipherSuite, reason) }
-            if text.contains("cert") { return (.invalidCentralSystemCertificate, reason) }
-            return nil
+            guard reason.hasPrefix("TLS alert") else { return nil }
+            switch reason.dropFirst("TLS alert: ".count) {
+            case "protocol version": return (.invalidTLSVersion, reason)
+            case "handshake failure", "insufficient security":
+                return (.invalidTLSCipherSuite, reason)
+            // All that is left is about our own certificate.
+            default: return (.failedToAuthenticateAtCentralSystem, reason)
+            }
         case .badConfiguration, .unknownHost, .status, .wrongSubprotocol, .timedOut, .closed,
             .queueFull:
             return nil

@@ -3,6 +3,7 @@ import Crypto
 import Glibc
 import OCPP
 import OCPP16
+import SQL
 import Service
 import TestSupport
 import Testing
@@ -275,6 +276,38 @@ extension [StationEvent] {
                 "StartupOfTheDevice", "TamperDetectionActivated", "SettingSystemTime",
                 "StartupOfTheDevice",
             ])
+    }
+
+    @Test func `drops what a newer program left and cannot be read`() async throws {
+        let rig = try await UpkeepRig.make()
+        let journal = rig.station.journal
+        try await journal.database.write { sql in
+            try sql.execute("UPDATE upkeep_report SET kind = 'tomorrow'")
+        }
+        await rig.upkeep.note(.settingSystemTime)
+        guard case .security(let event) = try await journal.nextReport()?.report else {
+            Issue.record("nothing is left")
+            return
+        }
+        #expect(event.type == "SettingSystemTime")
+        await journal.close()
+    }
+
+    @Test func `keeps its log within bounds, told lines going first`() async throws {
+        var limits = JournalLimits()
+        limits.securityEvents = 3
+        let folder = TemporaryFolder()
+        let journal = try await BoardJournal(
+            path: folder.file("bounded.db"), bootID: "b", limits: limits)
+        for number in 1...5 {
+            let event = SecurityEvent(type: "E\(number)", at: nil)
+            try await journal.note(.security(event), at: Timestamp(seconds: 0))
+            if number == 3, let report = try await journal.nextReport() {
+                try await journal.confirm(report: report)
+            }
+        }
+        #expect(try await journal.securityLog().map(\.type) == ["E3", "E4", "E5"])
+        await journal.close()
     }
 
     @Test func `gives an operator up who has no ear for security events`() async throws {

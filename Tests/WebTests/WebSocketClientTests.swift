@@ -217,10 +217,11 @@ private struct PKI {
             await connect(pki, server, "none", ca: "other-ca.pem"),
             await connect(pki, server, "none", ca: nil),
         ] {
-            guard case .failure(.refused) = refused else {
+            guard case .failure(.refused(let reason)) = refused else {
                 Issue.record("\(refused)")
                 continue
             }
+            #expect(reason.hasPrefix("the server's certificate: "))
         }
         await server.stop()
     }

@@ -70,11 +70,12 @@ class Authority:
         certificate = self.make(
             name("127.0.0.1"), key.public_key(), usage=ExtendedKeyUsageOID.SERVER_AUTH,
             names=[x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        (folder / "server.pem").write_text(pem(certificate))
-        (folder / "server-key.pem").write_bytes(key.private_bytes(
+        name_of = f"server-{certificate.serial_number}"
+        (folder / f"{name_of}.pem").write_text(pem(certificate))
+        (folder / f"{name_of}-key.pem").write_bytes(key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption()))
-        return folder / "server.pem", folder / "server-key.pem"
+        return folder / f"{name_of}.pem", folder / f"{name_of}-key.pem"
 
     def sign(self, csr):
         return pem(self.make(
@@ -305,6 +306,12 @@ firmware:
         self.site.stop()
         self.files.stop()
         self.ftp.stop()
+
+    async def logs(self, text, seconds=20):
+        """Waits until the agent's log holds a text."""
+        async with asyncio.timeout(seconds):
+            while text not in (self.folder / "kerb-edge.log").read_text(errors="replace"):
+                await asyncio.sleep(0.05)
 
     async def restarts(self):
         """The supervisor's part: the agent has ended by itself and is started again."""
@@ -549,17 +556,25 @@ async def profiles_rise(visit):
     system = visit.system
     assert await change(system, "SecurityProfile", "0") == "Rejected"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*visit.operator.server(visit.folder))
+    files = visit.operator.server(visit.folder)
+    context.load_cert_chain(*files)
     context.load_verify_locations(cadata=visit.operator.pem)
-    before = system.central
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stranger.load_cert_chain(*Authority("Operator's root").server(visit.folder))
+    before, since = system.central, len(system.events)
     assert await change(system, "SecurityProfile", "2") == "Accepted"
+    await system.close()
+    await system.open(stranger)
+    await visit.logs("server's certificate")
     await system.close()
     await system.open(context)
     await system.back(before, 30)
+    event = await system.security("InvalidCentralSystemCertificate", since)
+    assert "certificate" in event["info"]
     assert system.peer == {} or system.peer is None
 
     strict = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    strict.load_cert_chain(visit.folder / "server.pem", visit.folder / "server-key.pem")
+    strict.load_cert_chain(*files)
     strict.load_verify_locations(cadata=visit.operator.pem)
     strict.verify_mode = ssl.CERT_REQUIRED
     before = system.central

@@ -13,6 +13,38 @@ static void harden(SSL_CTX *context)
     SSL_CTX_set_tlsext_servername_callback(context, NULL);
 }
 
+// The alert that ended a client's hand-shake, sent or received; one loop's thread at a time.
+static _Thread_local int last_alert;
+
+static void hear_alert(const SSL *ssl, int where, int value)
+{
+    (void)ssl;
+    if (where & SSL_CB_ALERT) last_alert = value & 0xFF;
+}
+
+static void harden_client(SSL_CTX *context)
+{
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_info_callback(context, hear_alert);
+}
+
+// lws names no cause of a failed hand-shake; OpenSSL's verdict on the server and the alert do.
+static const char *client_reason(struct lws *wsi, const char *said)
+{
+    SSL *ssl = lws_get_ssl(wsi);
+    long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    int alert = last_alert;
+    last_alert = 0;
+    if (verdict != X509_V_OK)
+        web_set_reason(
+            "the server's certificate: %s", X509_verify_cert_error_string(verdict));
+    else if (ssl && alert)
+        web_set_reason("TLS alert: %s", SSL_alert_desc_string_long(alert));
+    else
+        return said;
+    return web_reason();
+}
+
 static int http_event(web_conn *conn, enum lws_callback_reasons why, void *in, size_t length)
 {
     switch (why) {
@@ -51,7 +83,9 @@ static int socket_event(web_conn *conn, enum lws_callback_reasons why, void *in,
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
         return client_headers(conn, (unsigned char **)in, length);
     case LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH: return client_verify(conn);
-    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: client_failed(conn, in); return 0;
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+        client_failed(conn, client_reason(conn->wsi, in));
+        return 0;
     default: return 0;
     }
 }
@@ -78,6 +112,7 @@ int loop_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
     if (!wsi) return 0;
     switch (why) {
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: harden(user); return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS: harden_client(user); return 0;
     case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION:
         // `length` is OpenSSL's verdict. The default, 0, would accept any certificate at all.
         return length ? 0 : 1;
