@@ -4,8 +4,12 @@ PYTHON := .venv/bin/python
 # Debug builds without debug-info wrapping; tests on Linux are found through the index. The same flags
 # everywhere, or everything rebuilds.
 FAST := --enable-index-store -Xswiftc -gnone
-# Nothing is resolved late and no path of this machine stays in a program.
-RELEASE := -c release --static-swift-stdlib --disable-local-rpath -Xlinker -z -Xlinker now
+# Nothing is resolved late and no path of this machine stays in a program. For small boards: no symbol is
+# exported, so that what nobody calls goes; equal functions are one; relocations are packed; of the C++
+# library only what Swift's runtime calls is in.
+RELEASE := -c release --static-swift-stdlib --disable-local-rpath -Xswiftc -use-ld=lld -Xlinker -z -Xlinker now \
+    -Xlinker --no-export-dynamic -Xlinker --icf=safe -Xlinker -z -Xlinker pack-relative-relocs \
+    -Xswiftc -L$(CURDIR)/.build/static -Xswiftc -Xclang-linker -Xswiftc -static-libgcc
 PROGRAMS := kerb-edge kerb-cpo kerb-sim
 
 .PHONY: all release help setup build-debug test test-long lint format journey demo bench deb clean
@@ -13,6 +17,7 @@ PROGRAMS := kerb-edge kerb-cpo kerb-sim
 all: setup-build release ## release build of all programs into .build/release
 
 release:
+	@mkdir -p .build/static && ln -sf "$$(cc -print-file-name=libstdc++.a)" .build/static/
 	@for program in $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
 
 help: ## this list
@@ -31,7 +36,8 @@ build-debug:
 test: setup ## set-up and all tests
 	@.ci/test
 
-test-long: setup ## fuzzing, crash loops, soak
+test-long: setup ## fuzzing, crash loops, soak, packages in a clean Debian, arm64
+	@.ci/setup deb
 	@.ci/test --long
 
 lint: setup-build ## format, arrows, sizes, forbidden words
@@ -48,6 +54,7 @@ demo: all ## the same, then stays up and prints the console's address; Ctrl-C en
 	@.build/release/kerb-sim demo
 
 bench: setup all ## ratios against a floor and a peer in one run; BENCH=name for one
+	@$(SWIFT) build $(RELEASE) --product kerb-bench
 	@Tests/Bench/run $(BENCH)
 
 deb: ## Debian packages into dist/, checked by lintian

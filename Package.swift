@@ -14,19 +14,23 @@ let strict: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
+/// Of what runs on a small board alone: size before speed.
+let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 func module(
-    _ name: String, in folder: String = "Sources", _ arrows: [String], embedding: [String] = []
+    _ name: String, in folder: String = "Sources", _ arrows: [String], embedding: [String] = [],
+    _ more: [SwiftSetting] = []
 ) -> Target {
     .target(
         name: name, dependencies: arrows.map { .init(stringLiteral: $0) },
         path: "\(folder)/\(name)", resources: embedding.map { .embedInCode($0) },
-        swiftSettings: strict)
+        swiftSettings: strict + more)
 }
 
-func program(_ name: String, _ arrows: [String]) -> Target {
+func program(_ name: String, _ arrows: [String], _ more: [SwiftSetting] = []) -> Target {
     .executableTarget(
         name: name, dependencies: arrows.map { .init(stringLiteral: $0) },
-        path: "Sources/\(name)", swiftSettings: strict)
+        path: "Sources/\(name)", swiftSettings: strict + more)
 }
 
 func tests(_ name: String, _ arrows: [String]) -> Target {
@@ -77,14 +81,15 @@ let instruments: [Target] = [
     module("SQL", ["Charging", "Service", "CSQLite"]),
     module("Web", ["Service", "JSON", "Crypto", "CWeb"]),
     module("HTTPClient", ["Service", "CCurl"]),
-    module("HAL", in: "hal", ["Charging", "Service"]),
-    module("LinuxHAL", in: "hal", ["HAL", "Charging", "Service", "CModbus", "CLinux"]),
+    module("HAL", in: "hal", ["Charging", "Service"], small),
+    module("LinuxHAL", in: "hal", ["HAL", "Charging", "Service", "CModbus", "CLinux"], small),
     module("OCPP", ["Charging", "JSON", "Service"]),
     module("OCPP16", ["OCPP", "Charging", "JSON"]),
 ]
 
 let houses: [Target] = [
-    module("Station", ["HAL", "OCPP", "Web", "SQL", "Crypto", "Charging", "JSON", "Service"]),
+    module(
+        "Station", ["HAL", "OCPP", "Web", "SQL", "Crypto", "Charging", "JSON", "Service"], small),
     module("CPO", ["SQL", "Charging", "JSON", "Crypto", "Service"]),
     module(
         "Simulation",
@@ -110,7 +115,7 @@ let roofs: [Target] = [
         [
             "Station", "LinuxHAL", "HAL", "OCPP", "OCPP16", "Web", "HTTPClient", "SQL", "Crypto",
             "Charging", "JSON", "Service",
-        ]),
+        ], small),
     program(
         "kerb-cpo",
         [

@@ -9,6 +9,7 @@ package final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     private var waiting: [Element] = []
     private var isClosed = false
     private var sleepers = 0
+    private var isInterrupted = false
 
     /// Holds at most `limit` elements.
     package init(limit: Int) {
@@ -51,12 +52,14 @@ package final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     /// Waits until there is something, then takes up to `most` in order.
     ///
     /// - Returns: nil once the queue is closed and empty; an empty array after `waitMilliseconds`
-    ///   (none: waits for ever).
+    ///   (none: waits for ever) and after `interrupt()`.
     package func take(most: Int, waitMilliseconds: Int64? = nil) -> [Element]? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         let deadline = waitMilliseconds.map(Self.deadline)
+        defer { isInterrupted = false }
         while waiting.isEmpty, !isClosed {
+            if isInterrupted { return [] }
             sleepers += 1
             let outcome =
                 if var deadline {
@@ -71,6 +74,14 @@ package final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
         let taken = Array(waiting.prefix(most))
         waiting.removeFirst(taken.count)
         return taken
+    }
+
+    /// Lets a reader that waits look up, or the next one not wait.
+    package func interrupt() {
+        pthread_mutex_lock(mutex)
+        isInterrupted = true
+        if sleepers > 0 { pthread_cond_signal(condition) }
+        pthread_mutex_unlock(mutex)
     }
 
     /// No more is taken in; what is in can still be taken out.

@@ -1,3 +1,4 @@
+import Charging
 import Glibc
 import Synchronization
 
@@ -10,6 +11,19 @@ package final class ThreadExecutor: SerialExecutor, TaskExecutor {
     // what bounds it is the number of tasks of the actors that live here.
     private let jobs = BlockingQueue<UnownedJob>(limit: .max)
     private let threadID = Atomic<UInt>(0)
+    private let sleepers = Lock(Sleepers())
+
+    private struct Sleepers {
+        var waiting: [UInt64: (at: Int64, wake: CheckedContinuation<Void, any Error>)] = [:]
+        /// Cancelled before they lay down.
+        var cancelled: Set<UInt64> = []
+        var next: UInt64 = 0
+        var soonest: Int64? { waiting.values.map(\.at).min() }
+    }
+
+    /// Longer sleeps end together, at multiples of this: one waking of the thread then serves all
+    /// that is due. They end earlier for it, never later.
+    package static let wakeGridMilliseconds: Int64 = 25
 
     package init(name: String, stackBytes: Int = 1 << 20) {
         _ = NativeThread.start(name, stackBytes: stackBytes) { [self] in run() }
@@ -24,23 +38,88 @@ package final class ThreadExecutor: SerialExecutor, TaskExecutor {
 
     package func stop() { jobs.close() }
 
-    package func isIsolatingCurrentContext() -> Bool? {
+    package func isIsolatingCurrentContext() -> Bool? { isIsolatingHere }
+
+    package func checkIsolated() {
+        precondition(isIsolatingHere, "this runs on the executor's own thread")
+    }
+
+    /// Sleeps on this thread, which costs neither a timer of the kernel nor another thread.
+    ///
+    /// - Throws: `CancellationError` when the task is cancelled.
+    package func sleep(milliseconds: Int64) async throws {
+        var at = SystemClock().monotonicMilliseconds + milliseconds
+        if milliseconds >= 2 * Self.wakeGridMilliseconds { at -= at % Self.wakeGridMilliseconds }
+        let deadline = at
+        let id = sleepers.withLock { sleepers in
+            sleepers.next += 1
+            return sleepers.next
+        }
+        defer { _ = sleepers.withLock { $0.cancelled.remove(id) } }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let isCancelled = sleepers.withLock { sleepers in
+                    if sleepers.cancelled.contains(id) { return true }
+                    sleepers.waiting[id] = (deadline, continuation)
+                    return false
+                }
+                if isCancelled {
+                    continuation.resume(throwing: CancellationError())
+                } else if !isIsolatingHere {
+                    jobs.interrupt()
+                }
+            }
+        } onCancel: {
+            let sleeper = sleepers.withLock { sleepers in
+                let sleeper = sleepers.waiting.removeValue(forKey: id)
+                if sleeper == nil { sleepers.cancelled.insert(id) }
+                return sleeper
+            }
+            sleeper?.wake.resume(throwing: CancellationError())
+        }
+    }
+
+    private var isIsolatingHere: Bool {
         threadID.load(ordering: .relaxed) == UInt(pthread_self())
     }
 
-    package func checkIsolated() {
-        precondition(
-            threadID.load(ordering: .relaxed) == UInt(pthread_self()),
-            "this runs on the executor's own thread")
+    /// Wakes who is due; answers how long the thread may wait for the next one.
+    private func wakeSleepers() -> Int64? {
+        let now = SystemClock().monotonicMilliseconds
+        let (due, soonest) = sleepers.withLock { sleepers in
+            let due = sleepers.waiting.filter { $0.value.at <= now }
+            for id in due.keys { sleepers.waiting[id] = nil }
+            return (due.values.map(\.wake), sleepers.soonest)
+        }
+        for sleeper in due { sleeper.resume() }
+        return soonest.map { max(0, $0 - now) }
     }
 
     private func run() {
         threadID.store(UInt(pthread_self()), ordering: .relaxed)
-        while let batch = jobs.take(most: .max) {
+        while let batch = jobs.take(most: .max, waitMilliseconds: wakeSleepers()) {
             for job in batch {
                 job.runSynchronously(
                     isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
             }
         }
+    }
+}
+
+/// A clock whose sleepers wait on an executor's own thread; it tells the time of another.
+package struct ExecutorClock: ServiceClock {
+    private let clock: any ServiceClock
+    private let executor: ThreadExecutor
+
+    package init(_ clock: any ServiceClock, on executor: ThreadExecutor) {
+        self.clock = clock
+        self.executor = executor
+    }
+
+    package var now: Timestamp { clock.now }
+    package var monotonicMilliseconds: Int64 { clock.monotonicMilliseconds }
+
+    package func sleep(milliseconds: Int64) async throws {
+        try await executor.sleep(milliseconds: milliseconds)
     }
 }

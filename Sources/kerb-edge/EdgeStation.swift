@@ -58,7 +58,7 @@ struct EdgeStation: Sendable {
                 at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,
-                polls: polls, clock: clock, log: log)
+                polls: polls, clock: ExecutorClock(clock, on: control), log: log)
             await controller.take(.limit(.site, settings.share))
             controllers.append(controller)
         }

@@ -11,6 +11,7 @@ import Web
 extension Program {
     /// The agent: outputs safe first, then the journal, then connectors, last the operator.
     static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        ProcessMemory.useOneHeap()
         let lines = LogQueue(format: invocation.logFormat)
         // Blocks this one thread of the pool for the last lines, when nothing else is to be done.
         defer { lines.close() }

@@ -26,6 +26,39 @@ private actor Resident {
         let resident = Resident()
         for _ in 0..<20 { #expect(await resident.look() == 1) }
     }
+
+    @Test func `lets sleepers of any thread wait on its own`() async throws {
+        let executor = ThreadExecutor(name: "sleeper")
+        let clock = ExecutorClock(.system, on: executor)
+        let before = clock.monotonicMilliseconds
+        await withThrowingTaskGroup { group in
+            for _ in 0..<50 {
+                group.addTask { try await clock.sleep(milliseconds: 60) }
+                group.addTask(executorPreference: executor) {
+                    try await clock.sleep(milliseconds: 20)
+                    #expect(executor.isIsolatingCurrentContext() == true)
+                }
+            }
+        }
+        let took = clock.monotonicMilliseconds - before
+        // Earlier by less than the grid, never by more.
+        #expect(took > 60 - ThreadExecutor.wakeGridMilliseconds)
+        executor.stop()
+    }
+
+    @Test func `wakes a sleeper that is cancelled, before and after it lay down`() async {
+        let executor = ThreadExecutor(name: "sleeper")
+        for isEarly in [true, false] {
+            let task = Task {
+                if isEarly { while !Task.isCancelled { await Task.yield() } }
+                try await executor.sleep(milliseconds: 3_600_000)
+            }
+            if !isEarly { await Task.yield() }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+        }
+        executor.stop()
+    }
 }
 
 @Suite struct `A blocking queue` {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/timex.h>
 #include <termios.h>
@@ -31,3 +32,5 @@ int kerb_clock_is_synchronised(void) {
     struct timex state = {0};
     return adjtimex(&state) >= 0 && !(state.status & STA_UNSYNC);
 }
+
+void kerb_use_one_heap(void) { mallopt(M_ARENA_MAX, 1); }

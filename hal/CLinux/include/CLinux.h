@@ -9,3 +9,7 @@ int kerb_open_pty(char *name, size_t size);
 
 /// 1 while the kernel believes that something keeps its clock right: NTP, PTP or a radio.
 int kerb_clock_is_synchronised(void);
+
+/// Lets all threads share one heap: glibc gives every thread its own, of which each keeps some 300 kB.
+/// To be called before there are threads.
+void kerb_use_one_heap(void);
