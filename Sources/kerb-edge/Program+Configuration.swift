@@ -6,6 +6,7 @@ extension Program {
     static func checkConfiguration(_ path: String) throws -> ExitCode {
         let settings = try Configuration.load(file: path, EdgeSettings.read).value
         _ = try Cabinet(settings)
+        try settings.checkAgainstCommissioning()
         print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
         return .done
     }

@@ -26,6 +26,7 @@ extension Program {
         let clock = BoardClock()
         let cabinet = try Cabinet(settings, clock: clock)
         cabinet.makeSafe()
+        try settings.checkAgainstCommissioning()
         let signals = Signals.stream()
         log.info(
             "starting",

@@ -40,6 +40,7 @@ struct Program {
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
                 "clear latched faults after a person has looked"),
+            commissionCommand,
             .init(
                 "doctor", flags: [config, .init("--bundle", "FILE", "write a report for support")],
                 "look for what would keep the station from working"),
@@ -109,6 +110,7 @@ struct Program {
             case "status": return try await showStatus(invocation)
             case "token": return try ask(invocation, "token \(tokenWords(invocation))")
             case "clear": return try ask(invocation, "clear \(invocation.arguments[0])")
+            case "commission": return try await commission(invocation)
             case "doctor": return try await doctor(invocation)
             default: preconditionFailure("every command of the table has its case")
             }

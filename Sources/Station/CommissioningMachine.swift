@@ -1,0 +1,259 @@
+import Charging
+import JSON
+
+/// Takes a cabinet into service, outlet by outlet, by watching what the running agent does with a
+/// test vehicle: nothing is closed but by the agent and its one gate.
+///
+/// It sees the status again and again and says what the person is to do next. Pure: time comes with
+/// the status.
+package struct CommissioningMachine: Sendable {
+    package enum Effect: Hashable, Sendable {
+        /// Tell the person.
+        case say(String)
+        /// Ask the person; the answer comes by `answer`.
+        case ask(String)
+        /// Show the test token at this outlet.
+        case present(ConnectorNumber)
+        case finished
+    }
+
+    /// What one step came to.
+    package struct Result: Hashable, Sendable {
+        package var connector: ConnectorNumber
+        package var step: String
+        package var isPassed: Bool
+        package var found: String
+    }
+
+    private enum Step: Hashable, Sendable {
+        case free, plug, charge, relay, measure, residualCurrent, stop, leave
+    }
+
+    /// Waiting for a person; then the step has failed.
+    package static let patienceMilliseconds: Int64 = 180_000
+    /// From the token to the closed contactor.
+    package static let closesWithinMilliseconds: Int64 = 60_000
+    /// How long the load is watched.
+    package static let measuresMilliseconds: Int64 = 5_000
+    /// A test vehicle draws more, a meter without load reads less.
+    package static let leastWatts: Int64 = 200
+    package static let mostStrayWatts: Int64 = 100
+    /// 230 V within 15 %; a missing neutral or phase is far outside.
+    package static let goodMillivolts: ClosedRange<Int64> = 195_500...264_500
+    private static let leastMilliamperes: Int64 = 500
+
+    package private(set) var results: [Result] = []
+    private var waiting: [ConnectorNumber]
+    private var step = Step.free
+    private var since: Int64?
+    private var asked: Step?
+    private var startWh: Int64 = 0
+    private var isOver = false
+
+    package init(connectors: [ConnectorNumber]) { waiting = connectors }
+
+    /// True once every step of every outlet has passed.
+    package var isPassed: Bool { isOver && results.allSatisfy(\.isPassed) }
+
+    // MARK: Inputs
+
+    /// `status` as `StationView.json` gives it.
+    package mutating func see(_ status: JSONValue, at now: Int64) -> [Effect] {
+        guard let number = waiting.first else {
+            isOver = true
+            return [.finished]
+        }
+        guard asked == nil else { return [] }
+        let isFirst = since == nil
+        let began = since ?? now
+        since = began
+        let all = status["connectors"]?.array ?? []
+        guard let own = all.first(where: { $0["connector"]?.int == number }) else {
+            return fail("outlet", "the agent knows no connector \(number)", now)
+        }
+        let others = all.filter { $0["connector"]?.int != number }
+        if now - began > limit {
+            return fail(name, "not within \(limit / 1000) s: \(why(own))", now)
+        }
+        switch step {
+        case .free: return free(number, own, isFirst, now)
+        case .plug: return plug(number, own, others, isFirst, now)
+        case .charge: return charge(number, own, isFirst, now)
+        case .relay:
+            asked = .relay
+            return [.ask("connector \(number): did its contactor close, and no other?")]
+        case .measure: return measure(number, own, others, began, isFirst, now)
+        case .residualCurrent:
+            asked = .residualCurrent
+            return [
+                .ask(
+                    "connector \(number): press the test button of its residual current device; "
+                        + "did it trip and cut the power? Then switch it on again.")
+            ]
+        case .stop: return stop(number, own, isFirst, now)
+        case .leave: return leave(number, own, isFirst, now)
+        }
+    }
+
+    /// The person's answer to the last question.
+    package mutating func answer(_ isYes: Bool, at now: Int64) -> [Effect] {
+        guard let question = asked else { return [] }
+        asked = nil
+        let found = isYes ? "confirmed by a person" : "denied by a person"
+        switch question {
+        case .relay:
+            return isYes ? pass("relay", found, then: .measure) : fail("relay", found, now)
+        default:
+            return isYes
+                ? pass("residual current device", found, then: .stop)
+                : fail("residual current device", found, now)
+        }
+    }
+
+    // MARK: Steps
+
+    private mutating func free(
+        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
+    ) -> [Effect] {
+        guard own["pilot"]?.string == "A", own["contactor"]?.string == "open" else {
+            return isFirst ? [.say("connector \(number): unplug it")] : []
+        }
+        return pass("free", "no car, contactor open", then: .plug)
+    }
+
+    private mutating func plug(
+        _ number: ConnectorNumber, _ own: JSONValue, _ others: [JSONValue], _ isFirst: Bool,
+        _ now: Int64
+    ) -> [Effect] {
+        if ["B", "C", "D"].contains(own["pilot"]?.string) {
+            return pass("pilot", "state \(own["pilot"]?.string ?? "?")", then: .charge)
+        }
+        let strangers = others.filter {
+            ["B", "C", "D"].contains($0["pilot"]?.string) && $0["charge"] == nil
+        }
+        if !isFirst, let stranger = strangers.first?["connector"]?.int {
+            return fail(
+                "pilot",
+                "the vehicle shows at connector \(stranger): swap the pilots' wires or units",
+                now)
+        }
+        return isFirst ? [.say("connector \(number): plug the test vehicle in")] : []
+    }
+
+    private mutating func charge(
+        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
+    ) -> [Effect] {
+        if own["contactor"]?.string == "closed" {
+            startWh = own["meter"]?["registerWh"]?.int64 ?? 0
+            return pass("start", "contactor closed", then: .relay)
+        }
+        return isFirst ? [.present(number)] : []
+    }
+
+    private mutating func measure(
+        _ number: ConnectorNumber, _ own: JSONValue, _ others: [JSONValue], _ began: Int64,
+        _ isFirst: Bool, _ now: Int64
+    ) -> [Effect] {
+        let meter = own["meter"] ?? .null
+        let power = meter["powerW"]?.int64 ?? 0
+        let strays = others.filter { other in
+            other["contactor"]?.string != "closed"
+                && (other["meter"]?["powerW"]?.int64 ?? 0) > Self.mostStrayWatts
+        }
+        if power < Self.leastWatts, let stray = strays.first?["connector"]?.int {
+            return fail(
+                "meter", "the meter of connector \(stray) counts instead: swap the meters' units",
+                now)
+        }
+        guard power >= Self.leastWatts else {
+            return isFirst
+                ? [.say("connector \(number): let the vehicle draw \(Self.leastWatts) W or more")]
+                : []
+        }
+        guard now - began >= Self.measuresMilliseconds else { return [] }
+        let volts = (meter["voltagesV"]?.array ?? []).map(Self.thousandths)
+        if let wrong = volts.first(where: { !Self.goodMillivolts.contains($0) }) {
+            return fail("voltages", "\(wrong / 1000) V on a phase: check phases and neutral", now)
+        }
+        let currents = (meter["currentsA"]?.array ?? []).map(Self.thousandths)
+        let phases = currents.enumerated().filter { $0.element >= Self.leastMilliamperes }
+            .map { "L\($0.offset + 1)" }
+        let counted = (meter["registerWh"]?.int64 ?? 0) - startWh
+        let shown = volts.map { String($0 / 1000) }.joined(separator: "/")
+        var effects = pass(
+            "meter", "\(power) W, \(counted) Wh so far, no other outlet's counts", then: .measure)
+        effects += pass(
+            "phases", "\(phases.joined(separator: " ")) under load, \(shown) V",
+            then: .residualCurrent)
+        return effects
+    }
+
+    private mutating func stop(
+        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
+    ) -> [Effect] {
+        guard own["contactor"]?.string == "open" else {
+            return isFirst && own["charge"] != nil ? [.present(number)] : []
+        }
+        return pass("stop", "contactor open", then: .leave)
+    }
+
+    private mutating func leave(
+        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
+    ) -> [Effect] {
+        guard own["pilot"]?.string == "A" else {
+            return isFirst ? [.say("connector \(number): unplug the test vehicle")] : []
+        }
+        let effects = pass("unplugged", "no car", then: .free)
+        waiting.removeFirst()
+        return effects
+    }
+
+    // MARK: Results
+
+    private var name: String {
+        switch step {
+        case .free: "free"
+        case .plug: "pilot"
+        case .charge: "start"
+        case .relay: "relay"
+        case .measure: "meter"
+        case .residualCurrent: "residual current device"
+        case .stop: "stop"
+        case .leave: "unplugged"
+        }
+    }
+
+    private var limit: Int64 {
+        step == .charge ? Self.closesWithinMilliseconds : Self.patienceMilliseconds
+    }
+
+    private func why(_ own: JSONValue) -> String {
+        let hindrances = (own["hindrances"]?.array ?? []).compactMap(\.string)
+        return hindrances.isEmpty ? "energy is allowed" : hindrances.joined(separator: "; ")
+    }
+
+    private mutating func pass(_ step: String, _ found: String, then next: Step) -> [Effect] {
+        guard let number = waiting.first else { return [] }
+        results.append(Result(connector: number, step: step, isPassed: true, found: found))
+        if next != self.step { since = nil }
+        self.step = next
+        return [.say("connector \(number): \(step) ok, \(found)")]
+    }
+
+    /// The outlet is given up: its further steps would build on a step that failed.
+    private mutating func fail(_ step: String, _ found: String, _ now: Int64) -> [Effect] {
+        guard let number = waiting.first else { return [] }
+        results.append(Result(connector: number, step: step, isPassed: false, found: found))
+        // The charge that was begun for the test ends by the token that began it.
+        let isCharging = [.relay, .measure, .residualCurrent].contains(self.step)
+        waiting.removeFirst()
+        self.step = .free
+        since = nil
+        return [.say("connector \(number): \(step) FAILED, \(found)")]
+            + (isCharging ? [.present(number)] : [])
+    }
+
+    private static func thousandths(_ value: JSONValue) -> Int64 {
+        value.decimal.map { $0 * Decimal(1000) }?.floor ?? 0
+    }
+}

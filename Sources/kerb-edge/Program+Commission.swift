@@ -1,0 +1,147 @@
+import Charging
+import Glibc
+import JSON
+import Service
+import Station
+
+extension Program {
+    static let commissionCommand = CommandTable.Command(
+        "commission",
+        flags: [
+            .init("--config", "FILE", "configuration (/etc/kerb/edge.yaml)"),
+            .init(
+                "--token", "UID", "a token the operator accepts, to start test charges",
+                isRequired: true),
+            .init(
+                "--fuse", "AMPERES", "value read from the fuse; locked when all passed",
+                isRequired: true),
+            .init("--by", "NAME", "who commissions", isRequired: true),
+            .init("--rotation", "LIST", "phase rotation of the outlets, as in 1=RST,2=STR"),
+            .init("--connector", "N", "this outlet alone; nothing is locked then"),
+            .init("--yes", "answer every question with yes"),
+        ],
+        "take the cabinet into service outlet by outlet, lock the fuse, print the record")
+
+    private static let seesEveryMilliseconds: Int64 = 500
+
+    /// Watches the running agent; closes nothing itself.
+    static func commission(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+        let settings = try settings(invocation)
+        guard let fuse = invocation.value("--fuse").flatMap({ Int64($0) }),
+            Amperes(fuse) == settings.fuse
+        else {
+            throw Failure(
+                code: .usage,
+                text: "--fuse \(invocation.value("--fuse") ?? ""): site.fuseAmperes is "
+                    + "\(settings.fuse.decimal.reduced); write the fuse's own value into the "
+                    + "configuration, restart the agent, commission again")
+        }
+        let every = settings.evses.map(\.connector).sorted()
+        let chosen = invocation.value("--connector").map { [Int($0) ?? 0] } ?? every
+        guard let token = invocation.value("--token"), LineTokenReader.isToken(token),
+            Set(chosen).isSubset(of: every)
+        else {
+            throw Failure(
+                code: .usage,
+                text: "--token is 1 to 20 letters and digits, --connector one of "
+                    + every.map(String.init).joined(separator: ", "))
+        }
+        let results = try await results(
+            of: chosen, token, settings.socketPath, isSilent: invocation.has("--yes"))
+        let record = CommissioningRecord(
+            station: settings.stationID, board: settings.board, version: version,
+            at: SystemClock().now, by: invocation.value("--by") ?? "", fuse: settings.fuse,
+            phases: settings.phases, rotation: invocation.value("--rotation"),
+            maximum: settings.lock.maximum, results: results)
+        try store(record, settings, isWhole: chosen == every)
+        print(invocation.isJSON ? record.json.text : record.text)
+        return record.isPassed ? .done : .someFailed
+    }
+
+    private static func results(
+        of connectors: [ConnectorNumber], _ token: String, _ path: String, isSilent: Bool
+    ) async throws -> [CommissioningMachine.Result] {
+        var machine = CommissioningMachine(connectors: connectors)
+        let clock = SystemClock()
+        while true {
+            let status = try JSONValue(parsing: try asked("status", at: path))
+            var effects = machine.see(status, at: clock.monotonicMilliseconds)
+            while !effects.isEmpty {
+                switch effects.removeFirst() {
+                case .say(let text): complain(text)
+                case .ask(let question):
+                    let isYes = isSilent || yes(question)
+                    effects += machine.answer(isYes, at: clock.monotonicMilliseconds)
+                case .present(let number): _ = try asked("token \(token) \(number)", at: path)
+                case .finished: return machine.results
+                }
+            }
+            try await clock.sleep(milliseconds: seesEveryMilliseconds)
+        }
+    }
+
+    /// No answer is no.
+    private static func yes(_ question: String) -> Bool {
+        complain("\(question) [y/N]")
+        return readLine().map { ["y", "yes"].contains($0.lowercased()) } ?? false
+    }
+
+    /// Every record is kept; the last one that passed for the whole cabinet is the lock.
+    private static func store(
+        _ record: CommissioningRecord, _ settings: EdgeSettings, isWhole: Bool
+    ) throws {
+        let folder = settings.dataDirectory + "/commissioning"
+        try FileSystem.makeFolder(folder)
+        let bytes = record.json.encoded()
+        try FileSystem.writeAtomically(bytes, to: "\(folder)/\(record.at.milliseconds).json")
+        if record.isPassed, isWhole {
+            try FileSystem.writeAtomically(bytes, to: settings.lockPath)
+        }
+        // Root's files would keep the agent's user from reading them.
+        if geteuid() == 0 {
+            var info = stat()
+            guard stat(settings.dataDirectory, &info) == 0 else { return }
+            let names = try FileSystem.names(in: folder).map { "\(folder)/\($0)" }
+            for path in [folder, settings.lockPath] + names {
+                _ = chown(path, info.st_uid, info.st_gid)
+            }
+        }
+    }
+}
+
+extension EdgeSettings {
+    var lockPath: String { dataDirectory + "/commissioned.json" }
+
+    /// What this configuration asks of the cabinet.
+    var lock: CommissioningLock {
+        CommissioningLock(
+            board: board, fuse: fuse, phases: phases,
+            maximum: Dictionary(evses.map { ($0.connector, $0.maximum) }, uniquingKeysWith: { $1 }))
+    }
+
+    /// Holds the configuration against what commissioning locked.
+    ///
+    /// - Throws: `Program.Failure` with every key that goes beyond, and where the lock is not to be
+    ///   read: a fuse that was locked is not forgotten because a file is broken.
+    func checkAgainstCommissioning() throws {
+        guard FileSystem.exists(lockPath) else { return }
+        let record: JSONValue
+        do {
+            record = try JSONValue(parsing: try FileSystem.read(lockPath))
+        } catch {
+            throw Program.Failure(
+                code: .usage,
+                text:
+                    "\(lockPath): the lock of commissioning cannot be read (\(error)); commission "
+                    + "again, or run this as root or kerb-edge")
+        }
+        guard let locked = CommissioningLock(record) else {
+            throw Program.Failure(
+                code: .usage, text: "\(lockPath): is no record of commissioning; commission again")
+        }
+        let breaches = locked.breaches(by: lock)
+        guard breaches.isEmpty else {
+            throw Program.Failure(code: .usage, text: breaches.joined(separator: "\nkerb-edge: "))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import Charging
+import JSON
+import Testing
+
+@testable import Station
+
+/// Two outlets as the status shows them.
+private struct Bench {
+    struct Outlet {
+        var pilot = "A"
+        var isClosed = false
+        var watts = 0
+        var register = 1000
+    }
+
+    var outlets = [Outlet(), Outlet()]
+    var machine = CommissioningMachine(connectors: [1, 2])
+    var now: Int64 = 0
+    var said: [CommissioningMachine.Effect] = []
+
+    mutating func see(afterMilliseconds pause: Int64 = 500) {
+        now += pause
+        said += machine.see(status, at: now)
+    }
+
+    mutating func answer(_ isYes: Bool) { said += machine.answer(isYes, at: now) }
+
+    private var status: JSONValue {
+        .members([
+            "connectors": .array(
+                outlets.enumerated().map { index, outlet in
+                    .members([
+                        "connector": .number(index + 1), "pilot": .string(outlet.pilot),
+                        "contactor": .string(outlet.isClosed ? "closed" : "open"),
+                        "charge": outlet.isClosed ? .members([:]) : nil,
+                        "hindrances": ["no authorised transaction"],
+                        "meter": .members([
+                            "registerWh": .number(outlet.register), "powerW": .number(outlet.watts),
+                            "currentsA": [10, 0, 0], "voltagesV": [230, 231, 229],
+                        ]),
+                    ])
+                })
+        ])
+    }
+
+    /// One outlet taken through all steps.
+    mutating func pass(_ index: Int) {
+        see()
+        outlets[index].pilot = "C"
+        see()
+        see()
+        outlets[index].isClosed = true
+        outlets[index].watts = 2300
+        see()
+        see()
+        answer(true)
+        see()
+        see(afterMilliseconds: CommissioningMachine.measuresMilliseconds)
+        see()
+        answer(true)
+        see()
+        outlets[index].isClosed = false
+        outlets[index].watts = 0
+        see()
+        outlets[index].pilot = "A"
+        see()
+    }
+}
+
+@Suite struct `Commissioning` {
+    @Test func `passes a cabinet outlet by outlet and closes nothing itself`() {
+        var bench = Bench()
+        bench.pass(0)
+        bench.pass(1)
+        bench.see()
+        #expect(bench.machine.isPassed, "\(bench.machine.results)")
+        #expect(bench.said.last == .finished)
+        #expect(bench.said.count { $0 == .present(1) } == 2)
+        #expect(bench.machine.results.count { $0.connector == 2 } == 9)
+        #expect(
+            bench.machine.results.contains { $0.found.hasPrefix("L1 under load, 230/231/229 V") })
+    }
+
+    @Test func `finds pilots that are swapped`() {
+        var bench = Bench()
+        bench.see()
+        bench.see()
+        bench.outlets[1].pilot = "B"
+        bench.see()
+        #expect(bench.machine.results.last?.isPassed == false)
+        #expect(bench.machine.results.last?.found.contains("connector 2: swap") == true)
+    }
+
+    @Test func `finds meters that are swapped and ends the charge`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        bench.outlets[0].isClosed = true
+        bench.outlets[1].watts = 2300
+        bench.see()
+        bench.see()
+        bench.answer(true)
+        bench.see()
+        #expect(bench.machine.results.last?.found.contains("meter of connector 2") == true)
+        #expect(bench.said.last == .present(1))
+        #expect(!bench.machine.isPassed)
+    }
+
+    @Test func `fails a relay that a person does not confirm`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        bench.outlets[0].isClosed = true
+        bench.see()
+        bench.see()
+        bench.answer(false)
+        #expect(bench.machine.results.last?.isPassed == false)
+    }
+
+    @Test func `says what forbids energy when nothing closes in time`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "B"
+        bench.see()
+        bench.see()
+        bench.see(afterMilliseconds: CommissioningMachine.closesWithinMilliseconds + 1)
+        #expect(bench.machine.results.last?.found.contains("no authorised transaction") == true)
+    }
+}
+
+@Suite struct `The lock of commissioning` {
+    private let locked = CommissioningLock(
+        board: "cabinet", fuse: Amperes(63), phases: 3, maximum: [1: Amperes(32)])
+
+    @Test func `lets a configuration ask for less, never for more`() {
+        var other = locked
+        other.fuse = Amperes(40)
+        other.maximum = [1: Amperes(16)]
+        #expect(locked.breaches(by: other) == [])
+        other.fuse = Amperes(80)
+        other.maximum = [1: Amperes(40), 2: Amperes(10)]
+        other.board = "another"
+        let breaches = locked.breaches(by: other)
+        #expect(breaches.count == 4)
+        #expect(breaches[0].hasPrefix("site.fuseAmperes is 80 A, commissioning locked 63 A"))
+    }
+
+    @Test func `comes only from a record in which all passed`() throws {
+        var record = CommissioningRecord(
+            station: "CS", board: "cabinet", version: "1", at: Timestamp(seconds: 0), by: "A",
+            fuse: Amperes(63), phases: 3, rotation: "1=RST", maximum: [1: Amperes(32)],
+            results: [.init(connector: 1, step: "relay", isPassed: true, found: "x")])
+        #expect(CommissioningLock(record.json) == locked)
+        #expect(record.text.contains("ok     connector 1, relay: x"))
+        record.results[0].isPassed = false
+        #expect(CommissioningLock(record.json) == nil)
+        record.results = []
+        #expect(CommissioningLock(record.json) == nil)
+    }
+}
