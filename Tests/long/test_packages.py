@@ -1,0 +1,143 @@
+"""The packages in a clean Debian: built, checked by lintian, installed, upgraded, removed and purged.
+
+Needs root (debootstrap and chroot) and a Debian mirror; says so where it cannot run.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("KERB_")}
+MIRROR, SUITE = "http://mirror.example/debian", "bookworm"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and chroot need root")
+
+
+def run(*words, **more):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **more)
+    assert done.returncode == 0, f"{words}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def packages():
+    """`make deb` ends with lintian, which fails on an error or a warning."""
+    run("make", "deb", cwd=ROOT, env=ENVIRONMENT)
+    found = {path.name.split("_")[0]: path for path in (ROOT / "dist").glob("*.deb")}
+    assert set(found) == {"kerb-edge", "kerb-cpo", "kerb-sim"}
+    return found
+
+
+class System:
+    def __init__(self, folder):
+        self.folder = folder
+        run("debootstrap", "--variant=minbase", "--include=systemd,udev", SUITE, folder, MIRROR)
+        # Nothing is started in a chroot.
+        (folder / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+        (folder / "usr/sbin/policy-rc.d").chmod(0o755)
+        shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
+
+    def sh(self, script):
+        return run(
+            "unshare", "--mount", "--pid", "--fork", "--mount-proc", "chroot", self.folder, "sh", "-ec",
+            f"mount -t proc proc /proc; {script}",
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"})
+
+    def install(self, *packages):
+        names = []
+        for package in packages:
+            shutil.copy(package, self.folder / "tmp")
+            names.append(f"/tmp/{package.name}")
+        return self.sh(f"apt-get -qq update; apt-get install -y --no-install-recommends {' '.join(names)} 2>&1")
+
+    def path(self, name):
+        return self.folder / name.lstrip("/")
+
+
+@pytest.fixture(scope="module")
+def system(packages, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("debian") / "root"
+    system = System(folder)
+    system.said = system.install(*packages.values())
+    yield system
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def newer(package, folder):
+    """The same package with a higher version, as an upgrade brings it."""
+    run("dpkg-deb", "-R", package, folder / "raw")
+    control = folder / "raw/DEBIAN/control"
+    control.write_text(re.sub(r"^Version: (.*)$", r"Version: \1+next", control.read_text(), flags=re.M))
+    out = folder / package.name.replace("_", "-next_", 1)
+    run("dpkg-deb", "--root-owner-group", "-b", folder / "raw", out)
+    return out
+
+
+def test_every_program_runs_where_nothing_else_is_installed(system):
+    for program in ("kerb-edge", "kerb-cpo", "kerb-sim"):
+        assert system.sh(f"{program} --version").startswith(program)
+
+
+def test_users_groups_and_folders_are_there_and_private(system):
+    groups = system.sh("id -nG kerb-edge").split()
+    assert {"kerb-edge", "kerb", "dialout"} == set(groups)
+    assert system.sh("stat -c '%U %a' /var/lib/kerb-edge /var/lib/kerb-cpo").split() == [
+        "kerb-edge", "700", "kerb-cpo", "700"]
+    assert "nologin" in system.sh("getent passwd kerb-edge")
+
+
+def test_an_installation_without_a_station_is_told_and_starts_nothing(system):
+    assert "write your station into /etc/kerb/edge.yaml" in system.said
+    assert not system.path("/etc/systemd/system/multi-user.target.wants/kerb-edge.service").is_symlink()
+
+
+def test_pages_completions_profiles_and_rules_are_in_their_places(system):
+    for name in (
+            "/usr/share/man/man1/kerb-edge.1.gz", "/usr/share/man/man5/edge.yaml.5.gz",
+            "/usr/share/man/man1/kerb-cpo.1.gz", "/usr/share/man/man5/cpo.yaml.5.gz",
+            "/usr/share/man/man1/kerb-sim.1.gz", "/usr/share/bash-completion/completions/kerb-edge",
+            "/usr/share/zsh/vendor-completions/_kerb-edge",
+            "/usr/share/fish/vendor_completions.d/kerb-edge.fish",
+            "/usr/share/kerb/profiles/meters/sdm630.yaml", "/lib/udev/rules.d/60-kerb-edge.rules",
+            "/lib/systemd/system/kerb-edge.service", "/lib/systemd/system/kerb-cpo.service"):
+        assert system.path(name).is_file() or name.startswith("/usr/share/man"), name
+    listed = system.sh("dpkg -L kerb-edge")
+    assert "/usr/share/man/man1/kerb-edge.1.gz" in listed
+
+
+def test_the_installed_agent_finds_its_profiles_and_checks_a_station(system):
+    system.sh("echo secret-of-the-station >/etc/kerb/edge-password; chown kerb-edge /etc/kerb/edge-password")
+    said = system.sh("runuser -u kerb-edge -- kerb-edge config check /etc/kerb/edge.yaml")
+    assert "fine" in said
+
+
+def test_the_installed_doctor_keeps_the_password_out_of_the_bundle(system):
+    system.sh("kerb-edge doctor --json --bundle /root/bundle.tar >/root/doctor.json || [ $? -eq 7 ]")
+    found = json.loads(system.path("/root/doctor.json").read_text())
+    assert {one["topic"] for one in found} >= {"configuration", "board", "clock", "agent", "disk"}
+    assert b"secret-of-the-station" not in system.path("/root/bundle.tar").read_bytes()
+
+
+def test_an_upgrade_keeps_what_the_operator_wrote(system, packages, tmp_path):
+    system.sh("sed -i 's/stationID: CS-0001/stationID: MINE-7/' /etc/kerb/edge.yaml; touch /var/lib/kerb-edge/journal.db")
+    system.install(newer(packages["kerb-edge"], tmp_path))
+    assert "+next" in system.sh("dpkg-query -W -f '${Version}' kerb-edge")
+    assert "stationID: MINE-7" in system.path("/etc/kerb/edge.yaml").read_text()
+    assert system.path("/var/lib/kerb-edge/journal.db").exists()
+
+
+def test_a_removal_keeps_configuration_and_journal_and_a_purge_leaves_nothing(system):
+    system.sh("apt-get remove -y kerb-edge 2>&1")
+    assert system.path("/etc/kerb/edge.yaml").exists()
+    assert system.path("/var/lib/kerb-edge/journal.db").exists()
+    assert not system.path("/usr/bin/kerb-edge").exists()
+    system.sh("apt-get purge -y kerb-edge kerb-cpo kerb-sim 2>&1; rm -f /etc/kerb/edge-password")
+    left = [
+        name for name in system.sh("find /etc /usr /lib /var/lib -xdev -name '*kerb*'").split()
+        if not name.startswith(("/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd/deb-systemd"))]
+    assert left in ([], ["/etc/kerb"]), left
