@@ -13,12 +13,18 @@ package final class ThreadExecutor: SerialExecutor, TaskExecutor {
     private let threadID = Atomic<UInt>(0)
     private let sleepers = Lock(Sleepers())
 
+    private struct Sleeper {
+        let id: UInt64
+        let at: Int64
+        let wake: UnsafeContinuation<Void, any Error>
+    }
+
     private struct Sleepers {
-        var waiting: [UInt64: (at: Int64, wake: CheckedContinuation<Void, any Error>)] = [:]
+        // A dozen an actor: looking through them all is cheaper than keeping them in order.
+        var waiting: [Sleeper] = []
         /// Cancelled before they lay down.
         var cancelled: Set<UInt64> = []
         var next: UInt64 = 0
-        var soonest: Int64? { waiting.values.map(\.at).min() }
     }
 
     /// Longer sleeps end together, at multiples of this: one waking of the thread then serves all
@@ -55,12 +61,16 @@ package final class ThreadExecutor: SerialExecutor, TaskExecutor {
             sleepers.next += 1
             return sleepers.next
         }
-        defer { _ = sleepers.withLock { $0.cancelled.remove(id) } }
+        defer {
+            sleepers.withLock { sleepers in
+                if !sleepers.cancelled.isEmpty { sleepers.cancelled.remove(id) }
+            }
+        }
         try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
+            try await withUnsafeThrowingContinuation { continuation in
                 let isCancelled = sleepers.withLock { sleepers in
                     if sleepers.cancelled.contains(id) { return true }
-                    sleepers.waiting[id] = (deadline, continuation)
+                    sleepers.waiting.append(Sleeper(id: id, at: deadline, wake: continuation))
                     return false
                 }
                 if isCancelled {
@@ -70,10 +80,12 @@ package final class ThreadExecutor: SerialExecutor, TaskExecutor {
                 }
             }
         } onCancel: {
-            let sleeper = sleepers.withLock { sleepers in
-                let sleeper = sleepers.waiting.removeValue(forKey: id)
-                if sleeper == nil { sleepers.cancelled.insert(id) }
-                return sleeper
+            let sleeper = sleepers.withLock { sleepers -> Sleeper? in
+                if let index = sleepers.waiting.firstIndex(where: { $0.id == id }) {
+                    return sleepers.waiting.remove(at: index)
+                }
+                sleepers.cancelled.insert(id)
+                return nil
             }
             sleeper?.wake.resume(throwing: CancellationError())
         }
@@ -87,12 +99,20 @@ package final class ThreadExecutor: SerialExecutor, TaskExecutor {
     private func wakeSleepers() -> Int64? {
         let now = SystemClock().monotonicMilliseconds
         let (due, soonest) = sleepers.withLock { sleepers in
-            let due = sleepers.waiting.filter { $0.value.at <= now }
-            for id in due.keys { sleepers.waiting[id] = nil }
-            return (due.values.map(\.wake), sleepers.soonest)
+            var due: [Sleeper] = []
+            var soonest = Int64.max
+            for sleeper in sleepers.waiting {
+                if sleeper.at <= now {
+                    due.append(sleeper)
+                } else {
+                    soonest = min(soonest, sleeper.at)
+                }
+            }
+            if !due.isEmpty { sleepers.waiting.removeAll { $0.at <= now } }
+            return (due, soonest)
         }
-        for sleeper in due { sleeper.resume() }
-        return soonest.map { max(0, $0 - now) }
+        for sleeper in due { sleeper.wake.resume() }
+        return soonest == .max ? nil : soonest - now
     }
 
     private func run() {

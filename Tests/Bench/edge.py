@@ -264,6 +264,9 @@ def main():
     print(head, "-" * len(head), sep="\n")
     for title, value, bound, good in rows:
         print(f"{title:36}{value:>12}{bound:>16}{'' if good is None else '   ok' if good else '   OVER'}")
+    busy = re.search(r"some avg10=([\d.]+)", Path("/proc/pressure/cpu").read_text())
+    if busy and float(busy.group(1)) > 10:
+        print(f"\nothers waited for a core {busy.group(1)} % of the time: run again on a quiet machine")
     print("\nCPU and memory with the link up over TLS; a GPIO edge to its relay: board VM, `make test-long`")
     result = {
         "sizeBytes": size, "memory": resident, "idleCPUPercent": idle, "startMilliseconds": starts,

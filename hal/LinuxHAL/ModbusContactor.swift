@@ -10,6 +10,8 @@ package final class ModbusContactor: Contactor {
     package let name: String
     package let deadMan: DeadMan
     private let bus: ModbusBus
+    /// Where its readings come from.
+    private let source: String
     private let unit: Int
     private let coil: Int
     private let profile: RelayProfile
@@ -32,6 +34,7 @@ package final class ModbusContactor: Contactor {
         self.name = name
         self.deadMan = deadMan
         self.bus = bus
+        source = "\(name) \(bus.name)/\(unit)"
         self.unit = unit
         self.coil = coil
         self.profile = profile
@@ -121,7 +124,7 @@ package final class ModbusContactor: Contactor {
                 unit: unit, request, rules: rules, priority: .state)
             let isClosed = bits.first == 1
             return Measured(
-                isClosed ? .closed : .open, source: "\(name) \(bus.name)/\(unit)",
+                isClosed ? .closed : .open, source: source,
                 askedAt: askedAt, at: at)
         } catch {
             throw error.asDeviceError

@@ -9,6 +9,8 @@ import Service
 package final class ModbusEVSE: Pilot {
     package let name: String
     private let bus: ModbusBus
+    /// Where its readings come from.
+    private let source: String
     private let unit: Int
     private let profile: EVSEControllerProfile
     private let rules: DeviceRules
@@ -25,6 +27,7 @@ package final class ModbusEVSE: Pilot {
     ) {
         self.name = name
         self.bus = bus
+        source = "\(name) \(bus.name)/\(unit)"
         self.unit = unit
         self.profile = profile
         rules = DeviceRules(
@@ -72,7 +75,7 @@ package final class ModbusEVSE: Pilot {
         if registers[0] != wanted { write() }
         let offered = Amperes(milliamperes: Int64(registers[0]) * 1000 / Int64(perAmpere))
         return Measured(
-            PilotReading(state: state, offered: offered), source: "\(name) \(bus.name)/\(unit)",
+            PilotReading(state: state, offered: offered), source: source,
             askedAt: askedAt, at: at)
     }
 
