@@ -3,7 +3,7 @@ import HAL
 import Service
 
 extension ConnectorController {
-    private func pause(_ milliseconds: Int64) async -> Bool {
+    func pause(_ milliseconds: Int64) async -> Bool {
         do {
             try await clock.sleep(milliseconds: milliseconds)
             return !Task.isCancelled
@@ -149,7 +149,7 @@ extension ConnectorController {
     }
 
     /// Says once that a device failed, and once that it is back.
-    private func note(_ device: String, _ error: (any Error)?) {
+    func note(_ device: String, _ error: (any Error)?) {
         if let error {
             guard isFailing.insert(device).inserted else { return }
             log.warning(

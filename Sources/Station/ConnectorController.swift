@@ -80,6 +80,8 @@ package actor ConnectorController {
             group.addTask(executorPreference: executor) { await self.pollPilot() }
             group.addTask(executorPreference: executor) { await self.pollMirror() }
             group.addTask(executorPreference: executor) { await self.pollSafety() }
+            group.addTask(executorPreference: executor) { await self.pollDoor() }
+            group.addTask(executorPreference: executor) { await self.runSelfTests() }
             group.addTask(executorPreference: executor) { await self.pollSocket() }
             group.addTask(executorPreference: executor) { await self.pollTemperature() }
             group.addTask(executorPreference: executor) { await self.pollMeter() }

@@ -9,6 +9,7 @@ package struct ConnectorDevices: Sendable {
     package var lock: (any ConnectorLock)?
     package var residualCurrent: (any ResidualCurrentDevice)?
     package var emergencyStop: (any EmergencyStop)?
+    package var door: (any Door)?
     package var temperature: (any TemperatureSensor)?
     package var indicator: (any Indicator)?
 
@@ -16,8 +17,8 @@ package struct ConnectorDevices: Sendable {
         contactor: any Contactor, pilot: any Pilot, meter: any EnergyMeter,
         proximity: (any Proximity)? = nil, lock: (any ConnectorLock)? = nil,
         residualCurrent: (any ResidualCurrentDevice)? = nil,
-        emergencyStop: (any EmergencyStop)? = nil, temperature: (any TemperatureSensor)? = nil,
-        indicator: (any Indicator)? = nil
+        emergencyStop: (any EmergencyStop)? = nil, door: (any Door)? = nil,
+        temperature: (any TemperatureSensor)? = nil, indicator: (any Indicator)? = nil
     ) {
         self.contactor = contactor
         self.pilot = pilot
@@ -26,6 +27,7 @@ package struct ConnectorDevices: Sendable {
         self.lock = lock
         self.residualCurrent = residualCurrent
         self.emergencyStop = emergencyStop
+        self.door = door
         self.temperature = temperature
         self.indicator = indicator
     }

@@ -32,6 +32,8 @@ package enum ConnectorTimings {
     package static let temperatureIsLost: Int64 = 20_000
     /// Current above limit × 1.10 + 0.5 A for this long is over-current.
     package static let overCurrentLasts: Int64 = 7_000
+    /// A self-test of the residual current device that failed is run again after this.
+    package static let selfTestRetries: Int64 = 30_000
     /// The lock must confirm within this.
     package static let lockConfirms: Int64 = 3_000
     /// Where the mirror contact cannot be read, an opening is taken as done after this: longer than

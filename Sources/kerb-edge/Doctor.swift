@@ -21,9 +21,12 @@ struct Doctor {
     let settings: EdgeSettings
     /// The running agent's answer; nil while none runs.
     let status: JSONValue?
+    /// The configuration's file.
+    let file: String
 
     func findings() async -> [Finding] {
         var findings = [board(), Self.clock(), Self.timeSource(), agent()]
+        findings += LineExamination(settings: settings, file: file).findings()
         findings += BusExamination(settings: settings).findings()
         findings += status == nil ? await meters() : connectors()
         findings.append(await link())

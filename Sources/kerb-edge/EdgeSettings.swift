@@ -25,11 +25,16 @@ struct EdgeSettings: Sendable {
         var meterProfile: String
         var meterBus: String
         var meterUnit: Int
-        var contactorBus: String
+        /// Of a relay card; nil where the contactor hangs on lines.
+        var contactorBus: String?
         var contactorUnit: Int
-        var contactorCoil: Int
-        var pilotBus: String
+        var contactorCoil: Int?
+        /// Of a pilot controller; nil where the board makes the pilot itself.
+        var pilotBus: String?
         var pilotUnit: Int
+        var pilotPort: Int?
+        /// Names that differ from the board's.
+        var lines: [LineRole: String]
         var maximum: Amperes
         var tokenReader: String?
     }
@@ -48,6 +53,7 @@ struct EdgeSettings: Sendable {
     var board: String
     var profileDirectory: String?
     var acceptNoDeadman: Bool
+    var gpioChip: String?
     var buses: [Bus]
     var evses: [EVSE]
     var fuse: Amperes
@@ -97,6 +103,8 @@ extension EdgeSettings {
             acceptNoDeadman: file.bool(
                 "acceptNoDeadman", default: false,
                 about: "accept a board on which nothing opens the contactor when the agent dies"),
+            gpioChip: file.textOrNil(
+                "gpioChip", about: "label of the GPIO chip, if not the board profile's"),
             buses: file.list("buses", atLeast: 1, atMost: 16, about: "Modbus lines", bus),
             evses: file.list("evses", atLeast: 1, atMost: 16, about: "outlets", evse),
             fuse: .zero, phases: 0,
@@ -243,11 +251,16 @@ extension EdgeSettings {
             meterProfile: meter.text("profile", about: "hal/profiles/meters/NAME.yaml"),
             meterBus: meter.text("bus", about: "name of a bus"),
             meterUnit: meter.int("unit", default: 1, in: 1...247, about: "Modbus unit"),
-            contactorBus: contactor.text("bus", about: "name of a bus"),
+            contactorBus: contactor.textOrNil("bus", about: "relay card: name of a bus"),
             contactorUnit: contactor.int("unit", default: 1, in: 1...247, about: "Modbus unit"),
-            contactorCoil: contactor.int("coil", in: 0...65_535, about: "coil, from 0"),
-            pilotBus: pilot.text("bus", about: "name of a bus"),
-            pilotUnit: pilot.int("unit", default: 1, in: 1...247, about: "Modbus unit"),
+            contactorCoil: contactor.intOrNil(
+                "coil", in: 0...65_535, about: "relay card: coil, from 0"),
+            pilotBus: pilot.textOrNil("bus", about: "pilot controller: name of a bus"),
+            // 255 is the unit of controllers that are their own TCP gateway.
+            pilotUnit: pilot.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
+            pilotPort: pilot.intOrNil(
+                "port", in: 1...48, about: "which connector of a controller that has several"),
+            lines: lines(section.section("lines", about: "names that differ from the board's")),
             maximum: Amperes(
                 Int64(
                     limits.int(
@@ -277,8 +290,8 @@ extension EdgeSettings {
             file.problem("evses", "connectors must be numbered 1, 2, … without gap")
         }
         for evse in settings.evses {
-            for bus in [evse.meterBus, evse.contactorBus, evse.pilotBus] where !names.contains(bus)
-            {
+            let named = [evse.meterBus, evse.contactorBus, evse.pilotBus].compactMap { $0 }
+            for bus in named where !names.contains(bus) {
                 file.problem(
                     "evses",
                     "connector \(evse.connector) names bus \(bus), which `buses` does not have")
@@ -290,9 +303,10 @@ extension EdgeSettings {
                 )
             }
         }
-        func refuseShared(_ part: String, _ place: (EVSE) -> [String]) {
+        func refuseShared(_ part: String, _ place: (EVSE) -> [String]?) {
             for (index, one) in settings.evses.enumerated() {
-                for other in settings.evses[..<index] where place(one) == place(other) {
+                for other in settings.evses[..<index]
+                where place(one) != nil && place(one) == place(other) {
                     file.problem(
                         "evses",
                         "connectors \(other.connector) and \(one.connector) have one \(part)")
@@ -300,10 +314,16 @@ extension EdgeSettings {
             }
         }
         // One would hold closed what the other opens, or bill what the other draws.
-        refuseShared("contactor") {
-            [$0.contactorBus, String($0.contactorUnit), String($0.contactorCoil)]
+        refuseShared("contactor") { evse in
+            evse.contactorBus.map {
+                [$0, String(evse.contactorUnit), String(evse.contactorCoil ?? -1)]
+            }
         }
-        refuseShared("pilot") { [$0.pilotBus, String($0.pilotUnit)] }
+        refuseShared("pilot") { evse in
+            evse.pilotBus.map {
+                [$0, String(evse.pilotUnit), evse.pilotPort.map(String.init) ?? ""]
+            }
+        }
         refuseShared("meter") { [$0.meterBus, String($0.meterUnit)] }
         if settings.share < Amperes(6) {
             site.problem("fuseAmperes", "leaves less than 6 A to each outlet; none could charge")

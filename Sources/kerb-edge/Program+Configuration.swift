@@ -5,9 +5,15 @@ extension Program {
     /// Reads the file and every profile it names.
     static func checkConfiguration(_ path: String) throws -> ExitCode {
         let settings = try Configuration.load(file: path, EdgeSettings.read).value
-        _ = try Cabinet(settings)
+        let cabinet = try Cabinet(settings)
         try settings.checkAgainstCommissioning()
         print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
+        if !cabinet.areLinesChecked {
+            print("no GPIO chip on this machine: the names of lines were not looked up")
+        }
+        if let note = writeSafeLines(path, try Cabinet.wishes(cabinet.board, settings)) {
+            print(note)
+        }
         return .done
     }
 

@@ -21,7 +21,7 @@ extension Program {
         let settings = read.value
         let status = answer("status", settings)
         var findings = [Finding.fine("configuration", path)]
-        findings += await Doctor(settings: settings, status: status).findings()
+        findings += await Doctor(settings: settings, status: status, file: path).findings()
         show(findings, invocation)
         if let bundle = invocation.value("--bundle") {
             let log = answer("log", settings)?["lines"]?.array?.compactMap(\.string)

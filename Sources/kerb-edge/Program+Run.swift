@@ -12,6 +12,8 @@ extension Program {
     /// The agent: outputs safe first, then the journal, then connectors, last the operator.
     static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         ProcessMemory.useOneHeap()
+        // Before the configuration, the network or anything else that may take its time or fail.
+        let held = holdSafeLines(configurationPath(invocation))
         let lines = LogQueue(format: invocation.logFormat)
         // Blocks this one thread of the pool for the last lines, when nothing else is to be done.
         defer { lines.close() }
@@ -24,7 +26,8 @@ extension Program {
         let lock = try DirectoryLock(settings.dataDirectory)
         defer { lock.release() }
         let clock = BoardClock()
-        let cabinet = try Cabinet(settings, clock: clock)
+        let cabinet = try Cabinet(
+            settings, clock: clock, lines: .drive(held, tell: { tell($0, log) }))
         cabinet.makeSafe()
         try settings.checkAgainstCommissioning()
         let signals = Signals.stream()
@@ -34,6 +37,7 @@ extension Program {
                 "version": version, "station": settings.stationID, "board": cabinet.board.name,
                 "deadMan": cabinet.board.deadMan.kind.rawValue,
             ])
+        try report(held, configurationPath(invocation), cabinet, settings, log)
         if cabinet.board.deadMan.kind == .none {
             log.warning("nothing opens the contactors when this program dies")
         }

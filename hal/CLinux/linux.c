@@ -3,8 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/input.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/timex.h>
 #include <termios.h>
 #include <unistd.h>
@@ -34,3 +40,44 @@ int kerb_clock_is_synchronised(void) {
 }
 
 void kerb_use_one_heap(void) { mallopt(M_ARENA_MAX, 1); }
+
+int kerb_wake_open(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void kerb_wake(int descriptor) {
+    // Full means that a wake-up waits already.
+    ssize_t ignored = write(descriptor, &(uint64_t){1}, sizeof(uint64_t));
+    (void)ignored;
+}
+
+void kerb_wake_taken(int descriptor) {
+    uint64_t count;
+    ssize_t ignored = read(descriptor, &count, sizeof count);
+    (void)ignored;
+}
+
+int kerb_thread_realtime(int priority) {
+    struct sched_param wanted = {.sched_priority = priority};
+    int failure = pthread_setschedparam(pthread_self(), SCHED_FIFO, &wanted);
+    if (failure) errno = failure;
+    return failure ? -1 : 0;
+}
+
+bool kerb_input_grab(int descriptor) {
+    int version;
+    if (ioctl(descriptor, EVIOCGVERSION, &version) < 0) return false;
+    // Refused when another program has grabbed it; that one then gets the keys, and we get none.
+    ioctl(descriptor, EVIOCGRAB, 1);
+    return true;
+}
+
+size_t kerb_input_event_size(void) { return sizeof(struct input_event); }
+
+bool kerb_input_key(const void *bytes, size_t count, uint16_t *code, int64_t *milliseconds) {
+    struct input_event event;
+    if (count != sizeof event) return false;
+    memcpy(&event, bytes, sizeof event);
+    if (event.type != EV_KEY || event.value != 1) return false;
+    *code = event.code;
+    *milliseconds = (int64_t)event.input_event_sec * 1000 + event.input_event_usec / 1000;
+    return true;
+}

@@ -16,7 +16,9 @@ extension BoardProfile {
                 renewMilliseconds: deadMan.int("renewMilliseconds", in: 50...60_000)),
             capabilities: BoardCapabilities(section.section("capabilities")),
             contactor: ContactorDriver(contactor),
-            pilot: PilotDriver(pilot))
+            pilot: PilotDriver(pilot),
+            gpio: section.sectionOrNil("gpio").map(GPIOProfile.init),
+            proximity: section.sectionOrNil("proximity").map(ADCProximityProfile.init))
         if case .modbusRelay(let relay) = self.contactor, self.deadMan.kind == .modbusPulse,
             relay.pulseAddressOffset == nil
         {
@@ -44,6 +46,7 @@ extension BoardProfile {
                 "one lost renewal would open the contactor; renew at least twice within `opensWithinMilliseconds`"
             )
         }
+        checkLines(section)
     }
 }
 
@@ -51,12 +54,17 @@ extension BoardProfile.ContactorDriver {
     private enum Name: String, CaseIterable, Sendable {
         case simulated
         case modbusRelay = "modbus-relay"
+        case gpio
     }
 
     private enum Feedback: String, CaseIterable, Sendable { case none, coil, input }
 
     fileprivate init(_ section: ConfigSection) {
         let name: Name = section.choice("driver", default: nil)
+        if name == .gpio {
+            self = .gpio(GPIOContactorProfile(section))
+            return
+        }
         guard name == .modbusRelay || section.isSchema else {
             self = .simulated
             return
@@ -85,25 +93,50 @@ extension BoardProfile.PilotDriver {
     private enum Name: String, CaseIterable, Sendable {
         case simulated
         case modbusEVSE = "modbus-evse"
+        case pwm, split
     }
 
     fileprivate init(_ section: ConfigSection) {
         let name: Name = section.choice("driver", default: nil)
-        guard name == .modbusEVSE || section.isSchema else {
-            self = .simulated
-            return
+        switch name {
+        case .simulated where !section.isSchema: self = .simulated
+        case .pwm: self = .pwm(PWMPilotProfile(section))
+        case .split: self = .split(SplitPilotProfile(section))
+        case .simulated, .modbusEVSE: self = .modbusEVSE(EVSEControllerProfile(section))
         }
-        var profile = EVSEControllerProfile()
+    }
+}
+
+extension EVSEControllerProfile {
+    private enum Switch: String, CaseIterable, Sendable { case none, coil, register }
+
+    fileprivate init(_ section: ConfigSection) {
+        self.init()
         let registers = 0...0xFFFF
-        profile.currentRegister = section.int(
-            "currentRegister", default: profile.currentRegister, in: registers)
-        profile.stateRegister = section.int(
-            "stateRegister", default: profile.stateRegister, in: registers)
-        profile.gapMilliseconds = section.int(
-            "gapMilliseconds", default: profile.gapMilliseconds, in: 0...5000)
-        profile.timeoutMilliseconds = section.int(
-            "timeoutMilliseconds", default: profile.timeoutMilliseconds, in: 50...5000)
-        self = .modbusEVSE(profile)
+        currentRegister = section.int("currentRegister", default: currentRegister, in: registers)
+        unitsPerAmpere = section.int("unitsPerAmpere", default: unitsPerAmpere, in: 1...1000)
+        writeFunction = section.int("writeFunction", default: writeFunction, in: 6...16)
+        stateRegister = section.int("stateRegister", default: stateRegister, in: registers)
+        stateFunction = section.int("stateFunction", default: stateFunction, in: 3...4)
+        stateCode = section.choice("stateCode", default: stateCode)
+        let kind = section.choice("enable", default: Switch.none)
+        let address = section.intOrNil("enableAddress", in: registers)
+        switch (kind, address) {
+        case (.coil, let address?): enable = .coil(address)
+        case (.register, let address?): enable = .register(address)
+        case (.none, nil): break
+        case (.none, _): section.problem("enableAddress", "goes with `enable: coil` or `register`")
+        case (_, nil): section.problem("enable", "needs `enableAddress` beside it")
+        }
+        connectorStep = section.int("connectorStep", default: 0, in: 0...10_000)
+        // The bit that makes hundredths is EVSE-WB-DIN's own.
+        if !section.bool("hasHundredthsBit", default: stateCode == .number) { hundredthsBit = nil }
+        gapMilliseconds = section.int("gapMilliseconds", default: gapMilliseconds, in: 0...5000)
+        timeoutMilliseconds = section.int(
+            "timeoutMilliseconds", default: timeoutMilliseconds, in: 50...5000)
+        if writeFunction != 6, writeFunction != 16 {
+            section.problem("writeFunction", "6 writes one register, 16 a list of one")
+        }
     }
 }
 

@@ -99,12 +99,18 @@ package struct BoardProfile: Hashable, Sendable {
     package enum ContactorDriver: Hashable, Sendable {
         case simulated
         case modbusRelay(RelayProfile)
+        /// Lines of the kernel's GPIO character device.
+        case gpio(GPIOContactorProfile)
     }
 
     package enum PilotDriver: Hashable, Sendable {
         case simulated
-        /// EVSE-WB-DIN register map.
+        /// EVSE-WB-DIN register map and its kin.
         case modbusEVSE(EVSEControllerProfile)
+        /// The processor's own PWM and ADC.
+        case pwm(PWMPilotProfile)
+        /// A safety controller behind lines.
+        case split(SplitPilotProfile)
     }
 
     /// The file's name without its ending; what `board:` in `edge.yaml` says.
@@ -114,10 +120,13 @@ package struct BoardProfile: Hashable, Sendable {
     package var capabilities: BoardCapabilities
     package var contactor: ContactorDriver
     package var pilot: PilotDriver
+    package var gpio: GPIOProfile?
+    package var proximity: ADCProximityProfile?
 
     package init(
         name: String, title: String, deadMan: DeadMan, capabilities: BoardCapabilities,
-        contactor: ContactorDriver, pilot: PilotDriver
+        contactor: ContactorDriver, pilot: PilotDriver, gpio: GPIOProfile? = nil,
+        proximity: ADCProximityProfile? = nil
     ) {
         self.name = name
         self.title = title
@@ -125,6 +134,8 @@ package struct BoardProfile: Hashable, Sendable {
         self.capabilities = capabilities
         self.contactor = contactor
         self.pilot = pilot
+        self.gpio = gpio
+        self.proximity = proximity
     }
 }
 
@@ -155,35 +166,6 @@ package struct RelayProfile: Hashable, Sendable {
         self.pulseAddressOffset = pulseAddressOffset
         self.pulseMilliseconds = pulseMilliseconds
         self.feedback = feedback
-        self.gapMilliseconds = gapMilliseconds
-        self.timeoutMilliseconds = timeoutMilliseconds
-    }
-}
-
-/// A pilot controller on Modbus, EVSE-WB-DIN and its kin.
-package struct EVSEControllerProfile: Hashable, Sendable {
-    package var currentRegister: Int
-    package var stateRegister: Int
-    package var firmwareRegister: Int
-    package var configurationRegister: Int
-    /// Bit of the configuration register that, from this firmware on, makes currents hundredths.
-    package var hundredthsBit: Int
-    package var hundredthsFromFirmware: Int
-    package var gapMilliseconds: Int
-    package var timeoutMilliseconds: Int
-
-    package init(
-        currentRegister: Int = 1000, stateRegister: Int = 1002, firmwareRegister: Int = 1005,
-        configurationRegister: Int = 2005, hundredthsBit: Int = 7,
-        hundredthsFromFirmware: Int = 17, gapMilliseconds: Int = 100,
-        timeoutMilliseconds: Int = 300
-    ) {
-        self.currentRegister = currentRegister
-        self.stateRegister = stateRegister
-        self.firmwareRegister = firmwareRegister
-        self.configurationRegister = configurationRegister
-        self.hundredthsBit = hundredthsBit
-        self.hundredthsFromFirmware = hundredthsFromFirmware
         self.gapMilliseconds = gapMilliseconds
         self.timeoutMilliseconds = timeoutMilliseconds
     }

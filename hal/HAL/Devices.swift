@@ -55,6 +55,11 @@ package protocol EmergencyStop: Sendable {
     func isActive() async throws(DeviceError) -> Measured<Bool>
 }
 
+/// The enclosure's door.
+package protocol Door: Sendable {
+    func isOpen() async throws(DeviceError) -> Measured<Bool>
+}
+
 package protocol TemperatureSensor: Sendable {
     /// Degrees Celsius in tenths.
     func tenthsOfDegree() async throws(DeviceError) -> Measured<Int>

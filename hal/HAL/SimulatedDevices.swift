@@ -85,6 +85,16 @@ package final class SimulatedEmergencyStop: EmergencyStop {
     package func isActive() async throws(DeviceError) -> Measured<Bool> { try input.measured() }
 }
 
+package final class SimulatedDoor: Door {
+    package let input: SimulatedInput<Bool>
+
+    package init(clock: any ServiceClock = .system) {
+        input = SimulatedInput(false, name: "simulated door", clock: clock)
+    }
+
+    package func isOpen() async throws(DeviceError) -> Measured<Bool> { try input.measured() }
+}
+
 package final class SimulatedTemperatureSensor: TemperatureSensor {
     package let input: SimulatedInput<Int>
 

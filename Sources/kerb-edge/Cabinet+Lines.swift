@@ -1,0 +1,121 @@
+import Charging
+import HAL
+import LinuxHAL
+import Service
+import Station
+
+extension Cabinet {
+    /// Every line that the board's drivers want, with the names of `edge.yaml` before the board's.
+    static func wishes(_ board: BoardProfile, _ settings: EdgeSettings) throws -> [GPIOWish] {
+        guard let gpio = board.gpio else {
+            if let evse = settings.evses.first(where: { !$0.lines.isEmpty }) {
+                throw Program.Failure(
+                    code: .usage,
+                    text: "evses: connector \(evse.connector) names lines, but board \(board.name) "
+                        + "has none; remove `lines:` or choose another board")
+            }
+            return []
+        }
+        return try settings.evses.flatMap { evse in
+            for role in evse.lines.keys.sorted() where gpio.lines[role] == nil {
+                throw Program.Failure(
+                    code: .usage,
+                    text:
+                        "evses: connector \(evse.connector)'s `lines.\(role.rawValue)` is nothing "
+                        + "that board \(board.name) has; it has "
+                        + gpio.lines.keys.sorted().map(\.rawValue).joined(separator: ", "))
+            }
+            return gpio.lines.sorted { $0.key < $1.key }.map { role, profile in
+                GPIOWish(
+                    connector: evse.connector, role: role,
+                    name: evse.lines[role] ?? profile.name(connector: evse.connector),
+                    chip: settings.gpioChip ?? gpio.chip, profile: profile)
+            }
+        }
+    }
+
+    /// Takes or looks up the lines; says whether their names could be looked up.
+    static func lines(
+        _ board: BoardProfile, _ settings: EdgeSettings, _ use: LineUse, _ clock: any ServiceClock
+    ) throws -> (GPIOBoard?, Bool) {
+        let wishes = try wishes(board, settings)
+        guard !wishes.isEmpty else { return (nil, true) }
+        do throws(GPIOError) {
+            switch use {
+            case .drive(let held, let tell):
+                let lines = try GPIOBoard(
+                    kernel: LinuxGPIO(), wishes: wishes, held: held, clock: clock, tell: tell)
+                return (lines, true)
+            case .look:
+                let kernel = UndrivenGPIO(LinuxGPIO(), wishes)
+                return (
+                    try GPIOBoard(kernel: kernel, wishes: wishes, clock: clock), kernel.isReal
+                )
+            }
+        } catch {
+            throw Program.Failure(code: .usage, text: "board \(board.name): \(error)")
+        }
+    }
+
+    func lineContactor(
+        _ connector: ConnectorNumber, _ driver: GPIOContactorProfile, _ lines: GPIOBoard
+    ) -> GPIOContactor {
+        GPIOContactor(
+            name: "contactor \(connector)", deadMan: board.deadMan, profile: driver, board: lines,
+            coil: lines.output(.contactor, connector: connector),
+            kick: lines.output(.kick, connector: connector),
+            mirror: lines.input(.mirror, connector: connector),
+            feedback: board.capabilities.feedback,
+            guards: LineRole.allCases.filter(\.opensAtEdge).compactMap {
+                lines.input($0, connector: connector)
+            })
+    }
+
+    func splitPilot(
+        _ name: String, _ connector: ConnectorNumber, _ profile: SplitPilotProfile
+    ) throws -> SplitPilot {
+        guard let lines, let connected = lines.input(.pilotConnected, connector: connector),
+            let ready = lines.input(.pilotReady, connector: connector)
+        else { preconditionFailure("a split board has its state lines") }
+        return SplitPilot(
+            name: name, board: lines, profile: profile, connected: connected, ready: ready,
+            fault: lines.input(.pilotFault, connector: connector),
+            offers: LineRole.offers.compactMap { lines.output($0, connector: connector) })
+    }
+
+    func addLineDevices(
+        _ connector: ConnectorNumber, _ lines: GPIOBoard, to devices: inout ConnectorDevices
+    ) {
+        if let trip = lines.input(.residualCurrentTrip, connector: connector) {
+            devices.residualCurrent = GPIOResidualCurrentDevice(sensor(trip, connector, lines))
+        }
+        devices.emergencyStop = lines.input(.emergencyStop, connector: connector)
+            .map(GPIOEmergencyStop.init)
+        devices.door = lines.input(.door, connector: connector).map(GPIODoor.init)
+        if let lock = lines.output(.lock, connector: connector),
+            let locked = lines.input(.locked, connector: connector)
+        {
+            devices.lock = GPIOLock(
+                board: lines, lock: lock, unlock: lines.output(.unlock, connector: connector),
+                locked: locked,
+                pulseMilliseconds: board.gpio?.lockPulseMilliseconds ?? 600)
+        }
+        devices.indicator = GPIOIndicator(board: lines, connector: connector)
+    }
+
+    /// Outlets on one trip line have one sensor: a test of it is a test for all.
+    private func sensor(
+        _ trip: GPIOInput, _ connector: ConnectorNumber, _ lines: GPIOBoard
+    ) -> GPIOResidualCurrentDevice.Sensor {
+        for outlet in outlets {
+            if let other = outlet.devices.residualCurrent as? GPIOResidualCurrentDevice,
+                other.sensor.isOn(trip)
+            {
+                return other.sensor
+            }
+        }
+        return GPIOResidualCurrentDevice.Sensor(
+            trip: trip, test: lines.output(.residualCurrentTest, connector: connector),
+            times: board.gpio?.residualCurrentTest ?? .init())
+    }
+}

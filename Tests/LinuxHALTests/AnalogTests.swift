@@ -1,0 +1,228 @@
+import Charging
+import Glibc
+import HAL
+import LinuxHAL
+import Service
+import TestSupport
+import Testing
+
+/// A tree like sysfs with one PWM chip and one ADC, whose files a test reads and writes.
+private final class FakeSysfs: Sendable {
+    private let folder = TemporaryFolder()
+    var sysfs: Sysfs { Sysfs(root: folder.path) }
+
+    init() throws {
+        try FileSystem.makeFolder(folder.file("devices/platform/fe20c000.pwm"))
+        try FileSystem.makeFolder(folder.file("class/pwm/pwmchip3/pwm0"))
+        try FileSystem.makeFolder(folder.file("bus/iio/devices/iio:device7"))
+        symlink(
+            folder.file("devices/platform/fe20c000.pwm"),
+            folder.file("class/pwm/pwmchip3/device"))
+        for file in ["period", "duty_cycle", "enable"] { pwm(file, "0") }
+        adc("name", "mcp3208")
+        line(positive: 0, negative: 0)
+    }
+
+    func pwm(_ file: String, _ text: String) { write("class/pwm/pwmchip3/pwm0/\(file)", text) }
+    func adc(_ file: String, _ text: String) { write("bus/iio/devices/iio:device7/\(file)", text) }
+
+    /// Counts of an ADC with 1 mV a count, the negative side inverted.
+    func line(positive: Int, negative: Int) {
+        adc("in_voltage0_raw", "\(positive)\n")
+        adc("in_voltage1_raw", "\(-negative)\n")
+    }
+
+    func pwm(_ file: String) throws -> String {
+        String(
+            decoding: try FileSystem.read(folder.file("class/pwm/pwmchip3/pwm0/\(file)")),
+            as: UTF8.self)
+    }
+
+    private func write(_ path: String, _ text: String) {
+        let descriptor = open(folder.file(path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        _ = Glibc.write(descriptor, text, text.utf8.count)
+        close(descriptor)
+    }
+
+    func remove(_ path: String) { unlink(folder.file(path)) }
+}
+
+@Suite struct `A direct pilot` {
+    private let clock = ManualClock()
+    private let fake: FakeSysfs
+    private let pilot: PWMPilot
+
+    init() throws {
+        fake = try FakeSysfs()
+        pilot = PWMPilot(
+            name: "pilot 1", sysfs: fake.sysfs,
+            profile: PWMPilotProfile(
+                pwmDevice: "fe20c000.pwm", adcDevice: "mcp3208",
+                positive: ADCScale(microvoltsPerCount: 1_000),
+                negative: ADCScale(microvoltsPerCount: -1_000)), connector: 1, clock: clock)
+    }
+
+    private func sample(_ times: Int = 2) throws {
+        let (positive, negative) = try pilot.inputs()
+        for _ in 0..<times {
+            clock.advance(milliseconds: PWMPilot.sampleMilliseconds)
+            try pilot.sample(positive, negative)
+        }
+    }
+
+    @Test func `puts X1, F and a duty on its PWM`() throws {
+        pilot.set(.x1)
+        #expect(try fake.pwm("period") == "1000000")
+        #expect(try fake.pwm("duty_cycle") == "1000000")
+        #expect(try fake.pwm("enable") == "1")
+        pilot.set(.pwm(Amperes(16)))
+        #expect(try fake.pwm("duty_cycle") == "266666")
+        pilot.set(.pwm(Amperes(5)))
+        #expect(try fake.pwm("duty_cycle") == "1000000", "below 6 A there is no duty")
+        pilot.set(.f)
+        #expect(try fake.pwm("duty_cycle") == "0")
+    }
+
+    @Test func `reads the car twice before it believes it, and its diode on a square wave`()
+        async throws
+    {
+        pilot.set(.x1)
+        await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
+        fake.line(positive: 9_000, negative: 0)
+        try sample(1)
+        await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
+        try sample(1)
+        #expect(try await pilot.reading().value == PilotReading(state: .b, offered: .zero))
+        pilot.set(.pwm(Amperes(16)))
+        // Right after the change the negative detector still shows the steady level.
+        try sample(3)
+        #expect(try await pilot.reading().value.diode == .unknown)
+        clock.advance(milliseconds: PWMPilot.settleMilliseconds)
+        fake.line(positive: 6_000, negative: -12_000)
+        try sample()
+        let reading = try await pilot.reading().value
+        #expect(reading.state == .c)
+        #expect(reading.diode == .passed)
+        #expect(reading.offered.milliamperes == 15_999)
+        fake.line(positive: 6_000, negative: -6_000)
+        try sample()
+        #expect(try await pilot.reading().value.diode == .failed)
+    }
+
+    @Test func `has no reading when its ADC hangs or its PWM refuses`() async throws {
+        pilot.set(.x1)
+        fake.line(positive: 12_000, negative: 0)
+        try sample()
+        #expect(try await pilot.reading().value.state == .a)
+        clock.advance(milliseconds: PWMPilot.staleMilliseconds + 1)
+        await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
+        try sample()
+        fake.remove("class/pwm/pwmchip3/pwm0/period")
+        pilot.set(.pwm(Amperes(16)))
+        await #expect(throws: DeviceError.self) { try await pilot.reading() }
+        // The next sample tries again.
+        fake.pwm("period", "1000000")
+        try sample()
+        #expect(try fake.pwm("duty_cycle") == "266666")
+        #expect(try await pilot.reading().value.state == .a)
+    }
+
+    @Test func `says which devices there are when its own is not`() throws {
+        do throws(DeviceError) {
+            _ = try fake.sysfs.pwmChip("fe20c800.pwm")
+            Issue.record("another chip was taken")
+        } catch {
+            #expect("\(error)".contains("no PWM belongs to `fe20c800.pwm`; there are fe20c000.pwm"))
+        }
+        do throws(DeviceError) {
+            _ = try fake.sysfs.analogDevice("ads1115")
+            Issue.record("another ADC was taken")
+        } catch {
+            #expect("\(error)".contains("there are mcp3208"))
+        }
+    }
+
+    @Test func `measures the cable's resistor`() async throws {
+        let proximity = ADCProximity(
+            sysfs: fake.sysfs,
+            profile: ADCProximityProfile(
+                adcDevice: "mcp3208", channel: 4, scale: ADCScale(microvoltsPerCount: 1_000),
+                referenceMillivolts: 5_000, pullUpOhms: 330), connector: 1, clock: clock)
+        fake.adc("in_voltage4_raw", "2000")
+        #expect(try await proximity.rating().value == Amperes(32))
+        fake.adc("in_voltage4_raw", "4990")
+        #expect(try await proximity.rating().value == nil)
+        fake.adc("in_voltage4_raw", "3")
+        await #expect(throws: DeviceError.self) { try await proximity.rating() }
+        fake.adc("in_voltage4_raw", "nonsense")
+        await #expect(throws: DeviceError.self) { try await proximity.rating() }
+    }
+}
+
+@Suite struct `A split board's pilot` {
+    @Test(arguments: [
+        (false, false, false, PilotState.a), (false, true, false, .b), (false, true, true, .c),
+        (true, true, true, .e), (true, false, false, .e), (false, false, true, .e),
+    ])
+    func `is what the lines say together`(
+        fault: Bool, connected: Bool, ready: Bool, state: PilotState
+    ) {
+        #expect(
+            SplitPilotProfile.state(isFaulty: fault, isConnected: connected, isReady: ready)
+                == state)
+    }
+
+    @Test func `offers the largest current that is not more`() {
+        let profile = SplitPilotProfile(offers: [6, 10, 16, 32])
+        #expect(profile.code(.x1) == 0)
+        #expect(profile.code(.f) == 0)
+        #expect(profile.code(.pwm(Amperes(5))) == 0)
+        #expect(profile.code(.pwm(Amperes(6))) == 1)
+        #expect(profile.code(.pwm(Amperes(milliamperes: 31_999))) == 3)
+        #expect(profile.code(.pwm(Amperes(80))) == 4)
+        #expect(profile.current(code: 3) == Amperes(16))
+        #expect(profile.current(code: 0) == .zero)
+        #expect(profile.current(code: 7) == .zero)
+    }
+}
+
+@Suite struct `A token reader` {
+    @Test func `that writes lines gives one token a line`() {
+        var lines = TokenLines()
+        func take(_ text: String) -> [String] { text.utf8.compactMap { lines.take($0) } }
+        #expect(take("04a2b3\r\n") == ["04A2B3"])
+        #expect(take("\n\n") == [])
+        #expect(take("04 A2\n") == [], "a blank is in no token")
+        #expect(take(String(repeating: "A", count: 100) + "\n") == [])
+        #expect(take("DEADBEEF\n") == ["DEADBEEF"])
+    }
+
+    @Test func `that types gives what stands before Enter`() {
+        // linux/input-event-codes.h
+        var keys = TokenKeys()
+        func type(_ codes: [UInt16], at start: Int64) -> [String] {
+            codes.enumerated().compactMap { keys.take($1, at: start + Int64($0)) }
+        }
+        #expect(type([11, 5, 30, 3, 48, 28], at: 0) == ["04A2B"])
+        #expect(type([82, 79, 80, 96], at: 50) == ["012"], "the keypad")
+        #expect(type([42, 30, 28], at: 90) == ["A"], "shift is no digit")
+        #expect(type([28], at: 100) == [])
+        #expect(type([2, 44, 3, 28], at: 200) == [], "Z is in no UID")
+        #expect(type(Array(repeating: 2, count: 30) + [28], at: 300) == [])
+        #expect(type([2, 3], at: 1_000) == [])
+        #expect(type([4, 5, 28], at: 5_000) == ["34"], "half a token that stood still is none")
+    }
+
+    @Test func `reads a FIFO`() async {
+        let folder = TemporaryFolder()
+        let path = folder.file("reader")
+        mkfifo(path, 0o600)
+        let reader = LineTokenReader(path: path)
+        let writer = open(path, O_RDWR | O_CLOEXEC)
+        defer { close(writer) }
+        let bytes = Array("04a2b3c4\n".utf8)
+        _ = write(writer, bytes, bytes.count)
+        var tokens = reader.tokens.makeAsyncIterator()
+        #expect(await tokens.next() == "04A2B3C4")
+    }
+}
