@@ -6,7 +6,11 @@ extension Program {
     /// Takes the outputs that the last `config check` left beside the configuration, at the level at
     /// which nothing happens. The very first thing a run does.
     static func holdSafeLines(_ configuration: String) -> HeldLines {
-        SafeLines.read(configuration: configuration)?.hold(LinuxGPIO()) ?? HeldLines()
+        let started = ContinuousClock.now
+        guard let lines = SafeLines.read(configuration: configuration) else { return HeldLines() }
+        var held = lines.hold(LinuxGPIO())
+        held.tookMicroseconds = (ContinuousClock.now - started).inMicroseconds
+        return held
     }
 
     /// Says what was held before the configuration was read.
@@ -19,7 +23,9 @@ extension Program {
         }
         let wanted = SafeLines(try Cabinet.wishes(cabinet.board, settings))
         guard !wanted.lines.isEmpty else { return }
-        log.info("outputs safe before the configuration", ["lines": held.count])
+        log.info(
+            "outputs safe before the configuration",
+            ["lines": held.count, "tookMicroseconds": held.tookMicroseconds])
         if SafeLines.read(configuration: configuration) != wanted {
             log.warning(
                 "safe-lines are not this configuration's; run `kerb-edge config check`",
@@ -55,5 +61,11 @@ extension Program {
             return "safe-lines not written (\(error)): until they are, outputs are safe only once "
                 + "the configuration is read; check again as the file's owner"
         }
+    }
+}
+
+extension Duration {
+    fileprivate var inMicroseconds: Int64 {
+        components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
     }
 }

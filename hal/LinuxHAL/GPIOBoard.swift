@@ -70,7 +70,8 @@ package final class GPIOBoard: Sendable {
     ) throws(GPIOError) {
         self.clock = clock
         self.tell = tell
-        let plan = try GPIOPlan(wishes, on: try kernel.chips(), mayBeHeld: true)
+        let chips = try kernel.chips()
+        let plan = try GPIOPlan(wishes, on: chips, mayBeHeld: true)
         var placed: [GPIOPlan.Place: (request: Int, bit: Int)] = [:]
         var requests: [any GPIORequest] = []
         for request in held.requests {
@@ -89,6 +90,12 @@ package final class GPIOBoard: Sendable {
                 placed[.init(chip: chip, offset: $0.offset)] == nil
             }
             guard !missing.isEmpty else { continue }
+            for setting in missing {
+                guard let line = chips.line(chip, setting.offset), let holder = line.holder else {
+                    continue
+                }
+                throw .held(line.name, by: holder)
+            }
             let lines = try kernel.request(missing, chip: chip)
             for (bit, setting) in missing.enumerated() {
                 placed[.init(chip: chip, offset: setting.offset)] = (requests.count, bit)
@@ -292,6 +299,12 @@ package final class GPIOBoard: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}
+
+extension [GPIOChip] {
+    func line(_ path: String, _ offset: UInt32) -> GPIOChip.Line? {
+        first { $0.path == path }?.lines[Int(offset)]
     }
 }
 

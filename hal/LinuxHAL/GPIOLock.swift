@@ -40,12 +40,22 @@ package final class GPIOLock: ConnectorLock, GPIOClockwork {
     package func set(locked: Bool) {
         let now = board.clock.monotonicMilliseconds
         state.withLock { state in
-            guard state.wanted != locked || state.failure != nil else { return }
+            let isUnderWay = state.drivenUntil != nil || state.tryAgainAt != nil
+            if state.wanted == locked, state.failure == nil, isUnderWay || isThere(locked) {
+                return
+            }
             state.wanted = locked
             state.triesLeft = Self.tries
             drive(&state, locked, now)
         }
         board.wake()
+    }
+
+    /// Unreadable is not there: it is driven, and `isLocked` says that it cannot be read.
+    private func isThere(_ locked: Bool) -> Bool {
+        do throws(DeviceError) { return try self.locked.read().isActive == locked } catch {
+            return false
+        }
     }
 
     private func drive(_ state: inout State, _ locked: Bool, _ now: Int64) {
@@ -84,9 +94,7 @@ package final class GPIOLock: ConnectorLock, GPIOClockwork {
             guard let at = state.tryAgainAt, let wanted = state.wanted else { return nil }
             guard now >= at else { return at }
             state.tryAgainAt = nil
-            // Unreadable is no reason to drive: `isLocked` says that it is.
-            guard state.triesLeft > 0, let watch = try? locked.read(), watch.isActive != wanted
-            else { return nil }
+            guard state.triesLeft > 0, !isThere(wanted) else { return nil }
             drive(&state, wanted, now)
             return state.drivenUntil
         }

@@ -31,7 +31,11 @@ package final class LineTokenReader: TokenReader {
 
     private static func read(_ path: String, _ hand: AsyncStream<String>.Continuation) {
         // Both ways, so that a FIFO does not end with its first writer.
-        let descriptor = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var descriptor = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
+        // Input devices are often ours to read only.
+        if descriptor < 0, errno == EACCES {
+            descriptor = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC)
+        }
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         if kerb_input_grab(descriptor) {

@@ -103,6 +103,8 @@ package final class PWMPilot: Pilot {
 
     package func set(_ signal: PilotSignal) {
         let now = clock.monotonicMilliseconds
+        // Written while the lock is held: two signals must reach the hardware in their order. It
+        // takes microseconds.
         state.withLock { state in
             if state.signal != signal { state.changedAt = now }
             state.signal = signal

@@ -125,6 +125,8 @@ package struct HeldLines: Sendable {
     package var requests: [Request]
     /// Lines that could not be had, and why.
     package var problems: [GPIOError]
+    /// From looking for the file to the last line's safe level.
+    package var tookMicroseconds: Int64 = 0
 
     package init(requests: [Request] = [], problems: [GPIOError] = []) {
         self.requests = requests

@@ -33,6 +33,7 @@ package final class SplitPilot: Pilot {
     }
 
     package func set(_ signal: PilotSignal) {
+        // Written while the lock is held: two codes must reach the lines in their order.
         memory.withLock { memory in
             memory.code = profile.code(signal)
             write(&memory)
