@@ -36,8 +36,8 @@ build-debug:
 test: setup ## set-up and all tests
 	@.ci/test
 
-test-long: setup ## fuzzing, crash loops, soak, packages in a clean Debian, arm64
-	@.ci/setup deb
+test-long: setup ## fuzzing, crash loops, board VM, packages in a clean Debian, arm64, soak
+	@.ci/setup long
 	@.ci/test --long
 
 lint: setup-build ## format, arrows, sizes, forbidden words
