@@ -128,6 +128,63 @@ struct Cabinet {
         #expect(cabinet.slave.units.log == [[10, 2, 0, 0, 0, 1]])
     }
 
+    @Test func `survives one renewal that did not arrive`() async throws {
+        let cabinet = try Cabinet()
+        defer { cabinet.stop() }
+        let contactor = cabinet.contactor
+        contactor.set(closed: true)
+        _ = try await contactor.state()
+        cabinet.clock.advance(milliseconds: 20)
+        cabinet.slave.units.suffer(SlaveFault(.exception, requests: 1), unit: 10)
+        contactor.set(closed: true)
+        #expect(try await contactor.state().value == .closed)
+        contactor.set(closed: true)
+        #expect(try await contactor.state().value == .closed)
+        #expect(cabinet.slave.units.log.count { $0 == [10, 5, 2, 0, 0, 10] } == 3)
+    }
+
+    @Test func `never renews what has fallen before it was opened`() async throws {
+        let cabinet = try Cabinet()
+        defer { cabinet.stop() }
+        let contactor = ModbusContactor(
+            name: "K1",
+            deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 300),
+            bus: cabinet.bus, unit: 10, coil: 0,
+            profile: RelayProfile(pulseMilliseconds: 100, feedback: .none))
+        let pulse: [UInt8] = [10, 5, 2, 0, 0, 1]
+        contactor.set(closed: true)
+        await until { cabinet.slave.units.log == [pulse] }
+        let closed = SystemClock().monotonicMilliseconds
+        await until { SystemClock().monotonicMilliseconds > closed + 100 }
+        contactor.set(closed: true)
+        await #expect(throws: DeviceError.lapsed) { _ = try await contactor.state() }
+        contactor.set(closed: true)
+        await #expect(throws: DeviceError.lapsed) { _ = try await contactor.state() }
+        contactor.set(closed: false)
+        contactor.set(closed: true)
+        await until { cabinet.slave.units.log.last == pulse && cabinet.slave.units.log.count > 1 }
+        #expect(cabinet.slave.units.log.count { $0 == pulse } == 2)
+        _ = try await contactor.state()
+    }
+
+    @Test func `says that a first closing did not arrive`() async throws {
+        let cabinet = try Cabinet()
+        defer { cabinet.stop() }
+        let contactor = cabinet.contactor
+        cabinet.slave.units.suffer(SlaveFault(.exception, requests: 1), unit: 10)
+        contactor.set(closed: true)
+        await until { !cabinet.slave.units.log.isEmpty }
+        var failure: DeviceError?
+        await until {
+            do throws(DeviceError) { _ = try await contactor.state() } catch { failure = error }
+            return failure != nil
+        }
+        guard case .outputNotSet = failure else {
+            Issue.record("\(String(describing: failure))")
+            return
+        }
+    }
+
     @Test func `says that an opening did not arrive, and goes on trying`() async throws {
         let cabinet = try Cabinet()
         defer { cabinet.stop() }

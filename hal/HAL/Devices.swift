@@ -149,6 +149,9 @@ package enum DeviceError: Error, Hashable, Sendable {
     /// The last thing that was set did not reach the device.
     case outputNotSet(String)
     case selfTestFailed(String)
+    /// A closing was not renewed in time: it has fallen, or may have. It does not close again before
+    /// it was opened.
+    case lapsed
 }
 
 extension DeviceError: CustomStringConvertible {
@@ -162,6 +165,7 @@ extension DeviceError: CustomStringConvertible {
         case .busBusy: "too much waits for the device's bus"
         case .outputNotSet(let why): "the output could not be set: \(why)"
         case .selfTestFailed(let why): "the self-test failed: \(why)"
+        case .lapsed: "the closing was not renewed in time"
         }
     }
 }

@@ -26,6 +26,20 @@ package final class ModbusContactor: Contactor {
         /// Counts the changes, so that an answer to an older wish is not taken for the present one.
         var number = 0
         var failure: String?
+        /// When the closing that is under way was sent.
+        var sentAt: Int64?
+        /// Until when the last closing that reached the card holds for certain; nil before one did.
+        var holdsUntil: Int64?
+        /// The closing fell, or may have, before it was renewed. Nothing renews it any more: that
+        /// would be a closing which no gate has allowed.
+        var hasLapsed = false
+    }
+
+    /// How long a closing that reached the card holds for certain, a tenth left for the card's own
+    /// clock; nil where it holds without end, and a failed renewal says only that the card is gone.
+    private var holdMilliseconds: Int64? {
+        if profile.pulseAddressOffset != nil { return Int64(profile.pulseMilliseconds) * 9 / 10 }
+        return deadMan.kind == .none ? nil : Int64(deadMan.opensWithinMilliseconds) * 9 / 10
     }
 
     package init(
@@ -45,7 +59,12 @@ package final class ModbusContactor: Contactor {
 
     package func set(closed: Bool) {
         let number = wish.withLock { wish in
-            if wish.isClosed != closed { wish.number += 1 }
+            if wish.isClosed != closed {
+                wish.number += 1
+                wish.sentAt = nil
+                wish.holdsUntil = nil
+                wish.hasLapsed = false
+            }
             wish.isClosed = closed
             return wish.number
         }
@@ -68,14 +87,29 @@ package final class ModbusContactor: Contactor {
             unit: unit, rules: rules, priority: .control, key: key,
             // Asked again at the moment of sending: an opening may have overtaken this closing.
             prepare: { [wish] in
-                guard BusQueue.now < expires else { return nil }
-                return wish.withLock { $0.isClosed && $0.number == number } ? request : nil
+                let now = BusQueue.now
+                guard now < expires else { return nil }
+                return wish.withLock { wish in
+                    guard wish.isClosed, wish.number == number else { return nil }
+                    if let held = wish.holdsUntil, now >= held { wish.hasLapsed = true }
+                    guard !wish.hasLapsed else { return nil }
+                    wish.sentAt = now
+                    return request
+                }
             }
-        ) { [wish] result in
+        ) { [wish, holdMilliseconds] result in
             if case .failure(.superseded) = result { return }
             wish.withLock { wish in
                 guard wish.number == number else { return }
-                wish.failure = result.trouble
+                if let trouble = result.trouble {
+                    wish.failure = trouble
+                } else if let sentAt = wish.sentAt {
+                    wish.failure = nil
+                    // The relay may have fallen on the way, and this renewal closed it again.
+                    if let held = wish.holdsUntil, BusQueue.now >= held { wish.hasLapsed = true }
+                    wish.holdsUntil = holdMilliseconds.map { sentAt + $0 }
+                }
+                wish.sentAt = nil
             }
         }
     }
@@ -106,8 +140,15 @@ package final class ModbusContactor: Contactor {
     package func state() async throws(DeviceError) -> Measured<MirrorState> {
         let askedAt = bus.clock.monotonicMilliseconds
         let at = bus.clock.now
-        let wanted = wish.withLock { $0 }
-        if let failure = wanted.failure {
+        let wanted = wish.withLock { wish in
+            if wish.isClosed, let held = wish.holdsUntil, BusQueue.now >= held {
+                wish.hasLapsed = true
+            }
+            return wish
+        }
+        if wanted.isClosed, wanted.hasLapsed { throw .lapsed }
+        // One renewal that failed is no failure yet: the closing before it still holds.
+        if let failure = wanted.failure, !(wanted.isClosed && wanted.holdsUntil != nil) {
             if !wanted.isClosed { open(wanted.number, tries: 1) }
             throw .outputNotSet(failure)
         }
