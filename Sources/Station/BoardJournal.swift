@@ -150,7 +150,10 @@ package final class BoardJournal: Sendable {
                     lastRegister: WattHours(try row.int64("last_register_wh")),
                     lastAlive: try row.timestamp("last_alive_at"),
                     // The board ran on and only the program ended, or the power was gone.
-                    reason: sameBoot ? .reboot : .powerLoss)
+                    reason: sameBoot ? .reboot : .powerLoss,
+                    startRegister: WattHours(try row.int64("meter_start_wh")),
+                    startedAt: try row.timestamp("started_at"),
+                    limits: ChargeLimits(text: try row.textOrNil("limits") ?? ""))
             }
             return found
         }

@@ -74,6 +74,11 @@ extension BoardJournal {
             );
             CREATE TABLE upkeep_state (name TEXT PRIMARY KEY, body TEXT NOT NULL);
             """),
+        Migration(
+            5, "a charge that goes on after a loss of power keeps its limits",
+            """
+            ALTER TABLE charge ADD COLUMN limits TEXT;
+            """),
     ]
 }
 

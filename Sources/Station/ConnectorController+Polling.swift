@@ -17,7 +17,9 @@ extension ConnectorController {
         while await pause(polls.tick) {
             take(.tick)
             // Inputs may have come while no renewal went out.
-            if machine.isContactorClosed { resumeIfAbsent(since: contactorSetAt) }
+            if machine.isContactorClosed, devices.contactor.deadMan.kind != .none {
+                resumeIfAbsent(since: contactorSetAt)
+            }
             // The closed level falls by itself unless it is renewed: a hung program opens.
             if machine.isContactorClosed,
                 clock.monotonicMilliseconds - contactorSetAt >= max(0, renewal - polls.tick)
@@ -59,37 +61,66 @@ extension ConnectorController {
                 }
             } catch {
                 note("contactor", error)
-                if case .outputNotSet = error { take(.outputs(areWorking: false)) }
-                if isFitted { take(.mirror(.unknown)) }
+                switch error {
+                case .lapsed: take(.lapsed)
+                case .outputNotSet:
+                    take(.outputs(areWorking: false))
+                    if isFitted { take(.mirror(.unknown)) }
+                default: if isFitted { take(.mirror(.unknown)) }
+                }
             }
         } while await pause(polls.mirror)
     }
 
     func pollSafety() async {
-        guard devices.residualCurrent != nil || devices.emergencyStop != nil else { return }
+        guard let device = devices.emergencyStop else { return }
         repeat {
-            if let device = devices.emergencyStop {
-                do throws(DeviceError) {
-                    let isActive = try await device.isActive()
-                    note("emergencyStop", nil)
-                    take(.emergencyStop(isActive: isActive.value), askedAt: isActive.askedAt)
-                } catch {
-                    note("emergencyStop", error)
-                    take(.emergencyStop(isActive: true))
-                }
-            }
-            if let device = devices.residualCurrent {
-                do throws(DeviceError) {
-                    let state = try await device.state()
-                    note("residualCurrent", nil)
-                    take(.residualCurrent(state.value), askedAt: state.askedAt)
-                } catch {
-                    note("residualCurrent", error)
-                    // Not tripped, which would latch, but nothing flows either.
-                    take(.residualCurrent(.notTested))
-                }
+            do throws(DeviceError) {
+                let isActive = try await device.isActive()
+                note("emergencyStop", nil)
+                take(.emergencyStop(isActive: isActive.value), askedAt: isActive.askedAt)
+            } catch {
+                note("emergencyStop", error)
+                take(.emergencyStop(isActive: true))
             }
         } while await pause(polls.safety)
+    }
+
+    /// Apart from the emergency stop: a self-test takes seconds.
+    func pollResidualCurrent() async {
+        guard let device = devices.residualCurrent else { return }
+        repeat {
+            if isSelfTestAsked {
+                isSelfTestAsked = false
+                await selfTest(device)
+            }
+            do throws(DeviceError) {
+                let state = try await device.state()
+                note("residualCurrent", nil)
+                take(.residualCurrent(state.value), askedAt: state.askedAt)
+            } catch {
+                note("residualCurrent", error)
+                // Not tripped, which would latch, but nothing flows either.
+                take(.residualCurrent(.notTested))
+            }
+        } while await pause(polls.safety)
+    }
+
+    private func selfTest(_ device: any ResidualCurrentDevice) async {
+        do throws(DeviceError) {
+            try await device.selfTest()
+            log.info("residual current device tested", ["connector": number])
+            take(.selfTest(.passed))
+        } catch {
+            log.error(
+                "residual current device not tested",
+                ["connector": number, "reason": String(describing: error)])
+            if case .selfTestFailed = error {
+                take(.selfTest(.failed))
+            } else {
+                take(.selfTest(.notRun))
+            }
+        }
     }
 
     func pollSocket() async {

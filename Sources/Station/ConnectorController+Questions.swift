@@ -12,6 +12,15 @@ package struct ConnectorView: Hashable, Sendable {
     package var available: Amperes
     /// Everything that forbids energy now; empty while it is allowed.
     package var hindrances: [Hindrance]
+    /// What heat leaves of the board's maximum.
+    package var derated: Amperes?
+    package var degrees: Int?
+    /// Everything that bounds the offer, the least of which is `available`.
+    package var limits: [ConnectorMachine.Limit: Amperes]
+    package var cable: Amperes?
+    package var boardMaximum: Amperes
+    package var isOfferedNow: Bool
+    package var wear: ContactorWear
     package var isOperative: Bool
     package var reservation: ConnectorMachine.Reservation?
     package var charge: Charge?
@@ -25,6 +34,7 @@ package struct ConnectorView: Hashable, Sendable {
         package var startedAt: Timestamp
         package var energy: WattHours
         package var isStopping: Bool
+        package var limits: ChargeLimits
     }
 }
 
@@ -39,13 +49,16 @@ extension ConnectorMachine {
             isContactorClosed: contactor.isClosed,
             pilot: pilot, signal: signal, available: available,
             hindrances: mayEnergise(contactor.isClosed ? .stay : .close, at: now).hindrances,
+            derated: derated, degrees: degrees,
+            limits: limits, cable: board.hasProximity ? cable : nil, boardMaximum: board.maximum,
+            isOfferedNow: rules.schedule.isOpen(at: now.wall), wear: wear,
             isOperative: isOperative,
             reservation: reservation,
             charge: transaction.map {
                 .init(
                     id: $0.id, token: $0.token, startedAt: $0.startedAt,
                     energy: $0.lastRegister - $0.startRegister,
-                    isStopping: !$0.isRunning && $0.phase != .starting)
+                    isStopping: !$0.isRunning && $0.phase != .starting, limits: $0.limits)
             },
             meter: meter, meterAgeMilliseconds: meter.map { now.since($0.askedAt) },
             meterError: meterError)
@@ -91,6 +104,13 @@ extension ConnectorController {
     package func transactionToken(_ info: AuthorizationInfo, charge: Int64) {
         guard machine.transaction?.id == charge else { return }
         take(.transactionToken(info))
+    }
+
+    /// Sets where a running charge ends by itself; false where it is not the running one.
+    package func limit(_ limits: ChargeLimits?, charge: Int64) -> Bool {
+        guard let running = self.charge(), running.id == charge else { return false }
+        take(.chargeLimit(charge, limits))
+        return true
     }
 
     /// Stops what runs and waits until the stop is on the disk, or gives up.

@@ -33,6 +33,8 @@ package actor ConnectorController {
     private var resumedAt = Int64.min
     /// Set once the program is about to end: nothing new begins.
     var isEnding = false
+    /// The next poll of the residual current device tests it first.
+    var isSelfTestAsked = false
     var writes: [ConnectorMachine.JournalEntry] = []
     var lastMeterError: String?
     var lastOffered: Amperes?
@@ -81,7 +83,7 @@ package actor ConnectorController {
             group.addTask(executorPreference: executor) { await self.pollMirror() }
             group.addTask(executorPreference: executor) { await self.pollSafety() }
             group.addTask(executorPreference: executor) { await self.pollDoor() }
-            group.addTask(executorPreference: executor) { await self.runSelfTests() }
+            group.addTask(executorPreference: executor) { await self.pollResidualCurrent() }
             group.addTask(executorPreference: executor) { await self.pollSocket() }
             group.addTask(executorPreference: executor) { await self.pollTemperature() }
             group.addTask(executorPreference: executor) { await self.pollMeter() }
@@ -106,11 +108,14 @@ package actor ConnectorController {
     }
 
     /// After longer than the dead-man holds a closing it has done its work: what was closed is open.
+    /// Where there is none, nothing was heard for too long, and opening is the answer to that.
     func resumeIfAbsent(since last: Int64) {
         let deadMan = devices.contactor.deadMan
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
-        guard deadMan.kind != .none, now.since(last) > Int64(deadMan.opensWithinMilliseconds)
-        else { return }
+        let longest =
+            deadMan.kind == .none
+            ? ConnectorTimings.inputIsLost : Int64(deadMan.opensWithinMilliseconds)
+        guard now.since(last) > longest else { return }
         log.warning("control was absent", ["connector": number])
         resumedAt = now.milliseconds
         lastTaken = now.milliseconds
@@ -123,6 +128,7 @@ package actor ConnectorController {
             case .output(let output): set(output)
             case .journal(let entry): queue(entry)
             case .authorize(let token): noticeWriter.yield(.authorize(token: token))
+            case .selfTest: isSelfTestAsked = true
             case .report(let report): tell(report)
             }
         }
@@ -164,6 +170,9 @@ package actor ConnectorController {
                 "reservation ended",
                 ["connector": number, "reservation": id, "reason": why.rawValue])
             noticeWriter.yield(.reservationEnded(id: id, why))
+        case .resumed:
+            log.notice(
+                "session goes on", ["connector": number, "charge": machine.transaction?.id])
         }
     }
 
@@ -172,6 +181,13 @@ package actor ConnectorController {
     private func queue(_ entry: ConnectorMachine.JournalEntry) {
         switch entry {
         case .start, .stop: writes.append(entry)
+        case .limits(let charge, _):
+            // Only the last one counts.
+            writes.removeAll { if case .limits(charge, _) = $0 { true } else { false } }
+            writes.append(entry)
+        case .wear:
+            writes.removeAll { if case .wear = $0 { true } else { false } }
+            writes.append(entry)
         case .latched:
             // Each names all that is latched: only the last one counts.
             writes.removeAll { if case .latched = $0 { true } else { false } }
@@ -225,8 +241,15 @@ package actor ConnectorController {
                         "connector": number, "charge": stop.transaction,
                         "registerWh": stop.register.value, "reason": stop.reason.rawValue,
                         "lastGood": stop.isLastGood ? true : nil,
+                        "limit": stop.limit?.rawValue,
                     ])
                 take(.journal(.stopped))
+            case .limits(let charge, let limits):
+                try await journal.setLimits(limits, of: charge)
+                return
+            case .wear(let wear):
+                try await journal.set(ContactorWear.key(of: number), to: wear.text)
+                return
             case .latched(let faults):
                 try await journal.setLatched(faults, connector: number)
                 return
@@ -238,7 +261,7 @@ package actor ConnectorController {
             switch entry {
             case .start: take(.journal(.startFailed))
             case .stop: take(.journal(.stopFailed))
-            case .sample, .register: break
+            case .sample, .register, .limits, .wear: break
             case .latched:
                 // The latch holds in memory; the disk is tried again, unless a newer one waits.
                 if !writes.contains(where: { if case .latched = $0 { true } else { false } }) {

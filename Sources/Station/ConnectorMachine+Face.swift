@@ -16,6 +16,10 @@ extension ConnectorMachine {
         case temperature(degrees: Int)
         case meter(MeterSnapshot)
         case meterFailed
+        /// What became of the test that the effect `selfTest` asked for.
+        case selfTest(SelfTestResult)
+        /// A closing was not renewed in time and has fallen, or may have.
+        case lapsed
         /// Nothing was handed over for longer than the dead-man holds a closing: it has opened, and
         /// what the inputs said is old through nobody's fault but ours.
         case resumed
@@ -32,6 +36,8 @@ extension ConnectorMachine {
         case limit(Limit, Amperes?)
         /// Keeps the connector for a driver; nil gives it free.
         case reserve(Reservation?)
+        /// Where the charge of this number ends by itself; nil takes its limits away.
+        case chargeLimit(Int64, ChargeLimits?)
         case rules(ConnectorRules)
         /// A person looked and cleared what was latched.
         case latchedFaultsCleared
@@ -56,6 +62,8 @@ extension ConnectorMachine {
         case output(Output)
         case journal(JournalEntry)
         case authorize(token: String)
+        /// Test the residual current device now; the answer is the input of the same name.
+        case selfTest
         case report(Report)
     }
 
@@ -73,7 +81,10 @@ extension ConnectorMachine {
         case sample(transaction: Int64, MeterSnapshot, ReadingContext)
         case register(transaction: Int64, WattHours, at: Timestamp)
         case stop(Stop)
+        case limits(transaction: Int64, ChargeLimits)
         case latched([Fault])
+        /// How much of its life the contactor has used, after each charge.
+        case wear(ContactorWear)
     }
 
     package struct Stop: Hashable, Sendable {
@@ -85,6 +96,8 @@ extension ConnectorMachine {
         package var token: String?
         /// True where no reading came after the relay opened and the last good one stands in.
         package var isLastGood: Bool
+        /// The limit that ended it, where one did; the reason is then `local`.
+        package var limit: ChargeLimits.Kind?
     }
 
     package enum Report: Hashable, Sendable {
@@ -92,6 +105,8 @@ extension ConnectorMachine {
         case tokenRefused(AuthorizationStatus)
         case startAbandoned(StartFailure)
         case reservationEnded(id: Int, ReservationEnd)
+        /// A charge that was found open goes on.
+        case resumed
     }
 
     package enum StartFailure: String, Hashable, Sendable {
@@ -128,16 +143,24 @@ extension ConnectorMachine {
         /// The last moment the board is known to have been alive.
         package var lastAlive: Timestamp
         package var reason: StopReason
+        /// Of its start; what is billed counts from there if it goes on.
+        package var startRegister: WattHours?
+        package var startedAt: Timestamp?
+        package var limits: ChargeLimits
 
         package init(
             transaction: Int64, token: String, lastRegister: WattHours, lastAlive: Timestamp,
-            reason: StopReason
+            reason: StopReason, startRegister: WattHours? = nil, startedAt: Timestamp? = nil,
+            limits: ChargeLimits = .none
         ) {
             self.transaction = transaction
             self.token = token
             self.lastRegister = lastRegister
             self.lastAlive = lastAlive
             self.reason = reason
+            self.startRegister = startRegister
+            self.startedAt = startedAt
+            self.limits = limits
         }
     }
 }

@@ -56,8 +56,26 @@ extension ConnectorMachine {
 
     /// Every fault there is now, latched ones included.
     mutating func updateFaults(_ now: Instant) {
+        let before = faults
         faults = latched
         for fault in Fault.allCases where isPresent(fault, now) { faults.insert(fault) }
+        rest(now, new: faults.subtracting(before))
+    }
+
+    /// Keeps the contactor open for a while after a fault: from its appearance, from the opening it
+    /// demanded, and as long as its cause is there to see.
+    private mutating func rest(_ now: Instant, new: Set<Fault>) {
+        rest(now, after: new)
+        rest(now, after: faults.filter { $0.latch == .none })
+    }
+
+    /// Nothing closes for a while from now on because of these faults.
+    mutating func rest(_ now: Instant, after causes: Set<Fault>) {
+        guard !causes.isEmpty else { return }
+        let rest =
+            causes.contains(.overCurrent)
+            ? ConnectorTimings.afterOverCurrent : ConnectorTimings.afterFault
+        restsUntil = max(restsUntil, now.milliseconds + rest)
     }
 
     private func isPresent(_ fault: Fault, _ now: Instant) -> Bool {
@@ -72,7 +90,9 @@ extension ConnectorMachine {
         case .lock: isLockMissing(now)
         case .meterLost: isMeterLost(now)
         case .inputMissing: isInputMissing(now)
-        case .residualCurrent, .weldedContact, .stuckContact, .diode, .overCurrent, .meterAbsurd:
+        case .overVoltage, .phaseLost, .underVoltage: supply.standing.contains(fault)
+        case .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact, .diode,
+            .overCurrent, .meterAbsurd:
             false  // Latched where they are found.
         }
     }
@@ -101,13 +121,15 @@ extension ConnectorMachine {
 
     private func isMeterLost(_ now: Instant) -> Bool {
         guard let meter else { return now.since(bootedAt) >= ConnectorTimings.firstReadings }
-        return now.since(meter.askedAt) > ConnectorTimings.meterIsLost
+        // While the control was absent nobody asked it.
+        return now.since(max(meter.askedAt, resumedAt)) > ConnectorTimings.meterIsLost
     }
 
     private func isInputMissing(_ now: Instant) -> Bool {
         let isWaitingOver = now.since(bootedAt) >= ConnectorTimings.firstReadings
         return Sensor.allCases.contains { sensor in
             guard isFitted(sensor) else { return false }
+            if sensor == .residualCurrent, isSelfTesting { return false }
             guard let heard = heardAt[sensor] else { return isWaitingOver }
             let most =
                 sensor == .temperature

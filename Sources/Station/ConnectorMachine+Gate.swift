@@ -20,6 +20,7 @@ extension ConnectorMachine {
         hindrances += transactionHindrances
         hindrances += pilotHindrances(question, now)
         hindrances += meterHindrances(question, now)
+        if !rules.schedule.isOpen(at: now.wall) { hindrances.append(.outsideSchedule) }
         if available < board.minimum {
             hindrances.append(.limitBelowMinimum(milliamperes: available.milliamperes))
         }
@@ -32,12 +33,26 @@ extension ConnectorMachine {
         var least = board.maximum
         for limit in limits.values where limit < least { least = limit }
         if board.hasProximity, let cable, cable < least { least = cable }
+        if let derated, derated < least { least = derated }
         return least
+    }
+
+    /// What heat leaves of the board's maximum; nil while it is cool enough. Never below the least
+    /// that can be offered: when even that is too much the charge stops (`overTemperature`).
+    package var derated: Amperes? {
+        guard board.hasTemperature, let deratingDegrees else { return nil }
+        let span = ConnectorBounds.deratingDegrees
+        let above = deratingDegrees - (board.maximumDegrees - span)
+        guard above > 0 else { return nil }
+        let range = board.maximum.milliamperes - board.minimum.milliamperes
+        let left = board.maximum.milliamperes - range * Int64(min(above, span)) / Int64(span)
+        let step = ConnectorBounds.deratingStepMilliamperes
+        return max(board.minimum, Amperes(milliamperes: left / step * step))
     }
 
     private var safetyInputHindrances: [Hindrance] {
         var hindrances: [Hindrance] = []
-        if board.hasResidualCurrentDevice, residualCurrent != .healthy {
+        if board.hasResidualCurrentDevice, residualCurrent != .healthy || selfTest != .passed {
             hindrances.append(.residualCurrentNotReady)
         }
         if board.hasEmergencyStop, isEmergencyStopActive == nil {
@@ -57,6 +72,7 @@ extension ConnectorMachine {
         }
         switch transaction.phase {
         case .starting: return [.startNotJournalled]
+        case .resuming: return [.resuming]
         case .stopping, .opened, .committing, .retrying: return [.stopping]
         case .running:
             if transaction.stopReason != nil { return [.stopping] }
@@ -75,11 +91,10 @@ extension ConnectorMachine {
         guard question == .close else { return hindrances }
         guard case .pwm = signal else { return hindrances + [.noCurrentOffered] }
         // Temperature is read seldom and changes slowly; the mirror has its own rule.
-        let isOutdated = !outdated.subtracting([.temperature, .mirror]).isEmpty
-        if hindrances.isEmpty,
-            isOutdated
-                || now.since(max(pilotSince, offeredSince ?? signalSince))
-                    < ConnectorTimings.pilotSettles
+        if !outdated.subtracting([.temperature, .mirror]).isEmpty {
+            hindrances.append(.controlWasAbsent)
+        } else if hindrances.isEmpty,
+            now.since(max(pilotSince, offeredSince ?? signalSince)) < ConnectorTimings.pilotSettles
         {
             hindrances.append(.pilotSettling)
         }
@@ -91,7 +106,10 @@ extension ConnectorMachine {
         let age = now.since(meter.askedAt)
         let most =
             question == .close ? ConnectorTimings.meterIsFresh : ConnectorTimings.meterIsLost
-        return age > most ? [.meterStale(ageMilliseconds: age)] : []
+        guard age > most else { return [] }
+        // Nobody asked it meanwhile: its silence is ours.
+        let isOurs = meter.askedAt < resumedAt && now.since(resumedAt) <= most
+        return [isOurs ? .controlWasAbsent : .meterStale(ageMilliseconds: age)]
     }
 
     private func switchHindrances(_ now: Instant) -> [Hindrance] {
@@ -101,6 +119,9 @@ extension ConnectorMachine {
         }
         if let last = contactor.lastClosing, now.since(last) < ConnectorTimings.betweenClosings {
             hindrances.append(.closedTooRecently)
+        }
+        if now.milliseconds < restsUntil {
+            hindrances.append(.restsAfterFault(milliseconds: restsUntil - now.milliseconds))
         }
         return hindrances
     }

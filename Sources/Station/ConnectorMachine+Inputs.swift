@@ -16,15 +16,19 @@ extension ConnectorMachine {
         case .locked(let locked): isLocked = locked
         case .residualCurrent(let state):
             residualCurrent = state
-            if state == .tripped { latch(.residualCurrent, &effects) }
+            // The test trips it on purpose.
+            if state == .tripped, !isSelfTesting { latch(.residualCurrent, &effects) }
         case .emergencyStop(let isActive): isEmergencyStopActive = isActive
         case .door(let isOpen): isDoorOpen = isOpen
         case .temperature(let value): absorbTemperature(value)
         case .meter(let snapshot): absorbMeter(snapshot, now, &effects)
         case .meterFailed: break  // Its age tells.
+        case .selfTest(let result): absorbSelfTest(result, now, &effects)
+        case .lapsed: takeFall(now, &effects)
         case .resumed:
             for sensor in heardAt.keys { heardAt[sensor] = now.milliseconds }
             outdated.formUnion(heardAt.keys)
+            resumedAt = now.milliseconds
             takeFall(now, &effects)
         case .outputs(let areWorking): areOutputsWorking = areWorking
         case .token(let token): absorbToken(token, now, &effects)
@@ -36,6 +40,7 @@ extension ConnectorMachine {
         case .operative(let operative): isOperative = operative
         case .limit(let whose, let amperes): limits[whose] = amperes
         case .reserve(let wanted): absorbReservation(wanted, &effects)
+        case .chargeLimit(let charge, let limits): absorbLimits(charge, limits, &effects)
         case .rules(let rules): self.rules = rules
         case .latchedFaultsCleared: clearLatched(&effects)
         case .journal(let answer): absorbJournal(answer, now, &effects)
@@ -51,6 +56,9 @@ extension ConnectorMachine {
         if state == .a {
             isDiodePassed = false
             latched = latched.filter { $0.latch != .unplugged }
+            forgetSupply()
+            isVended = false
+            ending = nil
         } else {
             switch diode {
             case .unknown: break
@@ -64,9 +72,14 @@ extension ConnectorMachine {
 
     private mutating func absorbTemperature(_ value: Int) {
         degrees = value
-        let hysteresis = 10
         if value > board.maximumDegrees { isHot = true }
-        if value <= board.maximumDegrees - hysteresis { isHot = false }
+        if value <= board.maximumDegrees - ConnectorBounds.hotHysteresisDegrees { isHot = false }
+        let derating = deratingDegrees ?? value
+        if value > derating || value <= derating - ConnectorBounds.deratingHysteresisDegrees {
+            deratingDegrees = value
+        } else {
+            deratingDegrees = derating
+        }
     }
 
     private mutating func absorbMeter(
@@ -85,6 +98,7 @@ extension ConnectorMachine {
         }
         meter = snapshot
         checkOverCurrent(snapshot, now, &effects)
+        checkSupply(snapshot)
         guard var running = transaction else { return }
         running.lastRegister = snapshot.register
         if running.phase == .running, let id = running.id {
@@ -97,10 +111,15 @@ extension ConnectorMachine {
     private func isPlausible(_ snapshot: MeterSnapshot, after last: WattHours) -> Bool {
         guard snapshot.register >= last else { return false }
         guard let meter, transaction?.isRecovered == false else { return true }
-        let seconds = max(1, (snapshot.askedAt - meter.askedAt) / 1000)
+        return snapshot.register - last
+            <= mostEnergy(inMilliseconds: max(1_000, snapshot.askedAt - meter.askedAt))
+    }
+
+    /// The most the rated power can deliver in a time, by 10 % and 1 kWh.
+    func mostEnergy(inMilliseconds milliseconds: Int64) -> WattHours {
         // 300 V is above every mains tolerance; the product is in Wh after the division.
         let watts = board.maximum.milliamperes * Int64(board.phases) * 300 / 1000
-        return (snapshot.register - last).value <= watts * seconds * 11 / 36_000 + 1_000
+        return WattHours(watts * (milliseconds / 1000) * 11 / 36_000 + 1_000)
     }
 
     private mutating func checkOverCurrent(
@@ -185,6 +204,7 @@ extension ConnectorMachine {
         _ token: String, _ info: AuthorizationInfo, _ now: Instant, _ effects: inout Effects
     ) {
         if let running = transaction {
+            if case .resuming = running.phase { return absorbResumption(token, info) }
             guard running.isRunning else { return }
             if info.status == .accepted, let group = running.group, group == info.group {
                 requestStop(.local, now, token: token)
@@ -246,6 +266,8 @@ extension ConnectorMachine {
 
     mutating func requestStop(_ reason: StopReason, _ now: Instant, token: String? = nil) {
         permission = .none
+        // One that might have gone on keeps the reason for which it was interrupted.
+        if case .resuming = transaction?.phase { transaction?.phase = .stopping }
         guard var running = transaction, running.stopReason == nil else { return }
         running.stopReason = reason
         running.stopToken = token
@@ -264,6 +286,9 @@ extension ConnectorMachine {
                 effects.others.append(.report(.reservationEnded(id: used.id, .used)))
             }
             running.reservation = nil
+            if running.limits != .none {
+                effects.journal.append(.limits(transaction: id, running.limits))
+            }
             transaction = running
         case (.startFailed, .starting):
             // Nothing flowed and nothing is on disk: there is no transaction.
@@ -273,6 +298,8 @@ extension ConnectorMachine {
             effects.others.append(.report(.startAbandoned(.journalFailed)))
         case (.stopped, .committing):
             transaction = nil
+            selfTest = .due
+            effects.journal.append(.wear(wear))
         case (.stopFailed, .committing):
             running.phase = .retrying(at: now.milliseconds + ConnectorTimings.journalRetries)
             transaction = running
@@ -294,9 +321,10 @@ extension ConnectorMachine.Input {
         case .emergencyStop: .emergencyStop
         case .door: .door
         case .temperature: .temperature
-        case .meter, .meterFailed, .resumed, .outputs, .token, .authorization,
+        case .meter, .meterFailed, .selfTest, .lapsed, .resumed, .outputs, .token, .authorization,
             .transactionToken,
-            .remoteStart, .stop, .operative, .limit, .reserve, .rules, .latchedFaultsCleared,
+            .remoteStart, .stop, .operative, .limit, .reserve, .chargeLimit, .rules,
+            .latchedFaultsCleared,
             .journal,
             .tick:
             nil

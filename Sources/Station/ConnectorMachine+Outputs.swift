@@ -33,6 +33,13 @@ extension ConnectorMachine {
     mutating func setContactor(
         closed: Bool, _ now: Instant, _ effects: inout Effects
     ) {
+        if closed {
+            wear.closings += 1
+        } else if contactor.isClosed {
+            wear.openings += 1
+            if isDrawing(now) { wear.hotOpenings += 1 }
+            rest(now, after: faults)
+        }
         contactor.isClosed = closed
         contactor.commandedAt = now.milliseconds
         contactor.isConfirmed = false
@@ -45,9 +52,39 @@ extension ConnectorMachine {
         effects.outputs.append(.contactor(closed: closed))
     }
 
+    /// True where the last reading under the closed contactor saw current, and the car has not said
+    /// since that it opened its own switch.
+    private func isDrawing(_ now: Instant) -> Bool {
+        guard let meter, meter.askedAt >= contactor.commandedAt,
+            now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh, pilot != .b
+        else { return false }
+        return meter.currents.contains {
+            abs($0.milliamperes) >= ConnectorTimings.idleMilliamperes
+        }
+    }
+
+    /// Shows a car X1 for a moment where it sleeps in B although current is offered: some wake up only
+    /// by a change of the pilot. Once per offer, and nothing closes meanwhile.
+    private mutating func updateWaking(_ now: Instant) {
+        if let since = wakingSince {
+            let isOver = now.since(since) >= ConnectorTimings.wakeShows
+            if isOver || pilot != .b { wakingSince = nil }
+            return
+        }
+        guard rules.wakesCar, !isWoken, pilot == .b, !contactor.isClosed, case .pwm = signal,
+            let offeredSince,
+            now.since(max(pilotSince, offeredSince)) >= rules.wakeAfterMilliseconds
+        else { return }
+        wakingSince = now.milliseconds
+        isWoken = true
+    }
+
     /// What the pilot shows: F for dangers, current while a transaction may have it, else X1.
     mutating func driveSignal(_ now: Instant, _ effects: inout Effects) {
+        updateWaking(now)
         let wanted = wantedSignal(now)
+        // The next offer is another one, and may wake the car once more.
+        if wanted == .x1, wakingSince == nil { isWoken = false }
         guard wanted != signal else { return }
         switch (signal, wanted) {
         case (.f, _):
@@ -69,7 +106,8 @@ extension ConnectorMachine {
     private func wantedSignal(_ now: Instant) -> PilotSignal {
         if board.canSignalF, faults.contains(where: { $0.signalsF }) { return .f }
         guard isReady, faults.isEmpty, windDownSince == nil, let transaction,
-            transaction.isRunning, transaction.isAccepted, available >= board.minimum
+            transaction.isRunning, transaction.isAccepted, available >= board.minimum,
+            wakingSince == nil, rules.schedule.isOpen(at: now.wall)
         else { return .x1 }
         return .pwm(available)
     }

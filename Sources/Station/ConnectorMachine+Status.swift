@@ -19,7 +19,8 @@ extension ConnectorMachine {
         if !isPlugged { return Status(isWanted ? .preparing : .available) }
         if isWanted { return Status(.preparing) }
         switch lastStatus {
-        case .charging, .suspendedEV, .suspendedEVSE, .finishing: return Status(.finishing)
+        case .charging, .suspendedEV, .suspendedEVSE, .finishing:
+            return Status(.finishing, info: ending)
         case nil, .available, .preparing, .reserved, .unavailable, .faulted:
             return Status(.preparing)
         }
@@ -33,10 +34,14 @@ extension ConnectorMachine {
         guard transaction.isRunning else {
             // Winding down: the last state stands until the stop is on disk.
             if contactor.isClosed { return Status(.charging) }
+            if case .resuming = transaction.phase { return Status(.suspendedEVSE) }
             return Status(transaction.isRecovered ? .finishing : .suspendedEVSE)
         }
         if pilot == .a { return Status(.suspendedEV) }
         if !transaction.isAccepted || available < board.minimum { return Status(.suspendedEVSE) }
+        if !rules.schedule.isOpen(at: now.wall) {
+            return Status(.suspendedEVSE, info: Hindrance.outsideSchedule.description)
+        }
         switch pilot {
         case .c, .d:
             if pilot == .d, !board.hasVentilation {

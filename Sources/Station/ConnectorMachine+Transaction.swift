@@ -12,15 +12,17 @@ extension ConnectorMachine {
     /// Moves the transaction on as far as it can go now.
     mutating func advanceTransaction(_ now: Instant, _ effects: inout Effects) {
         dropStalePermission(now, &effects)
+        resumeIfPossible(now, &effects)
+        checkLimits(now)
         guard let running = transaction else { return startIfPossible(now, &effects) }
         switch running.phase {
-        case .starting, .committing: break
+        case .starting, .resuming, .committing: break
         case .running: stopIfNeeded(now)
         case .stopping, .opened, .retrying: break
         }
         guard let running = transaction else { return }
         switch running.phase {
-        case .starting, .running, .committing: break
+        case .starting, .resuming, .running, .committing: break
         case .stopping:
             guard !contactor.isClosed, let since = contactor.openSince else { return }
             transaction?.phase = .opened(since: since)
@@ -46,25 +48,6 @@ extension ConnectorMachine {
         permission = .none
         effects.others.append(
             .report(.startAbandoned(isOperative ? .timedOut : .inoperative)))
-    }
-
-    /// A transaction starts when a token is granted, a car is there, and the register can be read
-    /// with the relay open. Its start goes to disk before anything else happens.
-    private mutating func startIfPossible(_ now: Instant, _ effects: inout Effects) {
-        guard case .granted(let token, let group, let isRemote, _) = permission, isReady,
-            isOperative, faults.isEmpty, isPlugged, isAdmitted(token: token, group: group),
-            let meter, !contactor.isClosed,
-            let openSince = contactor.openSince, meter.askedAt >= openSince,
-            now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh
-        else { return }
-        permission = .none
-        transaction = Transaction(token: token, group: group, register: meter.register, at: now)
-        transaction?.reservation = reservation
-        effects.journal.append(
-            .start(
-                token: token, isRemote: isRemote, register: meter.register, at: now.wall,
-                reservation: reservation?.id))
-        reservation = nil
     }
 
     private mutating func stopIfNeeded(_ now: Instant) {
@@ -107,8 +90,10 @@ extension ConnectorMachine {
                     transaction: id, register: running.lastRegister,
                     at: running.stoppedAt ?? now.wall, reason: running.stopReason ?? .other,
                     token: running.stopToken,
-                    isLastGood: !isMeasured || latched.contains(.meterAbsurd))))
+                    isLastGood: !isMeasured || latched.contains(.meterAbsurd),
+                    limit: running.reachedLimit)))
         running.phase = .committing
+        ending = running.reachedLimit?.text
         transaction = running
     }
 }

@@ -24,15 +24,20 @@ package struct ConnectorMachine: Sendable {
     var isDoorOpen: Bool?
     var degrees: Int?
     var isHot = false
+    /// What the offer is derated by; follows the sensor up at once and down with hysteresis.
+    var deratingDegrees: Int?
     var areOutputsWorking = true
     var meter: MeterSnapshot?
     var limits: [Limit: Amperes] = [:]
+    var supply = Supply()
 
     /// When each input last spoke; a value without a date is none.
     var heardAt: [Sensor: Int64] = [:]
     /// What was last heard before the board was absent, or before the contactor was switched: it
     /// tells of a time that is over.
     var outdated: Set<Sensor> = []
+    /// When the control last came back from an absence.
+    var resumedAt = Int64.min
 
     // What was commanded.
     var contactor: Contactor
@@ -43,12 +48,22 @@ package struct ConnectorMachine: Sendable {
     var isLockCommanded = false
     var lockCommandedAt: Int64
     var indication: Indication?
+    var selfTest = SelfTest.due
+    package internal(set) var wear: ContactorWear
+    /// Since when a sleeping car is shown X1.
+    var wakingSince: Int64?
+    /// True once the car was woken during the present offer.
+    var isWoken = false
 
     // What is going on.
     let bootedAt: Int64
     var isReady = false
     var isOperative: Bool
     var permission: Permission = .none
+    /// A charge has started since the car was plugged in.
+    var isVended = false
+    /// Why the last charge ended by itself; shown until the car is unplugged.
+    var ending: String?
     package internal(set) var transaction: Transaction?
     package internal(set) var reservation: Reservation?
     var faults: Set<Fault> = []
@@ -56,6 +71,8 @@ package struct ConnectorMachine: Sendable {
     var windDownSince: Int64?
     var overCurrentSince: Int64?
     var mirrorUnreadableSince: Int64?
+    /// Nothing closes before this: a fault was there.
+    var restsUntil = Int64.min
 
     // What was told.
     var lastStatus: ConnectorStatus?
@@ -66,20 +83,25 @@ package struct ConnectorMachine: Sendable {
     package init(
         number: ConnectorNumber, board: BoardCapabilities, rules: ConnectorRules = ConnectorRules(),
         isOperative: Bool = true, latched: Set<Fault> = [], recovering: Recovered? = nil,
-        at now: Instant
+        wear: ContactorWear = ContactorWear(), at now: Instant
     ) {
         self.number = number
         self.board = board
         self.rules = rules
         self.isOperative = isOperative
         self.latched = latched
+        self.wear = wear
         pilotSince = now.milliseconds
         contactor = Contactor(commandedAt: now.milliseconds)
         signalSince = now.milliseconds
         lockCommandedAt = now.milliseconds
         bootedAt = now.milliseconds
         candidateSince = now.milliseconds
-        if let recovering { transaction = Transaction(recovering) }
+        if let recovering {
+            transaction = Transaction(recovering, resumes: rules.afterPowerLoss != .close, at: now)
+            // It may have been closed until a moment ago; that closing counts.
+            contactor.lastClosing = now.milliseconds
+        }
     }
 
     /// The outputs a connector starts from, to be set before anything is read.
@@ -103,6 +125,7 @@ package struct ConnectorMachine: Sendable {
         driveContactor(now, &effects)
         driveSignal(now, &effects)
         driveLock(now, &effects)
+        driveSelfTest(now, &effects)
         // An opening that is confirmed at once ends a transaction in this very step.
         advanceTransaction(now, &effects)
         updateStatus(now, &effects)
@@ -154,6 +177,8 @@ package struct ConnectorMachine: Sendable {
             /// The start is on its way to the disk.
             case starting
             case running
+            /// Found open after a restart; it may go on.
+            case resuming(since: Int64)
             /// The car winds down, the relay opens.
             case stopping
             /// The relay is open; the closing register is awaited.
@@ -177,6 +202,13 @@ package struct ConnectorMachine: Sendable {
         package var stopToken: String?
         var stoppedAt: Timestamp?
         var isRecovered = false
+        /// After a restart: when the operator was asked about the token, and whether he accepted it.
+        var askedAt: Int64?
+        var isKnown = false
+        package internal(set) var limits = ChargeLimits.none
+        package internal(set) var reachedLimit: ChargeLimits.Kind?
+        /// The start on the monotonic clock, for the limit of time.
+        var startedMilliseconds: Int64
         /// What this start uses up once it is durable.
         var reservation: Reservation?
         /// How often the contactor fell by itself.
@@ -198,18 +230,21 @@ package struct ConnectorMachine: Sendable {
             lastRegister = register
             registerKept = register
             startedAt = now.wall
+            startedMilliseconds = now.milliseconds
             lastSample = now.milliseconds
             registerKeptAt = now.milliseconds
         }
 
-        init(_ recovered: Recovered) {
-            phase = .stopping
+        init(_ recovered: Recovered, resumes: Bool, at now: Instant) {
+            phase = resumes ? .resuming(since: now.milliseconds) : .stopping
             id = recovered.transaction
             token = recovered.token
-            startRegister = recovered.lastRegister
+            startRegister = recovered.startRegister ?? recovered.lastRegister
             lastRegister = recovered.lastRegister
             registerKept = recovered.lastRegister
-            startedAt = recovered.lastAlive
+            startedAt = recovered.startedAt ?? recovered.lastAlive
+            startedMilliseconds = now.milliseconds
+            limits = recovered.limits
             stoppedAt = recovered.lastAlive
             stopReason = recovered.reason
             isRecovered = true

@@ -10,6 +10,23 @@ package enum ConnectorTimings {
     package static let idleMilliamperes: Int64 = 500
     /// Between two closings: spares the contactor's contacts and the car's inrush limiter.
     package static let betweenClosings: Int64 = 10_000
+    /// After a fault nothing closes for this long: what tripped has time to show itself again.
+    package static let afterFault: Int64 = 30_000
+    /// The same after over-current: contacts and cable cool down.
+    package static let afterOverCurrent: Int64 = 60_000
+    /// A self-test of the residual current device that is not answered within this was not run.
+    package static let selfTestLasts: Int64 = 10_000
+    /// A self-test that could not be run is tried again after this.
+    package static let selfTestRetries: Int64 = 60_000
+    /// After a closing the voltages have this long to settle before they are judged.
+    package static let supplySettles: Int64 = 2_000
+    /// Voltages out of their bounds for this long are a fault of the supply; a motor's start is not.
+    package static let supplyLasts: Int64 = 3_000
+    /// Voltages within their bounds for this long end it.
+    package static let supplyRecovers: Int64 = 30_000
+    /// A sleeping car is shown X1 for this long before current is offered again. IEC 61851-1 Annex A
+    /// lets a car take 3 s to see it.
+    package static let wakeShows: Int64 = 3_000
     /// The duty may change at most this often; a car has 5 s to follow one. IEC 61851-1 Annex A.
     package static let betweenDutyChanges: Int64 = 5_000
     /// F lasts at least this long after a fault. IEC 61851-1 Annex A.5.
@@ -32,8 +49,6 @@ package enum ConnectorTimings {
     package static let temperatureIsLost: Int64 = 20_000
     /// Current above limit × 1.10 + 0.5 A for this long is over-current.
     package static let overCurrentLasts: Int64 = 7_000
-    /// A self-test of the residual current device that failed is run again after this.
-    package static let selfTestRetries: Int64 = 30_000
     /// The lock must confirm within this.
     package static let lockConfirms: Int64 = 3_000
     /// Where the mirror contact cannot be read, an opening is taken as done after this: longer than
@@ -50,6 +65,8 @@ package enum ConnectorTimings {
     package static let registerIsKept: Int64 = 15_000
     /// An authorisation that is never answered is given up after this.
     package static let authorizationWaits: Int64 = 60_000
+    /// A charge that may go on after a restart asks about its token so often.
+    package static let resumptionAsks: Int64 = 5_000
     /// A suspended state shorter than this is not reported: every start passes through one.
     package static let suspensionSettles: Int64 = 1_500
 }

@@ -4,6 +4,8 @@ import Charging
 package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     case emergencyStop
     case residualCurrent
+    /// The residual current device did not pass its own test.
+    case selfTestFailed
     /// The mirror says closed although the contactor was told to open.
     case weldedContact
     /// The mirror says open although the contactor was told to close.
@@ -19,6 +21,10 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     case doorOpen
     case lock
     case overCurrent
+    case overVoltage
+    /// A phase without voltage, or the phases far apart: a fuse, a broken neutral.
+    case phaseLost
+    case underVoltage
     /// No good reading for too long.
     case meterLost
     /// The register fell or leapt; a person must look.
@@ -39,10 +45,11 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
 
     package var latch: Latch {
         switch self {
-        case .residualCurrent, .weldedContact, .stuckContact, .meterAbsurd: .person
+        case .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact, .meterAbsurd: .person
         case .diode, .overCurrent: .unplugged
         case .emergencyStop, .mirrorUnreadable, .outputFailed, .pilot, .proximity,
-            .overTemperature, .doorOpen, .lock, .meterLost, .inputMissing:
+            .overTemperature, .doorOpen, .lock, .overVoltage, .phaseLost, .underVoltage, .meterLost,
+            .inputMissing:
             .none
         }
     }
@@ -50,20 +57,21 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// True where the contactor opens before anything else, under load if need be.
     package var opensAtOnce: Bool {
         switch self {
-        case .emergencyStop, .residualCurrent, .weldedContact, .stuckContact, .mirrorUnreadable,
-            .outputFailed, .pilot, .diode, .proximity, .overTemperature, .doorOpen, .lock,
-            .inputMissing:
+        case .emergencyStop, .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact,
+            .mirrorUnreadable, .outputFailed, .pilot, .diode, .proximity, .overTemperature,
+            .doorOpen, .lock, .overVoltage, .inputMissing:
             true
-        case .overCurrent, .meterLost, .meterAbsurd: false
+        case .overCurrent, .phaseLost, .underVoltage, .meterLost, .meterAbsurd: false
         }
     }
 
     /// True where the pilot shows F for as long as the fault lasts.
     package var signalsF: Bool {
         switch self {
-        case .emergencyStop, .residualCurrent, .weldedContact, .stuckContact: true
+        case .emergencyStop, .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact: true
         case .mirrorUnreadable, .outputFailed, .pilot, .diode, .proximity, .overTemperature,
-            .doorOpen, .lock, .overCurrent, .meterLost, .meterAbsurd, .inputMissing:
+            .doorOpen, .lock, .overCurrent, .overVoltage, .phaseLost, .underVoltage, .meterLost,
+            .meterAbsurd, .inputMissing:
             false
         }
     }
@@ -71,11 +79,13 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// The StatusNotification error code. OCPP 1.6 §7.6.
     package var errorCode: String {
         switch self {
-        case .residualCurrent: "GroundFailure"
+        case .residualCurrent, .selfTestFailed: "GroundFailure"
         case .weldedContact, .stuckContact, .mirrorUnreadable, .outputFailed: "PowerSwitchFailure"
         case .overTemperature: "HighTemperature"
         case .lock: "ConnectorLockFailure"
         case .overCurrent: "OverCurrentFailure"
+        case .overVoltage: "OverVoltage"
+        case .phaseLost, .underVoltage: "UnderVoltage"
         case .meterLost, .meterAbsurd: "PowerMeterFailure"
         case .emergencyStop, .pilot, .diode, .proximity, .doorOpen, .inputMissing: "OtherError"
         }
@@ -84,9 +94,12 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// The vendor code, from the ChargeX MREC list where it has one.
     package var vendorErrorCode: String? {
         switch self {
-        case .residualCurrent: "MREC2GroundFailure"
+        case .residualCurrent, .selfTestFailed: "MREC2GroundFailure"
         case .overTemperature: "MREC3HighTemperature"
         case .overCurrent: "MREC4OverCurrentFailure"
+        case .overVoltage: "MREC5OverVoltage"
+        case .underVoltage: "MREC6UnderVoltage"
+        case .phaseLost: "MREC15PowerLoss"
         case .emergencyStop: "MREC8EmergencyStop"
         case .pilot: "MREC14PilotFault"
         case .weldedContact, .stuckContact: "MREC17EVSEContactorFault"
@@ -102,6 +115,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         switch self {
         case .emergencyStop: "emergency stop pressed"
         case .residualCurrent: "residual current device tripped"
+        case .selfTestFailed: "residual current device failed its test"
         case .weldedContact: "contactor told to open, mirror says closed"
         case .stuckContact: "contactor told to close, mirror says open"
         case .mirrorUnreadable: "mirror contact cannot be read"
@@ -113,6 +127,9 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         case .doorOpen: "enclosure open"
         case .lock: "connector lock does not confirm"
         case .overCurrent: "car draws more than it is offered"
+        case .overVoltage: "supply voltage too high"
+        case .phaseLost: "a phase of the supply is lost"
+        case .underVoltage: "supply voltage too low"
         case .meterLost: "meter does not answer"
         case .meterAbsurd: "meter register fell or leapt"
         case .inputMissing: "an input no longer speaks"

@@ -48,7 +48,7 @@ extension StationAgent {
         case .trigger(let message, let connector):
             await triggerUpkeep(message, isExtended: false)
                 ? accepted : trigger(message, connector)
-        case .data: .data(status: "UnknownVendorId", data: nil)
+        case .data(let message): await data(message)
         case .startLimited(let connector, let token, let profile):
             await start(token, on: connector, profile)
         case .setProfile(let connector, let profile): await setProfile(connector, profile)

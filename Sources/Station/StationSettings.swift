@@ -9,6 +9,8 @@ package final class StationSettings: Sendable {
 
     private let catalogue: SettingsCatalogue
     private let defaults: [Meaning: String]
+    /// What only the configuration file says of the connectors.
+    private let rules: ConnectorRules
     private let written: Lock<[String: String]>
 
     /// Keys that exist in the catalogue but change nothing here: they are not offered.
@@ -22,8 +24,10 @@ package final class StationSettings: Sendable {
     private static let credentials: Set<Meaning> = [.securityProfile, .basicAuthPassword]
 
     package init(
-        catalogue: SettingsCatalogue, defaults: [Meaning: String], written: [String: String]
+        catalogue: SettingsCatalogue, defaults: [Meaning: String], written: [String: String],
+        rules: ConnectorRules = ConnectorRules()
     ) {
+        self.rules = rules
         self.catalogue = catalogue
         self.defaults = defaults
         // A value of an older program that no longer fits must not come back to life.
@@ -109,7 +113,7 @@ package final class StationSettings: Sendable {
 
     /// What the settings mean for a connector's machine.
     package var connectorRules: ConnectorRules {
-        var rules = ConnectorRules()
+        var rules = rules
         rules.connectionTimeoutMilliseconds = milliseconds(.connectionTimeoutSeconds, 60)
         rules.sampleIntervalMilliseconds = milliseconds(.meterSampleIntervalSeconds, 60)
         rules.minimumStatusMilliseconds = milliseconds(.minimumStatusDurationSeconds, 0)

@@ -29,11 +29,30 @@ extension ConnectorView {
             "pilot": pilot.map { .string($0.rawValue) },
             "signal": .string(signal.text),
             "limitAmperes": .number(available.decimal.reduced),
+            "limits": limitsJSON,
+            "offered": .bool(isOfferedNow),
+            "deratedToAmperes": derated.map { .number($0.decimal.reduced) },
+            "degrees": degrees.map { .number($0) },
+            "contactorLife": .members([
+                "closings": .number(wear.closings), "openings": .number(wear.openings),
+                "hotOpenings": .number(wear.hotOpenings),
+            ]),
             "operative": .bool(isOperative),
             "reservation": reservation?.json,
             "charge": charge?.json,
             "meter": meterJSON,
         ])
+    }
+
+    /// What bounds the offer, in amperes; only what is in force.
+    private var limitsJSON: JSONValue {
+        var members: [String: JSONValue] = ["board": .number(boardMaximum.decimal.reduced)]
+        for (whose, amperes) in limits {
+            members[whose.rawValue] = .number(amperes.decimal.reduced)
+        }
+        if let cable { members["cable"] = .number(cable.decimal.reduced) }
+        if let derated { members["temperature"] = .number(derated.decimal.reduced) }
+        return .object(members)
     }
 
     private var meterJSON: JSONValue? {
@@ -74,6 +93,7 @@ extension ConnectorView.Charge {
             "startedAt": .time(startedAt),
             "energyWh": .number(energy.value),
             "stopping": .bool(isStopping),
+            "limits": limits == .none ? nil : limits.json,
         ])
     }
 }

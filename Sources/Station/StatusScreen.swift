@@ -51,6 +51,7 @@ package struct StatusScreen: Sendable {
             let why = (connector["hindrances"]?.array ?? []).compactMap(\.string)
             lines.append("  no energy: \(why.joined(separator: "; "))")
         }
+        lines += Self.details(connector)
         if let charge = connector["charge"] {
             lines.append(
                 "  charge \(charge["charge"]?.int ?? 0): \(charge["energyWh"]?.int ?? 0) Wh since "

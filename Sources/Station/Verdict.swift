@@ -15,6 +15,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     /// Kept for a driver who has not come yet.
     case reserved
     case startNotJournalled
+    /// A charge was found open after a restart; whether it goes on is not decided yet.
+    case resuming
     case tokenRefused
     case stopping
     case residualCurrentNotReady
@@ -25,9 +27,15 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case lockNotConfirmed
     case proximityLost
     case closedTooRecently
+    /// A fault was there; so much longer nothing closes.
+    case restsAfterFault(milliseconds: Int64)
+    /// Nothing was decided for a while: what was heard before counts no more, and is heard again.
+    case controlWasAbsent
     case meterNeverRead
     case meterStale(ageMilliseconds: Int64)
     case limitBelowMinimum(milliamperes: Int64)
+    /// By the operator's schedule no energy is offered at this hour.
+    case outsideSchedule
 
     /// True where a closed contactor opens now, whatever flows; otherwise the car is asked first.
     package var isUrgent: Bool {
@@ -35,12 +43,12 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .fault(let fault): fault.opensAtOnce
         case .starting, .pilotState, .ventilationMissing, .diodeNotChecked,
             .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .temperatureUnread,
-            .lockNotConfirmed, .proximityLost, .startNotJournalled:
+            .lockNotConfirmed, .proximityLost, .startNotJournalled, .resuming:
             true
         case .inoperative, .notAuthorized, .reserved, .tokenRefused, .stopping, .meterNeverRead,
             .meterStale,
             .limitBelowMinimum, .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
-            .closedTooRecently:
+            .closedTooRecently, .restsAfterFault, .controlWasAbsent, .outsideSchedule:
             false
         }
     }
@@ -58,6 +66,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .notAuthorized: "no authorised transaction"
         case .reserved: "reserved"
         case .startNotJournalled: "the start is not on disk yet"
+        case .resuming: "whether the charge goes on is not decided yet"
+        case .outsideSchedule: "outside the hours of the schedule"
         case .tokenRefused: "the operator refused the token"
         case .stopping: "the transaction is stopping"
         case .residualCurrentNotReady: "residual current device not tested"
@@ -68,6 +78,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .lockNotConfirmed: "connector not locked"
         case .proximityLost: "proximity pin not read"
         case .closedTooRecently: "less than 10 s since the last closing"
+        case .restsAfterFault(let left): "rests after a fault, \((left + 999) / 1000) s more"
+        case .controlWasAbsent: "control was absent, inputs are read again"
         case .meterNeverRead: "meter never read"
         case .meterStale(let age): "meter stale \(age / 1000) s"
         case .limitBelowMinimum(let limit): "limit \(limit / 1000) A is below 6 A"

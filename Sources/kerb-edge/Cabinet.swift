@@ -52,6 +52,8 @@ struct Cabinet: Sendable {
             var capabilities = board.capabilities
             if evse.maximum < capabilities.maximum { capabilities.maximum = evse.maximum }
             let phases = min(capabilities.phases, settings.phases)
+            // What the supply does not have cannot be lost.
+            capabilities.phases = phases
             let meter = ModbusMeter(
                 name: "meter \(evse.connector)", profile: try library.meter(evse.meterProfile),
                 bus: try bus(evse.meterBus), unit: evse.meterUnit,

@@ -2,6 +2,7 @@ import Charging
 import HAL
 import LinuxHAL
 import Service
+import Station
 
 /// Everything `edge.yaml` says. `Config/edge.yaml` carries each key with a comment.
 struct EdgeSettings: Sendable {
@@ -65,6 +66,7 @@ struct EdgeSettings: Sendable {
     var connectionTimeoutSeconds: Int
     var authorizeRemoteStart: Bool
     var allowUnknownTokensOffline: Bool
+    var rules: ConnectorRules
     var dataDirectory: String
     /// nil: no page.
     var localPage: Page?
@@ -131,6 +133,7 @@ extension EdgeSettings {
             allowUnknownTokensOffline: file.bool(
                 "allowUnknownTokensOffline", default: false,
                 about: "let tokens nobody knows charge while the operator cannot be asked"),
+            rules: rules(file),
             dataDirectory: file.path(
                 "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"),
             localPage: file.sectionOrNil(

@@ -28,9 +28,10 @@ struct EdgeStation: Sendable {
         recentLog: @escaping @Sendable () -> [String]
     ) async throws -> EdgeStation {
         let dialect = OCPP16Dialect()
+        let written = try await journal.settings()
         let keys = StationSettings(
             catalogue: dialect.settings, defaults: defaults(settings),
-            written: try await journal.settings())
+            written: written, rules: settings.rules)
         let recovered = try await journal.recovered()
         let orphans = try await journal.closeOrphans(connectors: settings.evses.map(\.connector))
         if orphans > 0 { log.warning("charges without connector closed", ["count": orphans]) }
@@ -55,6 +56,7 @@ struct EdgeStation: Sendable {
                 number: number, board: outlet.capabilities, rules: keys.connectorRules,
                 isOperative: availability[number] ?? true, latched: latched[number] ?? [],
                 recovering: recovered[number],
+                wear: ContactorWear(text: written[ContactorWear.key(of: number)] ?? ""),
                 at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,

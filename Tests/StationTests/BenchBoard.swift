@@ -20,6 +20,8 @@ struct BenchBoard {
     var mirrorFollows = true
     var isMeterAlive = true
     var milliamperes: Int64 = 0
+    var volts: [Int64] = []
+    var selfTestResult: ConnectorMachine.SelfTestResult? = .passed
 
     /// What each input last said; it goes on saying so.
     var standing: [Input] = []
@@ -60,7 +62,7 @@ struct BenchBoard {
         return bench
     }
 
-    mutating func readInputs() {
+    mutating func readInputs(pilot: PilotState = .a) {
         give(.residualCurrent(.healthy))
         give(.emergencyStop(isActive: false))
         give(.door(isOpen: false))
@@ -68,7 +70,7 @@ struct BenchBoard {
         give(.mirror(.open))
         give(.proximity(nil))
         give(.locked(false))
-        give(.pilot(.a, diode: .unknown))
+        give(.pilot(pilot, diode: pilot == .a ? .unknown : .passed))
         measure()
         pass(300)
     }
@@ -99,6 +101,8 @@ struct BenchBoard {
             give(.journal(.started(nextID - 1)))
         case .journal(.stop) where commitsAtOnce:
             give(.journal(.stopped))
+        case .selfTest:
+            if let selfTestResult { give(.selfTest(selfTestResult)) }
         case .output, .journal, .authorize, .report: break
         }
     }
@@ -110,6 +114,7 @@ struct BenchBoard {
                 MeterSnapshot(
                     register: WattHours(register),
                     currents: [Amperes(milliamperes: isRelayClosed ? milliamperes : 0)],
+                    voltages: volts.map { Volts(millivolts: $0 * 1000) },
                     askedAt: now.milliseconds, at: now.wall)))
     }
 

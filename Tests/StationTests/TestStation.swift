@@ -22,6 +22,7 @@ struct TestStation {
         board: TestBoard = TestBoard(), path: String, bootID: String = "boot-1",
         settings written: [String: String] = [:],
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
+        rules: ConnectorRules = ConnectorRules(),
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
@@ -34,7 +35,7 @@ struct TestStation {
                 .measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import",
                 .basicAuthPassword: "", .operatorName: "", .securityProfile: "1",
             ],
-            written: written)
+            written: written, rules: rules)
         let recovered = try await journal.recovered()
         let machine = ConnectorMachine(
             number: 1, board: capabilities, rules: settings.connectorRules,

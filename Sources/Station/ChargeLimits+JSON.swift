@@ -1,0 +1,42 @@
+import Charging
+import JSON
+import SQL
+
+extension ChargeLimits {
+    /// As `kerb-edge status` shows them and the journal keeps them.
+    var json: JSONValue {
+        .members([
+            "energyWh": energy.map { .number($0.value) },
+            "seconds": seconds.map { .number($0) },
+            "amount": budget.map { .number($0.amount) },
+            "pricePerKWh": budget.map { .number($0.perKilowattHour) },
+        ])
+    }
+
+    /// What the journal kept; a line that cannot be read limits nothing.
+    init(text: String) {
+        // Written by this program alone: what cannot be read was damaged, and the charge goes on.
+        guard let value = try? JSONValue(parsing: text) else {
+            self.init()
+            return
+        }
+        var budget: Budget?
+        if let amount = value["amount"]?.decimal, let price = value["pricePerKWh"]?.decimal {
+            budget = Budget(amount: amount, perKilowattHour: price)
+        }
+        self.init(
+            energy: value["energyWh"]?.int64.map { WattHours($0) },
+            seconds: value["seconds"]?.int64, budget: budget)
+    }
+}
+
+extension BoardJournal {
+    /// Keeps the limits of an open charge, so that they hold when it goes on after a loss of power.
+    func setLimits(_ limits: ChargeLimits, of charge: Int64) async throws {
+        let text = limits == .none ? nil : limits.json.text
+        try await database.write { sql in
+            try sql.execute(
+                "UPDATE charge SET limits = ? WHERE id = ? AND stopped_at IS NULL", text, charge)
+        }
+    }
+}

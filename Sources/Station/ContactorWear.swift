@@ -1,0 +1,28 @@
+/// What a contactor's life is counted in. A hot opening costs as much of it as hundreds of cold ones.
+package struct ContactorWear: Hashable, Sendable {
+    package var closings: Int
+    package var openings: Int
+    /// Openings, told or by itself, while the car was drawing current.
+    package var hotOpenings: Int
+
+    package init(closings: Int = 0, openings: Int = 0, hotOpenings: Int = 0) {
+        self.closings = closings
+        self.openings = openings
+        self.hotOpenings = hotOpenings
+    }
+
+    /// As the board's journal keeps it, so that a contactor's life outlasts the program's.
+    package var text: String { "\(closings) \(openings) \(hotOpenings)" }
+
+    /// What the journal kept; a line that cannot be read begins a new life.
+    package init(text: String) {
+        let counts = text.split(separator: " ").compactMap { Int($0) }
+        let isGood = counts.count == 3 && counts.allSatisfy { $0 >= 0 }
+        self.init(
+            closings: isGood ? counts[0] : 0, openings: isGood ? counts[1] : 0,
+            hotOpenings: isGood ? counts[2] : 0)
+    }
+
+    /// The journal's key of one connector's contactor.
+    package static func key(of connector: Int) -> String { "contactor.\(connector).life" }
+}
