@@ -60,7 +60,8 @@ struct EdgeStation: Sendable {
                 at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,
-                polls: polls, clock: ExecutorClock(clock, on: control), log: log)
+                polls: polls, outlet: "\(settings.stationID)*\(number)",
+                clock: ExecutorClock(clock, on: control), log: log)
             await controller.take(.limit(.site, settings.share))
             controllers.append(controller)
         }
