@@ -16,6 +16,7 @@ extension ConnectorController {
         let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
         while await pause(polls.tick) {
             take(.tick)
+            noteJournal()
             // Inputs may have come while no renewal went out.
             if machine.isContactorClosed, devices.contactor.deadMan.kind != .none {
                 resumeIfAbsent(since: contactorSetAt)
@@ -181,6 +182,7 @@ extension ConnectorController {
 
     /// Says once that a device failed, and once that it is back.
     func note(_ device: String, _ error: (any Error)?) {
+        noteFailure(device, error)
         if let error {
             guard isFailing.insert(device).inserted else { return }
             log.warning(

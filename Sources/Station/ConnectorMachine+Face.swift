@@ -43,6 +43,8 @@ extension ConnectorMachine {
         case latchedFaultsCleared
         // From the controller.
         case journal(JournalAnswer)
+        /// Whether the journal could keep a new charge; nil while it could.
+        case journalTrouble(JournalTrouble?)
         case tick
     }
 
@@ -98,6 +100,19 @@ extension ConnectorMachine {
         package var isLastGood: Bool
         /// The limit that ended it, where one did; the reason is then `local`.
         package var limit: ChargeLimits.Kind?
+
+        package init(
+            transaction: Int64, register: WattHours, at: Timestamp, reason: StopReason,
+            token: String?, isLastGood: Bool, limit: ChargeLimits.Kind? = nil
+        ) {
+            self.transaction = transaction
+            self.register = register
+            self.at = at
+            self.reason = reason
+            self.token = token
+            self.isLastGood = isLastGood
+            self.limit = limit
+        }
     }
 
     package enum Report: Hashable, Sendable {

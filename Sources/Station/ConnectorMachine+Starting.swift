@@ -29,7 +29,8 @@ extension ConnectorMachine {
     /// A transaction starts when a token is granted, a car is there, and the register can be read
     /// with the relay open. Its start goes to disk before anything else happens.
     mutating func startIfPossible(_ now: Instant, _ effects: inout Effects) {
-        guard let grant = grant(at: now), isReady, isOperative, faults.isEmpty, isPlugged,
+        guard let grant = grant(at: now), isReady, isOperative, journalTrouble == nil,
+            faults.isEmpty, isPlugged,
             isAdmitted(token: grant.token, group: grant.group), let meter, !contactor.isClosed,
             let openSince = contactor.openSince, meter.askedAt >= openSince,
             now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh

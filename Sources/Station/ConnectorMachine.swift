@@ -59,6 +59,8 @@ package struct ConnectorMachine: Sendable {
     let bootedAt: Int64
     var isReady = false
     var isOperative: Bool
+    /// Why the journal could not keep a new charge; what runs goes on.
+    var journalTrouble: JournalTrouble?
     var permission: Permission = .none
     /// A charge has started since the car was plugged in.
     var isVended = false

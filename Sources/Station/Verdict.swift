@@ -14,6 +14,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case notAuthorized
     /// Kept for a driver who has not come yet.
     case reserved
+    /// No charge may begin; what runs goes on.
+    case journal(JournalTrouble)
     case startNotJournalled
     /// A charge was found open after a restart; whether it goes on is not decided yet.
     case resuming
@@ -45,7 +47,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
             .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .temperatureUnread,
             .lockNotConfirmed, .proximityLost, .startNotJournalled, .resuming:
             true
-        case .inoperative, .notAuthorized, .reserved, .tokenRefused, .stopping, .meterNeverRead,
+        case .inoperative, .notAuthorized, .journal, .reserved, .tokenRefused, .stopping,
+            .meterNeverRead,
             .meterStale,
             .limitBelowMinimum, .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
             .closedTooRecently, .restsAfterFault, .controlWasAbsent, .outsideSchedule:
@@ -65,6 +68,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .diodeNotChecked: "the car's diode is not checked yet"
         case .notAuthorized: "no authorised transaction"
         case .reserved: "reserved"
+        case .journal(let trouble): trouble.description
         case .startNotJournalled: "the start is not on disk yet"
         case .resuming: "whether the charge goes on is not decided yet"
         case .outsideSchedule: "outside the hours of the schedule"

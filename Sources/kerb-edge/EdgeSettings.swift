@@ -68,6 +68,7 @@ struct EdgeSettings: Sendable {
     var allowUnknownTokensOffline: Bool
     var rules: ConnectorRules
     var dataDirectory: String
+    var journalLimitMegabytes: Int
     /// nil: no page.
     var localPage: Page?
     var upkeep: UpkeepSettings
@@ -76,6 +77,12 @@ struct EdgeSettings: Sendable {
     var credentialsFolder: String { dataDirectory + "/credentials" }
     var socketPath: String { dataDirectory + "/status.sock" }
     var journalPath: String { dataDirectory + "/journal.db" }
+
+    var journalLimits: JournalLimits {
+        var limits = JournalLimits()
+        limits.bytes = Int64(journalLimitMegabytes) << 20
+        return limits
+    }
 
     /// What each connector may draw so that all together never exceed the site's fuse.
     var share: Amperes {
@@ -136,6 +143,9 @@ extension EdgeSettings {
             rules: rules(file),
             dataDirectory: file.path(
                 "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"),
+            journalLimitMegabytes: file.int(
+                "journalLimitMegabytes", default: 64, in: 4...4096,
+                about: "above three quarters of it meter values thin out, oldest first"),
             localPage: file.sectionOrNil(
                 "localPage", about: "read-only page and metrics for technicians; left out: none"
             ).map(page),
