@@ -115,6 +115,8 @@ extension BecknDoor {
             .clearCache, .data, .setProfile, .clearProfiles, .getComposite, .foreign:
             break
         case .maintenance: break
+        case .sendLocalList, .getLocalListVersion, .reserve, .cancelReservation:
+            break
         }
     }
 }

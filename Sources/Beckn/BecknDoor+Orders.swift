@@ -245,6 +245,7 @@ extension BecknDoor {
             case .inoperative: "the charger is out of order"
             case .offline: "the charger cannot be reached"
             case .unknownSession, .sessionNotRunning: "no session"
+            case .unknownReservation, .expired: "no reservation"
             }
         }
     }
@@ -261,6 +262,7 @@ extension BecknDoor {
             return switch refusal {
             // It ends or has ended by itself; the journal brings the end.
             case .unknownSession, .sessionNotRunning: nil
+            case .unknownReservation, .expired: nil
             case .offline: "the charger cannot be reached"
             case .unknownStation, .unknownEVSE, .occupied, .inoperative: "the charger is gone"
             }

@@ -90,6 +90,20 @@ extension ChargePointOperator {
         return command
     }
 
+    /// Asks for a plug's lock to be opened, which ends a charge that runs there.
+    package func unlock(
+        _ target: Target, origin: CommandOrigin, at: Timestamp, in transaction: Transaction
+    ) throws -> Command {
+        let (id, connector) = try resolve(target)
+        guard let connector else { throw CommandRefusal.unknownEVSE }
+        let station = try reachable(id, in: transaction)
+        let command = Command(
+            id: UUID4.make(), station: station.id, command: .unlock(connector: connector),
+            origin: origin, createdAt: at)
+        try commands.enqueue(command, in: transaction)
+        return command
+    }
+
     /// Asks anything else of a station: unlock, reset, availability, settings, trigger, raw.
     package func send(
         _ command: StationCommand, to station: String, origin: CommandOrigin
@@ -105,7 +119,7 @@ extension ChargePointOperator {
         }
     }
 
-    private func resolve(_ target: Target) throws -> (String, ConnectorNumber?) {
+    func resolve(_ target: Target) throws -> (String, ConnectorNumber?) {
         switch target {
         case .station(let id, let connector): return (id, connector)
         case .evse(let uid):
@@ -117,7 +131,7 @@ extension ChargePointOperator {
         }
     }
 
-    private func reachable(
+    func reachable(
         _ id: String, in transaction: Transaction
     ) throws -> StationRecord {
         guard let station = try stations.station(id, in: transaction),

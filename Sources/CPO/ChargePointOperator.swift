@@ -21,6 +21,7 @@ package final class ChargePointOperator: Sendable {
     package let cdrs: CDRs
     package let commands: Commands
     package let suspicions: Suspicions
+    package let reservations = Reservations()
 
     /// Opens the house on a database that was migrated already, and reads what is hot into memory.
     package init(

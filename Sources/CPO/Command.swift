@@ -76,6 +76,9 @@ package enum CommandRefusal: Error, Hashable, Sendable {
     case unknownSession
     /// The session is over, or its transaction was never acknowledged.
     case sessionNotRunning
+    case unknownReservation
+    /// The reservation would have ended already.
+    case expired
     /// Another charge runs there already.
     case occupied
     /// Faulted, unavailable or not commissioned.

@@ -107,6 +107,8 @@ extension Commands {
                 "settings": .array(known), "unknown": .array(unknown.map { .string($0) }),
             ]
             return (.accepted, body.text)
+        case .listVersion(let version):
+            return (.accepted, JSONValue.members(["listVersion": .number(version)]).text)
         case .data(let status, let data):
             return (
                 state(status),
@@ -152,6 +154,7 @@ extension Commands {
         case .start, .startLimited, .stop, .reset, .setAvailability: false
         case .setProfile, .clearProfiles, .getComposite: true
         case .maintenance(let order): order.isItsOwnEffect
+        case .sendLocalList, .getLocalListVersion, .reserve, .cancelReservation: true
         case .unlock, .changeSetting, .getSettings, .clearCache, .trigger, .data, .foreign: true
         }
     }

@@ -48,6 +48,10 @@ package final class Commands: Sendable {
         case .trigger(_, let number): connector = number
         case .stop, .reset, .changeSetting, .getSettings, .clearCache, .data, .foreign: break
         case .maintenance: break
+        case .reserve(let reservation):
+            connector = reservation.connector
+            idTag = Tokens.folded(reservation.token)
+        case .sendLocalList, .getLocalListVersion, .cancelReservation: break
         }
         try transaction.execute(
             """

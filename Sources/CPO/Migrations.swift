@@ -99,5 +99,14 @@ extension ChargePointOperator {
                 decided_by TEXT, decided_at BIGINT);
             CREATE INDEX suspicion_state ON suspicion(state);
             """),
+        Migration(
+            20, "reservations by the numbers stations know them by",
+            """
+            CREATE TABLE reservation (
+                number {identity}, station TEXT NOT NULL, connector BIGINT NOT NULL,
+                id_tag TEXT NOT NULL, group_tag TEXT, expires_at BIGINT NOT NULL,
+                party TEXT NOT NULL, partner_id TEXT, created_at BIGINT NOT NULL);
+            CREATE UNIQUE INDEX reservation_partner ON reservation(party, partner_id);
+            """),
     ]
 }

@@ -14,6 +14,10 @@ extension StationCommand: Stored {
         case .getSettings: "getSettings"
         case .clearCache: "clearCache"
         case .trigger: "trigger"
+        case .sendLocalList: "sendLocalList"
+        case .getLocalListVersion: "getLocalListVersion"
+        case .reserve: "reserve"
+        case .cancelReservation: "cancelReservation"
         case .data: "data"
         case .startLimited: "startLimited"
         case .setProfile: "setProfile"
@@ -40,6 +44,10 @@ extension StationCommand: Stored {
             case .clearCache: [:]
             case .trigger(let message, let connector):
                 ["message": .string(message), "connector": .int(connector) ?? .null]
+            case .sendLocalList(let update): update.members
+            case .getLocalListVersion: [:]
+            case .reserve(let reservation): reservation.members
+            case .cancelReservation(let id): ["reservation": .number(id)]
             case .data(let data):
                 [
                     "vendor": .string(data.vendor), "message": .text(data.message) ?? .null,
@@ -78,6 +86,10 @@ extension StationCommand: Stored {
         case "trigger":
             self = .trigger(
                 message: try stored.text("message"), connector: try stored.intOrNil("connector"))
+        case "sendLocalList": self = .sendLocalList(try LocalListUpdate(stored: stored))
+        case "getLocalListVersion": self = .getLocalListVersion
+        case "reserve": self = .reserve(try Reservation(stored: stored))
+        case "cancelReservation": self = .cancelReservation(id: try stored.int("reservation"))
         case "data":
             self = .data(
                 DataMessage(
@@ -110,6 +122,8 @@ extension StationCommand {
         case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .getSettings,
             .clearCache, .trigger, .data, .foreign, .startLimited, .setProfile, .clearProfiles,
             .getComposite:
+            return nil
+        case .sendLocalList, .getLocalListVersion, .reserve, .cancelReservation:
             return nil
         }
     }

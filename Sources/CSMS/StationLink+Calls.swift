@@ -68,7 +68,9 @@ extension StationLink {
     private static func priority(of command: StationCommand) -> CallQueue<Int>.Priority {
         switch command {
         case .start, .startLimited, .stop, .unlock: .urgent
+        case .reserve, .cancelReservation: .urgent
         case .setProfile, .clearProfiles, .getComposite: .ordinary
+        case .sendLocalList, .getLocalListVersion: .ordinary
         case .reset, .setAvailability, .changeSetting, .getSettings, .clearCache, .trigger, .data,
             .foreign:
             .ordinary

@@ -301,6 +301,10 @@ package enum StationCommand: Hashable, Sendable {
     case getSettings(keys: [String])
     case clearCache
     case trigger(message: String, connector: ConnectorNumber?)
+    case sendLocalList(LocalListUpdate)
+    case getLocalListVersion
+    case reserve(Reservation)
+    case cancelReservation(id: Int)
     case data(DataMessage)
     /// A start that brings the charge's own profile; it names no transaction yet.
     case startLimited(connector: ConnectorNumber?, token: String, ChargingProfile)
@@ -329,6 +333,8 @@ package enum CommandAnswer: Hashable, Sendable {
     /// `status` as the version spells it: Accepted, Rejected, Scheduled, RebootRequired, NotSupported, Unlocked…
     case status(String)
     case settings([Setting], unknown: [String])
+    /// 0 for an empty list, −1 where there are no lists.
+    case listVersion(Int)
     case data(status: String, data: String?)
     /// nil: the station has no schedule to tell.
     case composite(CompositeSchedule?)

@@ -17,7 +17,8 @@ extension Console {
                 body: """
                     {"command": "start", "evse": 1, "token": "…"} and its kin (stop, unlock, reset, \
                     setAvailability, changeSetting, getSettings, clearCache, trigger, setLimit with \
-                    amperes or watts, until and stackLevel, clearLimits, getComposite), or raw: \
+                    amperes or watts, until and stackLevel, clearLimits, getComposite, reserve, \
+                    cancelReservation, sendLocalList, getLocalListVersion), or raw: \
                     {"action": "Reset", "payload": {…}} in the station's own OCPP version
                     """, handler: postCommand),
             APIRoute(
@@ -59,6 +60,27 @@ extension Console {
                 else { throw CommandRefusal.unknownSession }
                 let command = try self.house.stop(
                     session: session, origin: origin, at: now, in: transaction)
+                try self.note(command, caller, in: transaction)
+                return command
+            }
+        case .reserve(let connector, let tag, let expires, let number):
+            command = try await house.write { transaction in
+                let token = try self.token(tag, at: now, in: transaction)
+                let command = try self.house.reserve(
+                    .station(station, connector: connector),
+                    .init(token: token, expires: expires), replacing: number, origin: origin,
+                    at: now, in: transaction)
+                try self.note(command, caller, in: transaction)
+                return command
+            }
+        case .cancelReservation(let number):
+            command = try await house.write { transaction in
+                guard
+                    try self.house.reservations.find(number, in: transaction)?.station.lowercased()
+                        == station.lowercased()
+                else { throw CommandRefusal.unknownReservation }
+                let command = try self.house.cancel(
+                    reservation: number, origin: origin, at: now, in: transaction)
                 try self.note(command, caller, in: transaction)
                 return command
             }
@@ -125,6 +147,8 @@ extension Console {
 enum CommandBody {
     case start(connector: ConnectorNumber?, token: String)
     case stop(session: String)
+    case reserve(connector: ConnectorNumber, token: String, expires: Timestamp, replacing: Int?)
+    case cancelReservation(Int)
     case other(StationCommand)
 
     init(_ body: JSONValue, now: Timestamp) throws(APIProblem) {
@@ -151,6 +175,8 @@ enum CommandBody {
                 throw .field("session", "must be the id of a running session")
             }
             self = .stop(session: session)
+        case "reserve", "cancelReservation", "sendLocalList", "getLocalListVersion":
+            self = try Self.list(body, connector: connector)
         case "unlock": self = .other(.unlock(connector: connector ?? 1))
         case "reset":
             guard let kind = ResetKind(rawValue: body["kind"]?.string ?? "Soft") else {
@@ -189,12 +215,13 @@ enum CommandBody {
             throw .field(
                 "command",
                 "must be start, stop, unlock, reset, setAvailability, changeSetting, getSettings, "
-                    + "clearCache, trigger, setLimit, clearLimits or getComposite; or send `action` and `payload`"
-            )
+                    + "clearCache, trigger, setLimit, clearLimits, getComposite, reserve, "
+                    + "cancelReservation, sendLocalList or getLocalListVersion; or send `action` "
+                    + "and `payload`")
         }
     }
 
-    private static func connector(_ body: JSONValue) throws(APIProblem) -> ConnectorNumber? {
+    static func connector(_ body: JSONValue) throws(APIProblem) -> ConnectorNumber? {
         guard let value = body["evse"] ?? body["connector"], !value.isNull else { return nil }
         guard let number = value.int, (0...Stations.mostConnectors).contains(number) else {
             throw .field("evse", "must be a connector's number")

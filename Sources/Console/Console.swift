@@ -159,6 +159,10 @@ extension APIProblem {
         case .unknownSession: self.init(404, "unknown session", field: "session")
         case .sessionNotRunning:
             self.init(409, "the session does not run", detail: "it has ended", field: "session")
+        case .unknownReservation:
+            self.init(404, "unknown reservation", field: "reservation")
+        case .expired:
+            self.init(422, "expired", detail: "must be in the future", field: "expires")
         case .occupied:
             self.init(409, "occupied", detail: "a charge runs on this connector", field: "evse")
         case .inoperative:

@@ -118,7 +118,16 @@ enum Shape {
             "seenAt": command.seenAt.map { .time($0) },
             "answer": command.answer.map { .string($0) },
             "effect": command.effect.map { .string($0) },
+            "reservation": reservation(of: command.command).map { .number($0) },
         ])
+    }
+
+    private static func reservation(of command: StationCommand) -> Int? {
+        switch command {
+        case .reserve(let reservation): reservation.id
+        case .cancelReservation(let id): id
+        default: nil
+        }
     }
 
     static func suspicion(_ suspicion: Suspicion) -> JSONValue {

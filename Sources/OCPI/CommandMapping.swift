@@ -7,7 +7,6 @@ import JSON
 enum CommandResponse: String, Hashable, Sendable {
     case accepted = "ACCEPTED"
     case rejected = "REJECTED"
-    case notSupported = "NOT_SUPPORTED"
     case unknownSession = "UNKNOWN_SESSION"
 
     func wire(timeoutSeconds: Int, _ message: String? = nil) -> JSONValue {
@@ -22,6 +21,8 @@ enum CommandResponse: String, Hashable, Sendable {
 enum CommandResult: String, Hashable, Sendable {
     case accepted = "ACCEPTED"
     case evseInoperative = "EVSE_INOPERATIVE"
+    case evseOccupied = "EVSE_OCCUPIED"
+    case unknownReservation = "UNKNOWN_RESERVATION"
     case failed = "FAILED"
     case rejected = "REJECTED"
     case timeout = "TIMEOUT"

@@ -100,9 +100,19 @@ final class CommandResults: Sendable {
         switch command.state {
         case .queued, .sent: nil
         case .accepted, .seen: (.accepted, nil)
-        case .rejected: (.rejected, command.answer)
+        case .rejected: (refusal(of: command), command.answer)
         case .failed: (.failed, command.answer)
         case .timedOut: (.timeout, command.answer)
+        }
+    }
+
+    /// A station's no in the partner's words. OCPI 2.2.1 §13.4.2.
+    private static func refusal(of command: Command) -> CommandResult {
+        switch (command.command, command.answer) {
+        case (.reserve, "Occupied"): .evseOccupied
+        case (.reserve, "Faulted"), (.reserve, "Unavailable"): .evseInoperative
+        case (.cancelReservation, _): .unknownReservation
+        default: .rejected
         }
     }
 }

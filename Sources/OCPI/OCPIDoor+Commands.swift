@@ -18,8 +18,9 @@ extension OCPIDoor {
         switch path[0].uppercased() {
         case "START_SESSION": return try await start(StartRequest(ocpi: body), caller)
         case "STOP_SESSION": return try await stop(StopRequest(ocpi: body), caller)
-        case "RESERVE_NOW", "CANCEL_RESERVATION", "UNLOCK_CONNECTOR":
-            return .success(CommandResponse.notSupported.wire(timeoutSeconds: 0))
+        case "RESERVE_NOW": return try await reserve(ReserveRequest(ocpi: body), caller)
+        case "CANCEL_RESERVATION": return try await cancel(CancelRequest(ocpi: body), caller)
+        case "UNLOCK_CONNECTOR": return try await unlock(UnlockRequest(ocpi: body), caller)
         default: return .notFound("no such command")
         }
     }
@@ -70,7 +71,7 @@ extension OCPIDoor {
     }
 
     /// The command and the promise of its result, in one transaction.
-    private func order(
+    func order(
         _ name: String, _ responseURL: String, _ caller: Caller,
         _ make: @escaping @Sendable (CommandOrigin, Timestamp, Transaction) throws -> Command
     ) async throws -> OCPIReply {
@@ -97,18 +98,22 @@ extension OCPIDoor {
     }
 
     /// The EVSE meant; without one named, a free one at the location.
-    private func evse(_ wanted: StartRequest, at location: Location) -> EVSE? {
-        guard let uid = wanted.evseUID else {
+    func evse(_ uid: String?, at location: Location) -> EVSE? {
+        guard let uid else {
             let usable = location.evses.filter { $0.status != .removed && $0.station != nil }
             return usable.first { $0.status == .available } ?? usable.first
         }
-        guard let evse = location.evses.first(where: { Self.same($0.uid, uid) }) else { return nil }
-        guard let connector = wanted.connectorID else { return evse }
+        return location.evses.first { Self.same($0.uid, uid) }
+    }
+
+    private func evse(_ wanted: StartRequest, at location: Location) -> EVSE? {
+        guard let evse = evse(wanted.evseUID, at: location) else { return nil }
+        guard let connector = wanted.connectorID, wanted.evseUID != nil else { return evse }
         return evse.connectors.contains { Self.same($0.id, connector) } ? evse : nil
     }
 
     /// A response URL is the partner's choice, so it may only point where the partner itself lives.
-    private func refusal(of url: String, for peer: Peer) -> OCPIReply? {
+    func refusal(of url: String, for peer: Peer) -> OCPIReply? {
         guard let target = PeerURL(url) else {
             return .refusal(
                 StatusCode.invalidParameter, "response_url: must be an http or https URL",
@@ -129,7 +134,7 @@ extension OCPIDoor {
         return nil
     }
 
-    private func rejected(_ message: String) -> JSONValue {
+    func rejected(_ message: String) -> JSONValue {
         CommandResponse.rejected.wire(timeoutSeconds: 0, message)
     }
 
@@ -139,6 +144,8 @@ extension OCPIDoor {
         case .unknownEVSE: "unknown EVSE"
         case .unknownSession: "unknown session"
         case .sessionNotRunning: "the session does not run"
+        case .unknownReservation: "unknown reservation"
+        case .expired: "the reservation would have ended already"
         case .occupied: "the EVSE is occupied"
         case .offline: "the EVSE cannot be reached"
         }

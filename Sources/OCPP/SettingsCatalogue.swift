@@ -12,6 +12,11 @@ package struct SettingsCatalogue: Sendable {
         case unlockOnVehicleDisconnect, webSocketPingSeconds, basicAuthPassword, securityProfile
         case operatorName
         case additionalRootCheck, certificateChainCharacters, certificateStoreCount
+        case localListEnabled, localListMaximum, localListUpdateMaximum
+        case blinkRepeat, lightIntensityPercent, phaseRotation, phaseRotationMaximum
+        case maximumEnergyOnInvalidTokenWh, reserveConnectorZero, supportedProfilesMaximum
+        case measurandsAlignedMaximum, measurandsSampledMaximum, measurandsStopAlignedMaximum
+        case measurandsStopSampledMaximum
     }
 
     package enum Kind: Hashable, Sendable {
@@ -19,6 +24,8 @@ package struct SettingsCatalogue: Sendable {
         case integer(ClosedRange<Int>)
         /// A comma list; empty allows any text in it.
         case list(of: Set<String>)
+        /// A comma list of words, each with one of the suffixes or without.
+        case suffixed(list: Set<String>, by: Set<String>)
         case text(maximum: Int)
     }
 
@@ -96,6 +103,16 @@ package struct SettingsCatalogue: Sendable {
             return String(number)
         case .text(let maximum):
             return value.unicodeScalars.count <= maximum ? value : nil
+        case .suffixed(let allowed, let suffixes):
+            let parts = value.split(separator: ",").map { $0.filter { $0 != " " } }
+            let areKnown = parts.allSatisfy { part in
+                allowed.contains(part)
+                    || suffixes.contains {
+                        part.hasSuffix("." + $0)
+                            && allowed.contains(String(part.dropLast($0.count + 1)))
+                    }
+            }
+            return areKnown ? parts.joined(separator: ",") : nil
         case .list(let allowed):
             let parts = value.split(separator: ",").map { $0.filter { $0 != " " } }
             // One unsupported member refuses the whole list.

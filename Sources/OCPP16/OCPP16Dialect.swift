@@ -17,7 +17,7 @@ package struct OCPP16Dialect: Dialect {
             : CallError(.notImplemented, "the action is not part of OCPP 1.6")
     }
 
-    private func request(
+    func request(
         _ action: String, _ write: (inout JSONWriter) throws(DialectError) -> Void
     ) throws(DialectError) -> CallRequest {
         var writer = JSONWriter(reserving: 256)
@@ -184,6 +184,8 @@ extension OCPP16Dialect {
             return try request(TriggerMessage.action) {
                 TriggerMessage.write(message, connector, &$0)
             }
+        case .sendLocalList, .getLocalListVersion, .reserve, .cancelReservation:
+            return try listRequest(for: command)
         case .data(let message):
             try Self.check(message)
             return try request(DataTransfer.action) { DataTransfer.write(message, &$0) }
@@ -239,6 +241,10 @@ extension OCPP16Dialect {
         case GetConfiguration.action: try GetConfiguration.command(in: payload)
         case ClearCache.action: try ClearCache.command(in: payload)
         case TriggerMessage.action: try TriggerMessage.command(in: payload)
+        case SendLocalList.action: try SendLocalList.command(in: payload)
+        case GetLocalListVersion.action: try GetLocalListVersion.command(in: payload)
+        case ReserveNow.action: try ReserveNow.command(in: payload)
+        case CancelReservation.action: try CancelReservation.command(in: payload)
         case DataTransfer.action: try Self.dataCommand(payload)
         case SetChargingProfile.action: try SetChargingProfile.command(in: payload)
         case ClearChargingProfile.action: try ClearChargingProfile.command(in: payload)
@@ -270,6 +276,7 @@ extension OCPP16Dialect {
         case .status(let status): Self.statusAnswer(to: command).write(status, &writer)
         case .settings(let settings, let unknown):
             GetConfiguration.write(settings, unknown, &writer)
+        case .listVersion(let version): GetLocalListVersion.write(version, &writer)
         case .data(let status, let data): DataTransfer.write(status, data, &writer)
         case .composite(let schedule): GetCompositeSchedule.write(schedule, &writer)
         case .maintenance(let answer): Maintenance.write(answer, &writer)
@@ -282,6 +289,7 @@ extension OCPP16Dialect {
     {
         switch command {
         case .getSettings: return try GetConfiguration.answer(in: payload)
+        case .getLocalListVersion: return try GetLocalListVersion.answer(in: payload)
         case .data:
             let answer = try DataTransfer.answer(in: payload)
             return Decoded(
@@ -292,6 +300,8 @@ extension OCPP16Dialect {
             return try GetCompositeSchedule.answer(in: payload, connector: connector)
         case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .clearCache,
             .trigger, .startLimited, .setProfile, .clearProfiles:
+            return try Self.statusAnswer(to: command).read(payload)
+        case .sendLocalList, .reserve, .cancelReservation:
             return try Self.statusAnswer(to: command).read(payload)
         }
     }
@@ -311,6 +321,10 @@ extension OCPP16Dialect {
         case .clearProfiles: ClearChargingProfile.answer
         case .getComposite: StatusAnswer(words: ["Accepted", "Rejected"])
         case .maintenance(let order): Maintenance.statusAnswer(to: order)
+        case .sendLocalList: SendLocalList.answer
+        case .reserve: ReserveNow.answer
+        case .cancelReservation: CancelReservation.answer
+        case .getLocalListVersion: StatusAnswer(words: ["NotSupported"])
         case .getSettings, .data, .foreign: StatusAnswer(words: DataTransfer.statuses)
         }
     }
@@ -319,11 +333,11 @@ extension OCPP16Dialect {
 // MARK: What 1.6 can carry
 
 extension OCPP16Dialect {
-    private static func check(connector: ConnectorNumber) throws(DialectError) {
+    static func check(connector: ConnectorNumber) throws(DialectError) {
         guard connector >= 0 else { throw .unfit(field: "connectorId") }
     }
 
-    private static func check(token: String) throws(DialectError) {
+    static func check(token: String) throws(DialectError) {
         // A token cut to fit would be somebody else's.
         guard Wire.isToken(token) else { throw .unfit(field: "idTag") }
     }

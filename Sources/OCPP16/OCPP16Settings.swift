@@ -7,7 +7,8 @@ extension SettingsCatalogue {
 
     private static let seconds = Kind.integer(0...31_536_000)
     private static let count = Kind.integer(0...100_000)
-    private static let measurands = Kind.list(of: Set(Vocabulary.measurands))
+    private static let measurands = Kind.suffixed(
+        list: Set(Vocabulary.measurands), by: Vocabulary.phases)
 
     // §9.1
     private static let core: [Definition] = [
@@ -17,25 +18,28 @@ extension SettingsCatalogue {
         Definition(
             "AuthorizationCacheEnabled", .authorizationCacheEnabled, .boolean, standard: "true"),
         Definition("AuthorizeRemoteTxRequests", .authorizeRemoteStart, .boolean, standard: "false"),
-        Definition("BlinkRepeat", nil, count),
+        Definition("BlinkRepeat", .blinkRepeat, count),
         Definition(
             "ClockAlignedDataInterval", .clockAlignedIntervalSeconds, .integer(0...86_400),
             standard: "0"),
         Definition("ConnectionTimeOut", .connectionTimeoutSeconds, seconds, standard: "60"),
-        Definition("ConnectorPhaseRotation", nil, .list(of: [])),
-        Definition("ConnectorPhaseRotationMaxLength", nil, count, .readOnly),
+        Definition("ConnectorPhaseRotation", .phaseRotation, .list(of: [])),
+        Definition("ConnectorPhaseRotationMaxLength", .phaseRotationMaximum, count, .readOnly),
         Definition("GetConfigurationMaxKeys", .maximumKeysPerRead, count, .readOnly),
         Definition("HeartbeatInterval", .heartbeatIntervalSeconds, seconds, standard: "300"),
-        Definition("LightIntensity", nil, .integer(0...100)),
+        Definition("LightIntensity", .lightIntensityPercent, .integer(0...100)),
         Definition("LocalAuthorizeOffline", .localAuthorizeOffline, .boolean, standard: "true"),
         Definition("LocalPreAuthorize", .localPreAuthorize, .boolean, standard: "false"),
-        Definition("MaxEnergyOnInvalidId", nil, count),
-        Definition("MeterValuesAlignedData", .measurandsAligned, measurands, standard: ""),
-        Definition("MeterValuesAlignedDataMaxLength", nil, count, .readOnly),
+        Definition(
+            "MaxEnergyOnInvalidId", .maximumEnergyOnInvalidTokenWh, count, standard: "0"),
+        Definition(
+            "MeterValuesAlignedData", .measurandsAligned, measurands,
+            standard: "Energy.Active.Import.Register"),
+        Definition("MeterValuesAlignedDataMaxLength", .measurandsAlignedMaximum, count, .readOnly),
         Definition(
             "MeterValuesSampledData", .measurandsSampled, measurands,
             standard: "Energy.Active.Import.Register"),
-        Definition("MeterValuesSampledDataMaxLength", nil, count, .readOnly),
+        Definition("MeterValuesSampledDataMaxLength", .measurandsSampledMaximum, count, .readOnly),
         Definition(
             "MeterValueSampleInterval", .meterSampleIntervalSeconds, seconds, standard: "60"),
         Definition(
@@ -49,11 +53,12 @@ extension SettingsCatalogue {
         Definition(
             "StopTransactionOnInvalidId", .stopOnInvalidToken, .boolean, standard: "true"),
         Definition("StopTxnAlignedData", .measurandsStopAligned, measurands, standard: ""),
-        Definition("StopTxnAlignedDataMaxLength", nil, count, .readOnly),
+        Definition("StopTxnAlignedDataMaxLength", .measurandsStopAlignedMaximum, count, .readOnly),
         Definition("StopTxnSampledData", .measurandsStopSampled, measurands, standard: ""),
-        Definition("StopTxnSampledDataMaxLength", nil, count, .readOnly),
+        Definition("StopTxnSampledDataMaxLength", .measurandsStopSampledMaximum, count, .readOnly),
         Definition("SupportedFeatureProfiles", .supportedProfiles, .list(of: []), .readOnly),
-        Definition("SupportedFeatureProfilesMaxLength", nil, count, .readOnly),
+        Definition(
+            "SupportedFeatureProfilesMaxLength", .supportedProfilesMaximum, count, .readOnly),
         Definition(
             "TransactionMessageAttempts", .transactionMessageAttempts, .integer(1...1000),
             standard: "3"),
@@ -63,15 +68,18 @@ extension SettingsCatalogue {
         Definition(
             "UnlockConnectorOnEVSideDisconnect", .unlockOnVehicleDisconnect, .boolean,
             standard: "true"),
-        Definition("WebSocketPingInterval", .webSocketPingSeconds, .integer(0...3600)),
+        Definition(
+            "WebSocketPingInterval", .webSocketPingSeconds, .integer(0...3600), standard: "60"),
     ]
 
     // §9.2, §9.3
     private static let localList: [Definition] = [
-        Definition("LocalAuthListEnabled", nil, .boolean),
-        Definition("LocalAuthListMaxLength", nil, count, .readOnly),
-        Definition("SendLocalListMaxLength", nil, count, .readOnly),
-        Definition("ReserveConnectorZeroSupported", nil, .boolean, .readOnly),
+        Definition("LocalAuthListEnabled", .localListEnabled, .boolean, standard: "true"),
+        Definition("LocalAuthListMaxLength", .localListMaximum, count, .readOnly),
+        Definition("SendLocalListMaxLength", .localListUpdateMaximum, count, .readOnly),
+        Definition(
+            "ReserveConnectorZeroSupported", .reserveConnectorZero, .boolean, .readOnly,
+            standard: "true"),
     ]
 
     // §9.4

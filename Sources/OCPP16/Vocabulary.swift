@@ -95,6 +95,10 @@ extension Vocabulary {
         ("DeAuthorized", .deAuthorized),
     ])
 
+    static let update = Words<LocalListUpdate.Kind>([
+        ("Full", .full), ("Differential", .differential),
+    ])
+
     static let measurand = Words<Measurand>([
         ("Energy.Active.Import.Register", .energyImport),
         ("Energy.Active.Export.Register", .energyExport),

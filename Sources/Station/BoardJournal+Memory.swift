@@ -80,15 +80,9 @@ extension BoardJournal {
         try await database.read { sql in
             guard
                 let row = try sql.queryOne(
-                    "SELECT * FROM known_token WHERE token = ?", token.lowercased()),
-                let status = AuthorizationStatus(rawValue: try row.text("status"))
+                    "SELECT * FROM known_token WHERE token = ?", token.lowercased())
             else { return nil }
-            let expires = try row.timestampOrNil("expires_at")
-            if status == .accepted, let expires, expires <= now {
-                return AuthorizationInfo(.expired, expires: expires)
-            }
-            return AuthorizationInfo(
-                status, group: try row.textOrNil("group_token"), expires: expires)
+            return try Self.info(of: row, at: now, sql)
         }
     }
 
@@ -111,9 +105,11 @@ extension BoardJournal {
                 """
                 DELETE FROM known_token WHERE token IN (
                     SELECT token FROM known_token
-                    ORDER BY CASE status WHEN 'Accepted' THEN 0 ELSE 1 END, learned_at DESC
+                    ORDER BY CASE WHEN status = 'Accepted'
+                            AND (expires_at IS NULL OR expires_at > ?) THEN 0 ELSE 1 END,
+                        learned_at DESC, token
                     LIMIT -1 OFFSET ?)
-                """, most)
+                """, now, most)
         }
     }
 

@@ -37,7 +37,12 @@ extension BoardJournal {
         let (bootID, base) = (bootID, base(of: at))
         // Clock-aligned ones and those that were asked for are never thinned first.
         let isPeriodic = sample.context == .samplePeriodic
+        let isForStop = stopDataRules.withLock { $0.keeps(sample.context) }
         try await write(.sample) { sql in
+            if isForStop {
+                try Self.keepForStop(
+                    sample, of: charge, boot: bootID, base: base, most: limits.stopSamples, sql)
+            }
             let previous = try sql.queryOne(
                 "SELECT last_sample_at FROM charge WHERE id = ?", charge)?
                 .timestampOrNil("last_sample_at")

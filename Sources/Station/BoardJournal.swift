@@ -18,6 +18,7 @@ package final class BoardJournal: Sendable {
     let reserve: JournalReserve?
     private let probe: JournalProbe?
     let state = Lock(State())
+    let stopDataRules = Lock(StopDataRules())
 
     struct State {
         /// What the wall's clock read at the monotonic zero, as last seen and before it was set.

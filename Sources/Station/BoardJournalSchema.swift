@@ -105,5 +105,42 @@ extension BoardJournal {
             ALTER TABLE message ADD COLUMN rank BIGINT NOT NULL DEFAULT 0;
             ALTER TABLE message ADD COLUMN sum BIGINT;
             """),
+        Migration(
+            20, "the board keeps the operator's local list",
+            """
+            CREATE TABLE local_list (
+                id BIGINT PRIMARY KEY, version BIGINT NOT NULL, taken_at BIGINT NOT NULL);
+            CREATE TABLE local_token (
+                token TEXT PRIMARY KEY,
+                status TEXT NOT NULL,
+                group_token TEXT,
+                expires_at BIGINT
+            );
+            """),
+        Migration(
+            21, "a stop can repeat what was sampled",
+            """
+            CREATE TABLE stop_sample (
+                seq {identity},
+                charge_id BIGINT NOT NULL REFERENCES charge(id) ON DELETE CASCADE,
+                at BIGINT NOT NULL,
+                body TEXT NOT NULL,
+                boot_id TEXT NOT NULL,
+                clock_base BIGINT NOT NULL,
+                shift_ms BIGINT
+            );
+            CREATE INDEX stop_sample_charge ON stop_sample(charge_id);
+            """),
+        Migration(
+            22, "reservations outlive a restart",
+            """
+            CREATE TABLE reservation (
+                id BIGINT PRIMARY KEY,
+                connector BIGINT NOT NULL,
+                token TEXT NOT NULL,
+                group_token TEXT,
+                expires_at BIGINT NOT NULL
+            );
+            """),
     ]
 }

@@ -77,7 +77,7 @@ extension ConnectorMachine {
         case .stopping, .opened, .committing, .retrying: return [.stopping]
         case .running:
             if transaction.stopReason != nil { return [.stopping] }
-            return transaction.isAccepted ? [] : [.tokenRefused]
+            return mayDraw(transaction) ? [] : [.tokenRefused]
         }
     }
 

@@ -106,7 +106,7 @@ extension ConnectorMachine {
     private func wantedSignal(_ now: Instant) -> PilotSignal {
         if board.canSignalF, faults.contains(where: { $0.signalsF }) { return .f }
         guard isReady, faults.isEmpty, windDownSince == nil, let transaction,
-            transaction.isRunning, transaction.isAccepted, available >= board.minimum,
+            transaction.isRunning, mayDraw(transaction), available >= board.minimum,
             wakingSince == nil, rules.schedule.isOpen(at: now.wall)
         else { return .x1 }
         return .pwm(available)

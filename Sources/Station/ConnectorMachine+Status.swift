@@ -43,7 +43,7 @@ extension ConnectorMachine {
             return Status(transaction.isRecovered ? .finishing : .suspendedEVSE)
         }
         if pilot == .a { return Status(.suspendedEV) }
-        if !transaction.isAccepted || available < board.minimum { return Status(.suspendedEVSE) }
+        if !mayDraw(transaction) || available < board.minimum { return Status(.suspendedEVSE) }
         if !rules.schedule.isOpen(at: now.wall) {
             return Status(.suspendedEVSE, info: Hindrance.outsideSchedule.description)
         }

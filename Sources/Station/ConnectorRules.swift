@@ -12,6 +12,8 @@ package struct ConnectorRules: Hashable, Sendable {
     /// `StopTransactionOnInvalidId`; false pauses instead.
     package var stopsOnInvalidToken = true
     package var unlocksOnDisconnect = true
+    /// `MaxEnergyOnInvalidId`: what a refused token may still draw where it does not stop the charge.
+    package var maximumEnergyOnInvalidToken = WattHours.zero
     /// Where energy is free: a charge starts by plugging in, under this token.
     package var freeVend: FreeVend?
     package var schedule = OfferSchedule.always

@@ -30,6 +30,12 @@ package struct JournalLimits: Hashable, Sendable {
     package var knownTokens = 2000
     /// Lines of the security log, and reports that wait; the oldest told ones go first.
     package var securityEvents = 1000
+    /// Tokens of the local list: LocalAuthListMaxLength, and in one message: SendLocalListMaxLength,
+    /// which keeps it below the 64 KiB that many peers take.
+    package var localTokens = 10_000
+    package var localListUpdate = 500
+    /// Samples a stop repeats; with eight values each the message stays below 64 KiB.
+    package var stopSamples = 50
     /// A charge that the operator refuses again and again lets others pass for this, doubling.
     package var parkedMilliseconds: Int64 = 900_000
     package var longestParkedMilliseconds: Int64 = 21_600_000

@@ -75,68 +75,33 @@ extension StationAgent {
         }
     }
 
-    // MARK: Tokens
-
-    func learn(_ token: String, _ info: AuthorizationInfo) async throws {
-        guard settings.bool(.authorizationCacheEnabled) else { return }
-        try await journal.learn(token: token, info, at: clock.now)
-    }
-
-    /// May this token charge? OCPP 1.6 §3.4, §3.5, §4.1.
-    func authorize(token: String) async -> AuthorizationInfo {
-        let known = await knownToken(token)
-        let isOnline = registration == .accepted && link != nil
-        if isOnline {
-            if settings.bool(.localPreAuthorize), let known, known.status == .accepted {
-                return known
-            }
-            switch await call(.authorizing(token: token), .urgent) {
-            case .answered(.authorization(let info)):
-                do { try await learn(token, info) } catch {
-                    log.warning("token not remembered", ["error": String(describing: error)])
-                }
-                return info
-            case .answered, .refused, .unsayable: return AuthorizationInfo(.invalid)
-            case .silent: break  // As if offline.
-            }
-        }
-        return offline(known)
-    }
-
-    private func knownToken(_ token: String) async -> AuthorizationInfo? {
-        guard settings.bool(.authorizationCacheEnabled) else { return nil }
-        do {
-            return try await journal.known(token: token, at: clock.now)
-        } catch {
-            log.warning("tokens not read", ["error": String(describing: error)])
-            return nil
-        }
-    }
-
-    /// A refused token stays refused offline; an unknown one charges only where the operator
-    /// takes that risk. OCPP 1.6 §3.5.1.
-    private func offline(_ known: AuthorizationInfo?) -> AuthorizationInfo {
-        if let known {
-            return settings.bool(.localAuthorizeOffline) || known.status != .accepted
-                ? known : AuthorizationInfo(.invalid)
-        }
-        return AuthorizationInfo(
-            settings.bool(.allowOfflineTransactionForUnknownToken) ? .accepted : .invalid)
-    }
-
     /// A token shown at the board; nil where one reader serves all connectors.
     package func present(token: String, at connector: ConnectorNumber?) async {
         if let connector {
-            await connectors.first { $0.number == connector }?.take(.token(token))
+            if let connector = connectors.first(where: { $0.number == connector }) {
+                await show(token, at: connector)
+            }
             return
         }
         var views: [(ConnectorController, ConnectorView)] = []
         for connector in connectors { views.append((connector, await connector.view())) }
         let same = views.first { $0.1.charge?.token.lowercased() == token.lowercased() }
+        let kept = views.first {
+            $0.1.charge == nil && $0.1.reservation?.admits(token: token, group: nil) == true
+        }
         let plugged = views.first {
             $0.1.charge == nil && $0.1.status.status == .preparing
         }
-        let free = views.first { $0.1.charge == nil && $0.1.status.status != .faulted }
-        await (same ?? plugged ?? free ?? views.first)?.0.take(.token(token))
+        let free = views.first {
+            $0.1.charge == nil && $0.1.reservation == nil && $0.1.status.status != .faulted
+        }
+        if let chosen = (same ?? kept ?? plugged ?? free ?? views.first)?.0 {
+            await show(token, at: chosen)
+        }
+    }
+
+    private func show(_ token: String, at connector: ConnectorController) async {
+        await bindReservation(of: token, to: connector)
+        await connector.take(.token(token))
     }
 }

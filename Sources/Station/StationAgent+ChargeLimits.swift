@@ -16,22 +16,10 @@ import Service
 /// It replaces all limits of the charge; none of the last three rows takes them away. Anything else
 /// is answered `Rejected` with the reason and changes nothing.
 extension StationAgent {
-    static let vendor = "kerb"
     /// Characters of `data` that are read at all.
     private static let longestData = 1_000
 
-    /// Answers a DataTransfer. OCPP 1.6 §5.6.
-    func data(_ message: DataMessage) async -> CommandAnswer {
-        guard message.vendor == Self.vendor else {
-            return .data(status: "UnknownVendorId", data: nil)
-        }
-        switch message.message {
-        case "ChargeLimit": return await limit(message.data ?? "")
-        default: return .data(status: "UnknownMessageId", data: nil)
-        }
-    }
-
-    private func limit(_ text: String) async -> CommandAnswer {
+    func limit(_ text: String) async -> CommandAnswer {
         do throws(ChargeLimitError) {
             guard text.utf8.count <= Self.longestData else { throw .tooLong }
             let order = try ChargeLimitOrder(text)

@@ -15,7 +15,7 @@ extension StationAgent {
         let reply: [UInt8]
         do throws(CallError) {
             let command = try command(action, message, frame.payload)
-            let answer = await execute(command)
+            let answer = try await execute(command)
             log.info("command", ["action": action, "answer": answer.summary])
             reply = Frame.result(frame.id) { dialect.write(answer, to: command, into: &$0) }
         } catch {
@@ -34,7 +34,7 @@ extension StationAgent {
         return try configuration.dialect.command(action: action, payload: bytes).value
     }
 
-    private func execute(_ command: StationCommand) async -> CommandAnswer {
+    private func execute(_ command: StationCommand) async throws(CallError) -> CommandAnswer {
         switch command {
         case .start(let connector, let token): await start(token, on: connector)
         case .stop(let transaction): await stop(transaction)
@@ -43,12 +43,16 @@ extension StationAgent {
         case .setAvailability(let connector, let operative):
             await setAvailability(connector, operative)
         case .changeSetting(let key, let value): await change(key, value)
-        case .getSettings(let keys): settings.answer(to: keys)
+        case .getSettings(let keys): try answer(to: keys)
         case .clearCache: await clearCache()
         case .trigger(let message, let connector):
             await triggerUpkeep(message, isExtended: false)
                 ? accepted : trigger(message, connector)
-        case .data(let message): await data(message)
+        case .sendLocalList(let update): await take(update)
+        case .getLocalListVersion: try await localListVersion()
+        case .reserve(let reservation): await reserve(reservation)
+        case .cancelReservation(let id): await cancel(reservation: id)
+        case .data(let message): await answer(to: message)
         case .startLimited(let connector, let token, let profile):
             await start(token, on: connector, profile)
         case .setProfile(let connector, let profile): await setProfile(connector, profile)
@@ -72,15 +76,19 @@ extension StationAgent {
         guard registration == .accepted else { return rejected }
         var candidates = connectors.filter { number == nil || $0.number == number }
         if number == nil {
-            // Where a car waits already, first.
-            var plugged: [ConnectorController] = []
-            for connector in candidates where await connector.isPlugged {
-                plugged.append(connector)
+            // What is reserved for him first, then where a car waits already.
+            var first: [ConnectorController] = []
+            for connector in candidates where await connector.isReserved(for: token) {
+                first.append(connector)
             }
-            candidates = plugged + candidates.filter { one in !plugged.contains { $0 === one } }
+            for connector in candidates where await connector.isPlugged {
+                if !first.contains(where: { $0 === connector }) { first.append(connector) }
+            }
+            candidates = first + candidates.filter { one in !first.contains { $0 === one } }
         }
         let needsAuthorization = settings.bool(.authorizeRemoteStart)
         for connector in candidates {
+            await bindReservation(of: token, to: connector)
             let why = await connector.remoteStart(
                 token: token, needsAuthorization: needsAuthorization)
             guard let why else { return accepted }
@@ -122,7 +130,15 @@ extension StationAgent {
         await configuration.upkeep?.note(.resetOrReboot, kind.rawValue)
         await stopAll(reason)
         await configuration.upkeep?.tellBeforeEnd(withinMilliseconds: 2_000)
-        await configuration.restart(kind)
+        // The program ends by it; where it does not, it is asked again. OCPP 1.6 §9.1 ResetRetries.
+        for attempt in 0...settings.int(.resetRetries, else: 1) {
+            if attempt > 0 { log.error("reset had no effect", ["attempt": attempt]) }
+            await configuration.restart(kind)
+            do { try await clock.sleep(milliseconds: configuration.resetWaitMilliseconds) } catch {
+                return
+            }
+        }
+        log.error("reset given up")
     }
 
     /// Ends every charge in order and gives the operator a moment to hear of it.
@@ -165,24 +181,6 @@ extension StationAgent {
         return isScheduled ? .status("Scheduled") : accepted
     }
 
-    private func change(_ key: String, _ value: String) async -> CommandAnswer {
-        if let answer = await changeSecurity(key, value) { return answer }
-        switch settings.verdict(on: value, for: key) {
-        case .notSupported: return .status("NotSupported")
-        case .rejected: return rejected
-        case .accepted(let tidy, let needsReboot):
-            do {
-                try await journal.set(key, to: tidy)
-            } catch {
-                log.error("journal not written", ["error": String(describing: error)])
-                return rejected
-            }
-            settings.hold(tidy, for: key)
-            for connector in connectors { await connector.take(.rules(settings.connectorRules)) }
-            return needsReboot ? .status("RebootRequired") : accepted
-        }
-    }
-
     private func clearCache() async -> CommandAnswer {
         guard settings.bool(.authorizationCacheEnabled) else { return rejected }
         do {
@@ -193,52 +191,6 @@ extension StationAgent {
             return rejected
         }
     }
-
-    /// The answer goes first, then the message. OCPP 1.6 §5.17.
-    func trigger(_ message: String, _ number: ConnectorNumber?) -> CommandAnswer {
-        if let number, number != 0, controller(number) == nil { return rejected }
-        switch message {
-        case "Heartbeat":
-            errands.yield { await self.beat() }
-        case "StatusNotification":
-            for key in Array(told.keys) where number == nil || key == number {
-                told.removeValue(forKey: key)
-            }
-            errands.yield { await self.reportStatuses() }
-        case "MeterValues":
-            errands.yield { await self.reportMeters(number) }
-        case "BootNotification":
-            // Once accepted a station must not boot again by word alone. OCPP 1.6 errata 3.40.
-            guard registration != .accepted else { return rejected }
-            errands.yield { _ = await self.call(.booted(self.configuration.identity), .urgent) }
-        default: return .status("NotImplemented")
-        }
-        return accepted
-    }
-
-    private func reportMeters(_ number: ConnectorNumber?) async {
-        for connector in connectors where number == nil || number == 0 || connector.number == number
-        {
-            let view = await connector.view()
-            guard let meter = view.meter else { continue }
-            var transaction: TransactionReference?
-            if let charge = view.charge?.id {
-                do {
-                    transaction = try await journal.operatorID(of: charge).map { .number($0) }
-                } catch {
-                    log.error("journal not read", ["error": String(describing: error)])
-                }
-            }
-            let reading = StoredSample(meter, .trigger)
-                .reading(of: settings.measurands(.measurandsSampled))
-            guard !reading.samples.isEmpty else { continue }
-            _ = await call(
-                .metered(
-                    MeterReport(
-                        connector: connector.number, transaction: transaction, readings: [reading]))
-            )
-        }
-    }
 }
 
 extension CommandAnswer {
@@ -247,6 +199,7 @@ extension CommandAnswer {
         switch self {
         case .status(let status): status
         case .settings(let settings, let unknown): "\(settings.count) known, \(unknown.count) not"
+        case .listVersion(let version): "version \(version)"
         case .data(let status, _): status
         case .composite(let schedule): schedule == nil ? "none" : "schedule"
         case .maintenance(let answer): answer.summary

@@ -71,7 +71,7 @@ extension StationAgent {
     /// True if the next message may follow at once.
     private func deliver(_ message: BoardJournal.Message) async throws -> Bool {
         let retry = Int64(settings.int(.transactionMessageRetrySeconds, else: 60)) * 1000
-        guard let event = event(for: message) else {
+        guard let event = try await event(for: message) else {
             try await journal.confirm(message)
             return true
         }
@@ -115,14 +115,17 @@ extension StationAgent {
     }
 
     /// nil for a sample of which nothing is left to tell.
-    private func event(for message: BoardJournal.Message) -> StationEvent? {
+    private func event(for message: BoardJournal.Message) async throws -> StationEvent? {
         switch message.kind {
         case .start(let start): return .sessionStarted(start)
-        case .stop(let stop): return .sessionStopped(stop)
+        case .stop(let stop):
+            return .sessionStopped(try await withData(stop, of: message.charge))
         case .sample(let connector, let transaction, let stored):
             guard var sample = StoredSample(text: stored.text) else { return nil }
             sample.snapshot.at.milliseconds += stored.shift
-            let reading = sample.reading(of: settings.measurands(.measurandsSampled))
+            let reading = sample.reading(
+                of: settings.choices(
+                    sample.context == .sampleClock ? .measurandsAligned : .measurandsSampled))
             guard !reading.samples.isEmpty else { return nil }
             return .metered(
                 MeterReport(connector: connector, transaction: transaction, readings: [reading]))

@@ -24,6 +24,10 @@ package actor StationAgent {
         package var backoff = Backoff(firstMilliseconds: 2_000, longestMilliseconds: 300_000)
         /// A call that is not answered within this is taken for lost.
         package var answerMilliseconds: Int64 = 30_000
+        /// A reset that has not ended the program within this is tried again.
+        package var resetWaitMilliseconds: Int64 = 10_000
+        /// Whose messages the board understands besides its own. OCPP 1.6 §5.6.
+        package var vendors: [String: DataVendor] = [:]
 
         package init(
             stationID: String, identity: StationIdentity, dialect: any Dialect,
@@ -66,6 +70,13 @@ package actor StationAgent {
     var deliveryWaitsUntil: Int64 = 0
     var pace = DeliveryPace()
     var backoff: Backoff
+    /// What the operator reserved, by his numbers.
+    var reservations: [Int: Reservation] = [:]
+    /// Connectors kept for a reservation of the station, and until when a driver is awaited there.
+    var holds: [ConnectorNumber: Int] = [:]
+    var boundUntil: [ConnectorNumber: Int64] = [:]
+    var isSharingOut = false
+    var mustShareAgain = false
     let wake: AsyncStream<Void>.Continuation
     private let wakes: AsyncStream<Void>
     let errands: AsyncStream<@Sendable () async -> Void>.Continuation
@@ -95,10 +106,14 @@ package actor StationAgent {
 
     /// Runs until it is cancelled.
     package func run() async {
+        await applySettings()
+        await resumeReservations()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.stayConnected() }
             group.addTask { await self.deliverForEver() }
             group.addTask { await self.watchJournal() }
+            group.addTask { await self.keepClockAligned() }
+            group.addTask { await self.keepReservations() }
             for connector in connectors {
                 group.addTask { await self.listen(to: connector) }
             }
@@ -139,6 +154,7 @@ package actor StationAgent {
         hasHeardNonsense = false
         lastHeartbeat = clock.monotonicMilliseconds
         perform(queue.handle(.linkIsUp, at: clock.monotonicMilliseconds))
+        await link.ping(everySeconds: settings.int(.webSocketPingSeconds, else: 60))
         log.notice("link up", ["subprotocol": link.subprotocol])
         await withTaskGroup { group in
             group.addTask {
@@ -225,13 +241,15 @@ package actor StationAgent {
                     errorCode: status.errorCode, info: status.info,
                     vendorErrorCode: status.vendorErrorCode, at: clock.now)
                 errands.yield { await self.reportStatuses() }
+                await shareOut()
             case .authorize(let token):
                 errands.yield {
                     let info = await self.authorize(token: token)
                     await connector.take(.authorization(token: token, info))
                 }
             case .journalled: wake.yield()
-            case .tokenRefused, .startAbandoned, .reservationEnded: break
+            case .reservationEnded(let id, let why): await ended(id, at: connector.number, why)
+            case .tokenRefused, .startAbandoned: break
             }
         }
     }

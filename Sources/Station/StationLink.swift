@@ -9,6 +9,12 @@ package protocol StationLink: Sendable {
     func next() async -> [UInt8]?
     func send(_ message: [UInt8]) async throws
     func close() async
+    /// Asks for a sign of life whenever the operator was silent for this long; 0 never.
+    func ping(everySeconds seconds: Int) async
+}
+
+extension StationLink {
+    package func ping(everySeconds seconds: Int) async {}
 }
 
 /// The real one: OCPP-J over a WebSocket. OCPP-J 1.6 §3.
@@ -25,4 +31,5 @@ package struct WebSocketLink: StationLink {
     package func next() async -> [UInt8]? { await client.messages.next() }
     package func send(_ message: [UInt8]) async throws { try await client.send(message) }
     package func close() async { await client.close() }
+    package func ping(everySeconds seconds: Int) async { await client.ping(everySeconds: seconds) }
 }

@@ -13,13 +13,6 @@ package final class StationSettings: Sendable {
     private let rules: ConnectorRules
     private let written: Lock<[String: String]>
 
-    /// Keys that exist in the catalogue but change nothing here: they are not offered.
-    private static let unsupported: Set<Meaning> = [
-        .clockAlignedIntervalSeconds, .measurandsAligned, .measurandsStopAligned,
-        .measurandsStopSampled, .resetRetries,
-    ]
-    /// Belong to the configuration file: shown, not written.
-    private static let fileOnly: Set<Meaning> = [.webSocketPingSeconds]
     /// Kept with the credentials and never here: `StationUpkeep` writes them.
     private static let credentials: Set<Meaning> = [.securityProfile, .basicAuthPassword]
 
@@ -29,14 +22,16 @@ package final class StationSettings: Sendable {
     ) {
         self.rules = rules
         self.catalogue = catalogue
-        self.defaults = defaults
+        let connectors = defaults[.connectorCount].flatMap { Int($0) } ?? 0
+        self.defaults = Self.bounds.merging([
+            .phaseRotation: Self.unknownRotation(connectors: connectors),
+            .phaseRotationMaximum: String(connectors + 1),
+        ]) { $1 }.merging(defaults) { $1 }
+        self.written = Lock([:])
         // A value of an older program that no longer fits must not come back to life.
-        let fitting = written.filter { key, value in
-            if case .accepted = catalogue.verdict(on: value, for: key) { true } else { false }
+        for (key, value) in written {
+            if case .accepted(let tidy, _) = verdict(on: value, for: key) { hold(tidy, for: key) }
         }
-        self.written = Lock(
-            Dictionary(
-                fitting.map { ($0.key.lowercased(), $0.value) }, uniquingKeysWith: { $1 }))
     }
 
     package func text(_ meaning: Meaning) -> String? {
@@ -56,13 +51,7 @@ package final class StationSettings: Sendable {
         text(meaning).flatMap { Int($0) } ?? other
     }
 
-    /// The measurands of a comma list, those we know.
-    package func measurands(_ meaning: Meaning) -> [Measurand] {
-        (text(meaning) ?? "").split(separator: ",").compactMap { Measurand(rawValue: String($0)) }
-    }
-
     private func value(of definition: SettingsCatalogue.Definition) -> String? {
-        if let meaning = definition.meaning, Self.unsupported.contains(meaning) { return nil }
         if let value = written.withLock({ $0[definition.key.lowercased()] }) { return value }
         return definition.meaning.flatMap { defaults[$0] } ?? definition.standard
     }
@@ -86,10 +75,9 @@ package final class StationSettings: Sendable {
 
     private func setting(_ definition: SettingsCatalogue.Definition) -> Setting? {
         guard let value = value(of: definition) else { return nil }
-        let isFileOnly = definition.meaning.map(Self.fileOnly.contains) ?? false
         switch definition.access {
         case .readOnly: return Setting(key: definition.key, value: value, isReadOnly: true)
-        case .readWrite: return Setting(key: definition.key, value: value, isReadOnly: isFileOnly)
+        case .readWrite: return Setting(key: definition.key, value: value, isReadOnly: false)
         case .writeOnly: return Setting(key: definition.key, value: nil, isReadOnly: false)
         }
     }
@@ -99,13 +87,17 @@ package final class StationSettings: Sendable {
         guard let definition = catalogue[key: key], self.value(of: definition) != nil else {
             return .notSupported
         }
-        if let meaning = definition.meaning,
-            Self.fileOnly.contains(meaning) || Self.credentials.contains(meaning)
-        {
+        let verdict = catalogue.verdict(on: value, for: key)
+        guard let meaning = definition.meaning else { return verdict }
+        if Self.credentials.contains(meaning) { return .rejected }
+        if case .accepted(let tidy, _) = verdict, fault(in: tidy, for: meaning) != nil {
             return .rejected
         }
-        return catalogue.verdict(on: value, for: key)
+        return verdict
     }
+
+    /// A key as the catalogue spells it: two spellings must not become two rows.
+    func name(of key: String) -> String { catalogue[key: key]?.key ?? key }
 
     package func hold(_ value: String, for key: String) {
         written.withLock { $0[key.lowercased()] = value }
@@ -120,6 +112,8 @@ package final class StationSettings: Sendable {
         rules.stopsOnDisconnect = bool(.stopOnVehicleDisconnect)
         rules.stopsOnInvalidToken = bool(.stopOnInvalidToken)
         rules.unlocksOnDisconnect = bool(.unlockOnVehicleDisconnect)
+        rules.maximumEnergyOnInvalidToken = WattHours(
+            Int64(int(.maximumEnergyOnInvalidTokenWh, else: 0)))
         return rules
     }
 

@@ -75,6 +75,12 @@ package final class WebSocketClient: Sendable {
         }
     }
 
+    /// Pings the server whenever it was silent for this long and cuts the connection where it does
+    /// not answer; 0 never. The loop's own figure holds until somebody says so.
+    package func ping(everySeconds seconds: Int) async {
+        await connection.ping(everySeconds: seconds, on: connection.shard)
+    }
+
     /// Sends what is queued and closes.
     package func close(_ code: Int = 1000, reason: String = "") async {
         await connection.close(code, reason: reason)

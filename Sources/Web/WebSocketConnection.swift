@@ -71,6 +71,11 @@ package final class WebSocketConnection: @unchecked Sendable {
         await close(code, reason: reason, on: shard)
     }
 
+    /// Pings this peer by a figure of its own; 0 never.
+    package func ping(everySeconds seconds: Int, on shard: isolated Shard) {
+        if let conn { web_ping_every(conn, UInt32(clamping: seconds)) }
+    }
+
     /// Ends the connection without a word.
     package func cut(on shard: isolated Shard) {
         if let conn { web_cut(conn) }

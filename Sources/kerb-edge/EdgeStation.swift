@@ -88,7 +88,8 @@ struct EdgeStation: Sendable {
         [
             .connectorCount: String(settings.evses.count),
             .maximumKeysPerRead: "100",
-            .supportedProfiles: "Core,FirmwareManagement,RemoteTrigger",
+            .supportedProfiles: "Core,FirmwareManagement,RemoteTrigger,LocalAuthListManagement,"
+                + "Reservation",
             .securityProfile: String(settings.csms.securityProfile),
             .basicAuthPassword: "", .operatorName: "",
             .additionalRootCheck: String(settings.csms.additionalRootCheck),

@@ -50,6 +50,52 @@ import Web
         await test.server.stop()
     }
 
+    @Test(
+        arguments: [
+            (["command": "reserve", "evse": 1, "expires": "2099-01-01T00:00:00Z"], "token"),
+            (["command": "reserve", "evse": 1, "token": "T"], "expires"),
+            (["command": "reserve", "token": "T", "expires": "2020-01-01T00:00:00Z"], "expires"),
+            (["command": "cancelReservation"], "reservation"),
+            (["command": "sendLocalList", "kind": "Some", "version": 1], "kind"),
+            (["command": "sendLocalList", "kind": "Full", "version": 0], "version"),
+            (
+                [
+                    "command": "sendLocalList", "kind": "Full", "version": 1,
+                    "entries": [["token": "T"]],
+                ],
+                "entries"
+            ),
+        ] as [(JSONValue, String)])
+    func `says what an order for lists and reservations lacks`(
+        _ body: JSONValue, _ field: String
+    ) async throws {
+        let test = try await TestConsole()
+        let answer = try await test.post("/stations/CS-1/commands", body, key: test.operator)
+        #expect(answer.status == 422)
+        #expect(answer["field"]?.string == field)
+        await test.server.stop()
+    }
+
+    @Test func `reserves a plug under a number and cancels it by that number`() async throws {
+        let test = try await TestConsole()
+        let reserved = try await test.post(
+            "/stations/CS-1/commands",
+            ["command": "reserve", "evse": 1, "token": "T", "expires": "2099-01-01T00:00:00Z"],
+            key: test.operator)
+        #expect(reserved.status == 202)
+        let number = try #require(reserved["reservation"]?.int)
+        let cancelled = try await test.post(
+            "/stations/CS-1/commands",
+            ["command": "cancelReservation", "reservation": .number(number)], key: test.operator)
+        #expect(cancelled.status == 202)
+        #expect(cancelled["reservation"]?.int == number)
+        let unknown = try await test.post(
+            "/stations/CS-2/commands",
+            ["command": "cancelReservation", "reservation": .number(number)], key: test.operator)
+        #expect(unknown.status == 404)
+        await test.server.stop()
+    }
+
     @Test func `waits for the station's answer and writes down who ordered`() async throws {
         let test = try await TestConsole()
         let house = test.house

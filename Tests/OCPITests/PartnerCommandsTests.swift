@@ -119,7 +119,98 @@ import Web
         #expect(await ask("STOP_SESSION", stop("nowhere")) == "UNKNOWN_SESSION")
         // The EVSE is taken by now.
         #expect(await ask("START_SESSION", Self.start(partner)) == "REJECTED")
-        #expect(await ask("RESERVE_NOW", [:]) == "NOT_SUPPORTED")
+        let unlock: JSONValue = [
+            "response_url": .string("\(partner.base)/2.2.1/commands/1"), "location_id": "L-1",
+            "evse_uid": "L-1-E1", "connector_id": "1",
+        ]
+        // Another driver charges there.
+        #expect(await ask("UNLOCK_CONNECTOR", unlock) == "REJECTED")
+        await partner.stop()
+    }
+
+    @Test func `to reserve and to cancel reaches the station under one number`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        let token = try await house.registered(partner)
+        let orders = Lock<[StationCommand]>([])
+        @Sendable func body(_ answer: Int) -> JSONValue {
+            Self.start(partner) {
+                $0["response_url"] = .string("\(partner.base)/2.2.1/commands/\(answer)")
+                $0["reservation_id"] = "R-1"
+                $0["expiry_date"] = "2099-01-01T00:00:00Z"
+            }
+        }
+        try await `A registered partner is sent`.running(
+            house, stations: ListeningStations(orders: orders)
+        ) {
+            for (command, number) in [
+                ("RESERVE_NOW", 50), ("RESERVE_NOW", 51), ("CANCEL_RESERVATION", 52),
+                ("UNLOCK_CONNECTOR", 53),
+            ] {
+                var sent = body(number)
+                sent["connector_id"] = "1"
+                let answer = await house.ask(
+                    "POST", "/ocpi/2.2.1/commands/\(command)", token: token, body: sent)
+                #expect(answer.data?["result"] == "ACCEPTED", "\(command)")
+                let result = await partner.first { $0.path == "/emsp/2.2.1/commands/\(number)" }
+                #expect(result.body["result"] == "ACCEPTED", "\(command)")
+            }
+        }
+        let heard = orders.withLock { $0 }
+        let numbers = heard.map { command -> Int? in
+            switch command {
+            case .reserve(let reservation): reservation.id
+            case .cancelReservation(let id): id
+            default: nil
+            }
+        }
+        #expect(numbers.count == 4)
+        #expect(numbers[0] != nil && numbers[0] == numbers[1] && numbers[1] == numbers[2])
+        #expect(heard[3] == .unlock(connector: 1))
+        guard case .reserve(let reservation) = heard[0] else { throw CancellationError() }
+        #expect(reservation.token == "APP-7" && reservation.connector == 1)
+        await partner.stop()
+    }
+
+    @Test(arguments: [
+        ("RESERVE_NOW", "Occupied", "EVSE_OCCUPIED"),
+        ("RESERVE_NOW", "Faulted", "EVSE_INOPERATIVE"), ("RESERVE_NOW", "Rejected", "REJECTED"),
+    ])
+    func `to reserve says why the station refused`(
+        _ name: String, _ word: String, _ result: JSONValue
+    ) async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        let token = try await house.registered(partner)
+        let stubborn = ObedientStations(answer: .status(word))
+        try await `A registered partner is sent`.running(house, stations: stubborn) {
+            let body = Self.start(partner) {
+                $0["reservation_id"] = "R-1"
+                $0["expiry_date"] = "2099-01-01T00:00:00Z"
+            }
+            _ = await house.ask(
+                "POST", "/ocpi/2.2.1/commands/\(name)", token: token, body: body)
+            let sent = await partner.first { $0.path == "/emsp/2.2.1/commands/42" }
+            #expect(sent.body["result"] == result)
+        }
+        await partner.stop()
+    }
+
+    @Test func `to cancel what the partner never reserved is rejected`() async throws {
+        let (house, partner) = (try await OCPIHouse(), try Partner())
+        let token = try await house.registered(partner)
+        let answer = await house.ask(
+            "POST", "/ocpi/2.2.1/commands/CANCEL_RESERVATION", token: token,
+            body: [
+                "response_url": .string("\(partner.base)/2.2.1/commands/1"),
+                "reservation_id": "R-9",
+            ])
+        #expect(answer.data?["result"] == "REJECTED")
+        let past = Self.start(partner) {
+            $0["reservation_id"] = "R-1"
+            $0["expiry_date"] = "2020-01-01T00:00:00Z"
+        }
+        let late = await house.ask(
+            "POST", "/ocpi/2.2.1/commands/RESERVE_NOW", token: token, body: past)
+        #expect(late.data?["result"] == "REJECTED")
         await partner.stop()
     }
 
@@ -161,6 +252,19 @@ struct SilentStations: StationLinks {
         orders.withLock { $0.append(command) }
         if command.isStop { return .status("Accepted") }
         throw .timedOut
+    }
+}
+
+/// Obeys everything and remembers it.
+struct ListeningStations: StationLinks {
+    let orders: Lock<[StationCommand]>
+
+    func send(
+        _ command: StationCommand, to station: String, deadlineSeconds: Int
+    ) async throws(StationLinkError) -> CommandAnswer {
+        orders.withLock { $0.append(command) }
+        if case .unlock = command { return .status("Unlocked") }
+        return .status("Accepted")
     }
 }
 

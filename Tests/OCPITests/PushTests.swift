@@ -11,7 +11,7 @@ import Web
 @Suite(.timeLimit(.minutes(1))) struct `A registered partner is sent` {
     /// Runs the door until `body` is through.
     static func running(
-        _ house: OCPIHouse, stations: ObedientStations = ObedientStations(),
+        _ house: OCPIHouse, stations: any StationLinks = ObedientStations(),
         _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
         try await withThrowingTaskGroup { group in

@@ -161,7 +161,30 @@ enum Samples {
             + all(Vocabulary.triggers.sorted(), [nil, 1]).map {
                 .trigger(message: $0.0, connector: $0.1)
             } + dataMessages.map { .data($0) } + profileCommands
-            + MaintenanceSamples.orders.map { .maintenance($0) }
+            + MaintenanceSamples.orders.map { .maintenance($0) } + lists
+    }
+
+    private static var lists: [StationCommand] {
+        localLists
+            + all([nil, "GROUP"], [0, 2]).map {
+                .reserve(
+                    Reservation(
+                        id: 77, connector: $0.1, token: "T", group: $0.0, expires: later))
+            } + [.getLocalListVersion, .cancelReservation(id: 77)]
+    }
+
+    private static var localLists: [StationCommand] {
+        let full = authorizations.enumerated().map {
+            LocalListUpdate.Entry(token: "TOKEN-\($0.offset)", info: $0.element)
+        }
+        let gone = LocalListUpdate.Entry(token: "GONE", info: nil)
+        return [
+            .sendLocalList(LocalListUpdate(kind: .full, version: 1, entries: [])),
+            .sendLocalList(LocalListUpdate(kind: .full, version: 7, entries: full)),
+            .sendLocalList(LocalListUpdate(kind: .differential, version: 8, entries: [])),
+            .sendLocalList(
+                LocalListUpdate(kind: .differential, version: 9, entries: [gone, full[0]])),
+        ]
     }
 
     static var answers: [(StationCommand, CommandAnswer)] {
@@ -178,6 +201,12 @@ enum Samples {
         add(.clearCache, ClearCache.answer)
         add(.trigger(message: "Heartbeat", connector: nil), TriggerMessage.answer)
         pairs += MaintenanceSamples.answers
+        add(localLists[0], SendLocalList.answer)
+        add(commands.first { if case .reserve = $0 { true } else { false } }!, ReserveNow.answer)
+        add(.cancelReservation(id: 77), CancelReservation.answer)
+        for version in [-1, 0, 12] {
+            pairs.append((.getLocalListVersion, .listVersion(version)))
+        }
         let settings = [
             Setting(key: "HeartbeatInterval", value: "60", isReadOnly: false),
             Setting(key: "AuthorizationKey", value: nil, isReadOnly: true),

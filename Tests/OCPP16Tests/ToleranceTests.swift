@@ -221,7 +221,7 @@ import Testing
         #expect(
             code("RemoteStartTransaction", #"{"idTag":"a","chargingProfile":{}}"#)
                 == .missingField)
-        #expect(code("ReserveNow", "{}") == .notSupported)
+        #expect(code("ReserveNow", "{}") == .missingField)
     }
 
     @Test func `takes an unknown authorisation status for a refusal`() throws {

@@ -213,7 +213,7 @@ import Testing
             }
             #expect(try await change("MeterValueSampleInterval", "5") == .status("Accepted"))
             #expect(try await change("MeterValueSampleInterval", "-1") == .status("Rejected"))
-            #expect(try await change("NumberOfConnectors", "7") == .status("NotSupported"))
+            #expect(try await change("NumberOfConnectors", "7") == .status("Rejected"))
             #expect(try await change("Nonsense", "7") == .status("NotSupported"))
             let answer = try await peer.ask(
                 .getSettings(keys: ["metervaluesampleinterval", "Nonsense"]))
@@ -251,9 +251,6 @@ import Testing
             await peer.hears(status: .available)
             #expect(try await peer.ask(.unlock(connector: 1)) == .status("NotSupported"))
             #expect(try await peer.ask(.stop(.number(4711))) == .status("Rejected"))
-            #expect(
-                try await peer.ask(.trigger(message: "FirmwareStatusNotification", connector: nil))
-                    == .status("NotImplemented"))
             #expect(
                 try await peer.ask(.data(DataMessage(vendor: "x")))
                     == .data(status: "UnknownVendorId", data: nil))

@@ -10,11 +10,16 @@ import TestSupport
 /// A whole station in the process: board, controller, journal on disk, agent; links as a test
 /// hands them out.
 struct TestStation {
-    let board: TestBoard
-    let controller: ConnectorController
+    let boards: [TestBoard]
+    let controllers: [ConnectorController]
     let agent: StationAgent
     let journal: BoardJournal
     let links: AsyncStream<TestOperator>.Continuation
+    /// How often the program was asked to end.
+    let resets: Lock<Int>
+
+    var board: TestBoard { boards[0] }
+    var controller: ConnectorController { controllers[0] }
 
     struct NoLink: Error {}
 
@@ -27,33 +32,54 @@ struct TestStation {
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
+        try await make(
+            boards: [board], path: path, bootID: bootID, settings: written,
+            capabilities: capabilities, prepare: prepare)
+    }
+
+    /// One with a connector for each board, numbered from 1.
+    static func make(
+        boards: [TestBoard], path: String, bootID: String = "boot-1",
+        settings written: [String: String] = [:],
+        capabilities: BoardCapabilities = BoardCapabilities.bench(),
+        prepare: (
+            inout StationAgent.Configuration, BoardJournal, StationSettings
+        ) async throws -> Void = { _, _, _ in }
+    ) async throws -> TestStation {
         let journal = try await BoardJournal(path: path, bootID: bootID)
         let clock = SystemClock()
         let settings = StationSettings(
             catalogue: .ocpp16,
             defaults: [
+                .connectorCount: String(boards.count),
                 .measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import",
                 .basicAuthPassword: "", .operatorName: "", .securityProfile: "1",
             ],
             written: written, rules: rules)
         let recovered = try await journal.recovered()
-        let machine = ConnectorMachine(
-            number: 1, board: capabilities, rules: settings.connectorRules,
-            latched: try await journal.latchedFaults()[1] ?? [], recovering: recovered[1],
-            at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
+        let latched = try await journal.latchedFaults()
         var polls = PollIntervals()
         polls.meter = 100
         polls.tick = 20
         polls.pilot = 20
         polls.mirror = 20
         polls.safety = 20
-        let controller = ConnectorController(
-            machine: machine,
-            devices: ConnectorDevices(
-                contactor: board, pilot: board, meter: board, residualCurrent: board,
-                emergencyStop: board),
-            journal: journal, executor: ThreadExecutor(name: "control"), polls: polls, log: .silent)
+        let executor = ThreadExecutor(name: "control")
+        let controllers = boards.enumerated().map { index, board in
+            let number = index + 1
+            let machine = ConnectorMachine(
+                number: number, board: capabilities, rules: settings.connectorRules,
+                latched: latched[number] ?? [], recovering: recovered[number],
+                at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
+            return ConnectorController(
+                machine: machine,
+                devices: ConnectorDevices(
+                    contactor: board, pilot: board, meter: board, residualCurrent: board,
+                    emergencyStop: board),
+                journal: journal, executor: executor, polls: polls, log: .silent)
+        }
         let (stream, links) = AsyncStream<TestOperator>.makeStream()
+        let resets = Lock(0)
         var configuration = StationAgent.Configuration(
             stationID: "CP1", identity: StationIdentity(vendor: "Kerb", model: "test"),
             dialect: OCPP16Dialect(),
@@ -61,21 +87,28 @@ struct TestStation {
                 var iterator = stream.makeAsyncIterator()
                 guard let link = await iterator.next() else { throw NoLink() }
                 return link
-            }, restart: { _ in })
+            }, restart: { _ in resets.withLock { $0 += 1 } })
         configuration.backoff = Backoff(firstMilliseconds: 1, longestMilliseconds: 2)
         configuration.answerMilliseconds = 1_000
+        configuration.resetWaitMilliseconds = 50
+        configuration.vendors = [
+            "org.example": DataVendor(messages: [
+                "ping": { .data(status: "Accepted", data: ($0 ?? "") + "!") }
+            ])
+        ]
         try await prepare(&configuration, journal, settings)
         let agent = StationAgent(
-            configuration, connectors: [controller], journal: journal, settings: settings,
+            configuration, connectors: controllers, journal: journal, settings: settings,
             log: .silent)
         return TestStation(
-            board: board, controller: controller, agent: agent, journal: journal, links: links)
+            boards: boards, controllers: controllers, agent: agent, journal: journal, links: links,
+            resets: resets)
     }
 
     /// Runs station and test side by side; the station ends with the test.
     func during(_ test: @escaping @Sendable () async throws -> Void) async throws {
         try await withThrowingTaskGroup { group in
-            group.addTask { await controller.run() }
+            for controller in controllers { group.addTask { await controller.run() } }
             group.addTask { await agent.run() }
             do { try await test() } catch {
                 group.cancelAll()

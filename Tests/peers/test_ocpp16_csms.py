@@ -237,7 +237,7 @@ async def nonsense_is_refused(system):
         id_tag="GOOD-1", connector_id=9))).status == "Rejected"
     for number, (text, code) in enumerate([
             ('[2,"stray0","MakeCoffee",{}]', "NotImplemented"),
-            ('[2,"stray1","ReserveNow",{}]', "NotSupported"),
+            ('[2,"stray1","StartTransaction",{}]', "NotSupported"),
             ('[2,"stray2","Reset",{"type":"Warm"}]', "PropertyConstraintViolation"),
             ('[2,"stray3","Reset",{}]', "ProtocolError"),
             ('[2,"stray4","UnlockConnector",{"connectorId":[]}]', "TypeConstraintViolation"),

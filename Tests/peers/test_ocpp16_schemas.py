@@ -13,10 +13,11 @@ FRAMES = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).parent / "ocpp
 
 # What the issue names, both ways: a sample that is missing here was forgotten in the Swift suite.
 ACTIONS = [
-    "Authorize", "BootNotification", "ChangeAvailability", "ChangeConfiguration", "ClearCache",
-    "ClearChargingProfile", "DataTransfer", "GetCompositeSchedule", "GetConfiguration", "Heartbeat",
-    "MeterValues", "RemoteStartTransaction",
-    "RemoteStopTransaction", "Reset", "SetChargingProfile", "StartTransaction",
+    "Authorize", "BootNotification", "CancelReservation", "ChangeAvailability",
+    "ChangeConfiguration", "ClearCache", "ClearChargingProfile", "DataTransfer",
+    "GetCompositeSchedule", "GetConfiguration", "GetLocalListVersion", "Heartbeat", "MeterValues",
+    "RemoteStartTransaction", "RemoteStopTransaction", "ReserveNow", "Reset", "SendLocalList",
+    "SetChargingProfile", "StartTransaction",
     "StatusNotification", "StopTransaction", "TriggerMessage", "UnlockConnector",
     "UpdateFirmware", "FirmwareStatusNotification", "GetDiagnostics",
     "DiagnosticsStatusNotification", "SignedUpdateFirmware", "SignedFirmwareStatusNotification",

@@ -12,6 +12,7 @@ web_conn *conn_create(web_loop *loop, web_listener *listener)
     conn->loop = loop;
     conn->listener = listener;
     conn->heard = conn->wrote = loop->now;
+    conn->ping = (uint32_t)loop->config.ping_seconds;
     conn->next = loop->connections;
     conn->previous = &loop->connections;
     if (conn->next) conn->next->previous = &conn->next;
@@ -156,7 +157,7 @@ static void check_stream(web_conn *conn)
 
 static void check_socket(web_conn *conn)
 {
-    uint32_t ping = (uint32_t)conn->loop->config.ping_seconds;
+    uint32_t ping = conn->ping;
     uint32_t pong = (uint32_t)conn->loop->config.pong_seconds;
     uint32_t silence = conn->loop->now - conn->heard;
     if (conn->closing) {
@@ -196,10 +197,19 @@ static void check_answer(web_conn *conn)
     conn_schedule(conn, 1);
 }
 
+void web_ping_every(web_conn *conn, uint32_t seconds)
+{
+    conn->ping = seconds;
+    if (conn->opened) conn_schedule(conn, 1);
+}
+
 void conn_heard(web_conn *conn)
 {
     conn->heard = conn->loop->now;
+    if (!conn->pinged) return;
     conn->pinged = false;
+    // It was to be looked at when its time to answer is over, which may be long after the next ping.
+    conn_schedule(conn, conn->ping);
 }
 
 // Reading is paused while a request is handled, so lws does not see the peer leave.

@@ -55,6 +55,7 @@ struct web_conn {
     char *close_reason; // ours or the peer's
     uint32_t heard, wrote; // seconds of the loop
     uint32_t body_began;
+    uint32_t ping; // seconds of silence before one; 0: none
     size_t chunk_left;
     uint16_t close_code;
     uint8_t kind, chunk_state, size_digits;

@@ -84,7 +84,7 @@ int socket_opened(web_conn *conn, const char *subprotocol)
     web_loop *loop = conn->loop;
     conn->opened = true;
     conn->heard = loop->now;
-    conn_schedule(conn, loop->config.ping_seconds ? (uint32_t)loop->config.ping_seconds : 1);
+    conn_schedule(conn, conn->ping ? conn->ping : 1);
     loop->callbacks.opened(loop->callbacks.context, conn->user, subprotocol);
     return conn->cut ? -1 : 0;
 }

@@ -129,6 +129,8 @@ void web_close(web_conn *conn, int code, const char *reason, size_t reason_lengt
 void web_cut(web_conn *conn);
 void web_allow_reading(web_conn *conn, bool allow);
 size_t web_queued(const web_conn *conn);
+// A figure of its own instead of the loop's ping_seconds; 0 never.
+void web_ping_every(web_conn *conn, uint32_t seconds);
 
 // Always ends in `opened` or `failed`; `failed` may come before this returns, with NULL.
 web_conn *web_connect(web_loop *loop, const web_client_config *config, void *user);

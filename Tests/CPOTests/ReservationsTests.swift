@@ -1,0 +1,88 @@
+import Charging
+import TestSupport
+import Testing
+
+@testable import CPO
+
+@Suite struct `A reservation at the centre` {
+    private static let origin = CommandOrigin(door: "api", reference: "test")
+    private static let expires = House.noon.advanced(bySeconds: 3600)
+
+    private func reserve(
+        _ house: House, _ connector: Int? = 1, partnerID: String? = nil, replacing: Int? = nil,
+        station: String = "CS-1", expires: Timestamp = Self.expires
+    ) async throws -> Reservation {
+        let now = house.clock.now
+        let command = try await house.cpo.write { [cpo = house.cpo] transaction in
+            try cpo.reserve(
+                .station(station, connector: connector),
+                .init(token: House.token("DRIVER-1"), expires: expires, partnerID: partnerID),
+                replacing: replacing, origin: Self.origin, at: now, in: transaction)
+        }
+        guard case .reserve(let reservation) = command.command else { throw House.Unexpected.reply }
+        return reservation
+    }
+
+    @Test func `gets a number of its own and keeps it when it is replaced`() async throws {
+        let house = try await House()
+        let first = try await reserve(house)
+        let second = try await reserve(house, 2)
+        #expect(first.id > 0 && second.id > first.id)
+        let moved = try await reserve(house, nil, replacing: first.id)
+        #expect(moved.id == first.id)
+        #expect(moved.connector == 0)
+        let number = first.id
+        let stored = try await house.cpo.read { [cpo = house.cpo] in
+            try cpo.reservations.find(number, in: $0)
+        }
+        #expect(stored?.reservation == moved)
+        #expect(stored?.party == House.party)
+    }
+
+    @Test func `is found again by the partner's own name`() async throws {
+        let house = try await House()
+        let first = try await reserve(house, 1, partnerID: "R-1")
+        #expect(try await reserve(house, 2, partnerID: "R-1").id == first.id)
+        #expect(try await reserve(house, 2, partnerID: "R-2").id != first.id)
+    }
+
+    @Test func `cannot be cancelled or replaced where nobody made it, nor end in the past`()
+        async throws
+    {
+        let house = try await House()
+        let now = house.clock.now
+        await #expect(throws: CommandRefusal.unknownReservation) {
+            _ = try await house.cpo.write { [cpo = house.cpo] in
+                try cpo.cancel(reservation: 99, origin: Self.origin, at: now, in: $0)
+            }
+        }
+        await #expect(throws: CommandRefusal.unknownReservation) {
+            _ = try await reserve(house, replacing: 99)
+        }
+        await #expect(throws: CommandRefusal.expired) {
+            _ = try await reserve(house, expires: now)
+        }
+        await #expect(throws: CommandRefusal.unknownStation) {
+            _ = try await reserve(house, station: "CS-9")
+        }
+    }
+
+    @Test(arguments: [
+        StationCommand.reserve(
+            Reservation(id: 7, connector: 0, token: "T", group: "G", expires: Self.expires)),
+        .reserve(Reservation(id: 7, connector: 1, token: "T", expires: Self.expires)),
+        .cancelReservation(id: 7), .getLocalListVersion,
+        .sendLocalList(
+            LocalListUpdate(
+                kind: .differential, version: 3,
+                entries: [
+                    .init(token: "GONE", info: nil),
+                    .init(
+                        token: "T",
+                        info: AuthorizationInfo(.accepted, group: "G", expires: Self.expires)),
+                ])),
+    ])
+    func `is stored as it was asked`(_ command: StationCommand) throws {
+        #expect(try StationCommand(storedText: command.storedText) == command)
+    }
+}
