@@ -17,6 +17,7 @@ package struct SettingsCatalogue: Sendable {
         case maximumEnergyOnInvalidTokenWh, reserveConnectorZero, supportedProfilesMaximum
         case measurandsAlignedMaximum, measurandsSampledMaximum, measurandsStopAlignedMaximum
         case measurandsStopSampledMaximum
+        case profileStackLevel, profileUnits, profilePeriods, profileCount, switchesPhases
     }
 
     package enum Kind: Hashable, Sendable {

@@ -84,11 +84,12 @@ extension SettingsCatalogue {
 
     // §9.4
     private static let smartCharging: [Definition] = [
-        Definition("ChargeProfileMaxStackLevel", nil, count, .readOnly),
-        Definition("ChargingScheduleAllowedChargingRateUnit", nil, .list(of: []), .readOnly),
-        Definition("ChargingScheduleMaxPeriods", nil, count, .readOnly),
-        Definition("ConnectorSwitch3to1PhaseSupported", nil, .boolean, .readOnly),
-        Definition("MaxChargingProfilesInstalled", nil, count, .readOnly),
+        Definition("ChargeProfileMaxStackLevel", .profileStackLevel, count, .readOnly),
+        Definition(
+            "ChargingScheduleAllowedChargingRateUnit", .profileUnits, .list(of: []), .readOnly),
+        Definition("ChargingScheduleMaxPeriods", .profilePeriods, count, .readOnly),
+        Definition("ConnectorSwitch3to1PhaseSupported", .switchesPhases, .boolean, .readOnly),
+        Definition("MaxChargingProfilesInstalled", .profileCount, count, .readOnly),
     ]
 
     // Improved security for OCPP 1.6-J §2.

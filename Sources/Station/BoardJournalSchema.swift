@@ -142,5 +142,16 @@ extension BoardJournal {
                 expires_at BIGINT NOT NULL
             );
             """),
+        Migration(
+            30, "the board remembers the operator's charging profiles",
+            """
+            CREATE TABLE charging_profile (
+                place {identity},
+                profile_id BIGINT NOT NULL UNIQUE,
+                connector BIGINT NOT NULL,
+                charge_id BIGINT,
+                body TEXT NOT NULL
+            );
+            """),
     ]
 }

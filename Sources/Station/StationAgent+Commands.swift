@@ -72,7 +72,7 @@ extension StationAgent {
     }
 
     /// Accepted means "will try": the car may not be there yet. OCPP 1.6 §5.11.
-    private func start(_ token: String, on number: ConnectorNumber?) async -> CommandAnswer {
+    func start(_ token: String, on number: ConnectorNumber?) async -> CommandAnswer {
         guard registration == .accepted else { return rejected }
         var candidates = connectors.filter { number == nil || $0.number == number }
         if number == nil {
@@ -221,6 +221,8 @@ package struct StationView: Hashable, Sendable {
     package var now: Timestamp
     package var clockTrust: ClockTrust
     package var connectors: [ConnectorView]
+    /// The limits in force; nil where nothing limits but the wiring.
+    package var charging: SmartChargingView?
 }
 
 extension StationAgent {
@@ -234,6 +236,7 @@ extension StationAgent {
         return StationView(
             stationID: configuration.stationID, isLinked: link != nil, linkedSince: linkSince,
             registration: registration, journalDepth: journalView?.depth, journal: journalView,
-            now: clock.now, clockTrust: journal.trust, connectors: views)
+            now: clock.now, clockTrust: journal.trust, connectors: views,
+            charging: await configuration.smartCharging?.view())
     }
 }

@@ -3,17 +3,43 @@ import OCPP
 import Service
 
 extension StationAgent {
+    private var smartCharging: SmartCharging? { configuration.smartCharging }
+
+    /// A start whose profile cannot be kept is no start: the car would charge too fast.
     func start(
         _ token: String, on number: ConnectorNumber?, _ profile: ChargingProfile
-    ) async -> CommandAnswer { .status("Rejected") }
-
-    func setProfile(_ number: ConnectorNumber, _ profile: ChargingProfile) async -> CommandAnswer {
-        .status("NotSupported")
+    ) async -> CommandAnswer {
+        guard let smartCharging else { return .status("Rejected") }
+        if let why = await smartCharging.expect(profile, token: token, connector: number) {
+            log.notice("start's profile refused", ["reason": why])
+            return .status("Rejected")
+        }
+        // Its limit must stand before anything can be offered.
+        await smartCharging.step()
+        let answer = await start(token, on: number)
+        if answer != .status("Accepted") { await smartCharging.forget(token: token) }
+        return answer
     }
 
-    func clearProfiles(_ filter: ProfileFilter) async -> CommandAnswer { .status("Unknown") }
+    func setProfile(_ number: ConnectorNumber, _ profile: ChargingProfile) async -> CommandAnswer {
+        guard let smartCharging else { return .status("NotSupported") }
+        if let why = await smartCharging.install(profile, connector: number) {
+            log.notice(
+                "profile refused", ["connector": number, "profile": profile.id, "reason": why])
+            return .status("Rejected")
+        }
+        log.notice("profile installed", ["connector": number, "profile": profile.id])
+        return .status("Accepted")
+    }
+
+    func clearProfiles(_ filter: ProfileFilter) async -> CommandAnswer {
+        let isCleared = await smartCharging?.clear(filter) ?? false
+        return .status(isCleared ? "Accepted" : "Unknown")
+    }
 
     func composite(
         _ number: ConnectorNumber, _ seconds: Int, _ unit: ChargingSchedule.Unit?
-    ) async -> CommandAnswer { .composite(nil) }
+    ) async -> CommandAnswer {
+        .composite(await smartCharging?.composite(number, seconds: seconds, unit: unit))
+    }
 }

@@ -20,6 +20,8 @@ package actor StationAgent {
         package var upkeep: StationUpkeep?
         /// Hears the operator's time; answers by how many milliseconds the board's was wrong.
         package var correctClock: @Sendable (Timestamp) -> Int64? = { _ in nil }
+        /// Keeps the operator's charging profiles; nil where nothing is limited by them.
+        package var smartCharging: SmartCharging?
         /// Between tries to connect; random within, doubling. OCPP 2.0.1 part 4 §5.3, used on 1.6.
         package var backoff = Backoff(firstMilliseconds: 2_000, longestMilliseconds: 300_000)
         /// A call that is not answered within this is taken for lost.
@@ -173,6 +175,7 @@ package actor StationAgent {
         self.outbox = nil
         linkSince = nil
         perform(queue.handle(.linkIsDown, at: clock.monotonicMilliseconds))
+        await configuration.smartCharging?.linkChanged(isUp: false)
         await link.close()
     }
 
@@ -225,6 +228,7 @@ package actor StationAgent {
         guard registration == .accepted, !Task.isCancelled else { return }
         backoff.reset()
         await configuration.upkeep?.registered()
+        await configuration.smartCharging?.linkChanged(isUp: true)
         await reportStatuses()
         wake.yield()
     }

@@ -14,6 +14,7 @@ extension StationView {
             "journal": journal?.json,
             "clock": .members(["now": .time(now), "trust": .string(clockTrust.rawValue)]),
             "connectors": .array(connectors.map(\.json)),
+            "charging": charging?.json,
         ])
     }
 }

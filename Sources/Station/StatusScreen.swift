@@ -32,6 +32,13 @@ package struct StatusScreen: Sendable {
         for connector in status["connectors"]?.array ?? [] {
             if isWatching { lines.append("") }
             lines += self.lines(connector)
+            if let text = Self.limitsText(status, connector: connector["connector"]?.int ?? 0) {
+                lines.append(text)
+            }
+        }
+        if let text = Self.siteText(status) {
+            if isWatching { lines.append("") }
+            lines.append(text)
         }
         return lines.joined(separator: "\n")
     }

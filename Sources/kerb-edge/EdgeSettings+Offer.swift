@@ -27,11 +27,6 @@ extension EdgeSettings {
                 file.int(
                     "wakeAfterSeconds", default: 30, in: 10...3600,
                     about: "how long it may sleep before"))
-        rules.nominalMillivolts =
-            1000
-            * Int64(
-                file.section("site", about: "the supply").int(
-                    "nominalVolts", default: 230, in: 100...300, about: "phase to neutral"))
         return rules
     }
 

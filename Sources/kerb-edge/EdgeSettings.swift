@@ -38,6 +38,8 @@ struct EdgeSettings: Sendable {
         var lines: [LineRole: String]
         var maximum: Amperes
         var tokenReader: String?
+        var wiring: PhaseWiring
+        var priority: Int
     }
 
     /// The page for technicians.
@@ -59,6 +61,7 @@ struct EdgeSettings: Sendable {
     var evses: [EVSE]
     var fuse: Amperes
     var phases: Int
+    var supply: Supply
     var tokenReader: String?
     var meterPollMilliseconds: Int
     var meterSampleIntervalSeconds: Int
@@ -82,13 +85,6 @@ struct EdgeSettings: Sendable {
         var limits = JournalLimits()
         limits.bytes = Int64(journalLimitMegabytes) << 20
         return limits
-    }
-
-    /// What each connector may draw so that all together never exceed the site's fuse.
-    var share: Amperes {
-        let sum = evses.reduce(Int64(0)) { $0 + $1.maximum.milliamperes }
-        guard sum > fuse.milliamperes, !evses.isEmpty else { return fuse }
-        return Amperes(milliamperes: fuse.milliamperes / Int64(evses.count))
     }
 }
 
@@ -117,6 +113,7 @@ extension EdgeSettings {
             buses: file.list("buses", atLeast: 1, atMost: 16, about: "Modbus lines", bus),
             evses: file.list("evses", atLeast: 1, atMost: 16, about: "outlets", evse),
             fuse: .zero, phases: 0,
+            supply: supply(file, file.section("site", about: "the supply")),
             tokenReader: file.pathOrNil(
                 "tokenReader", about: "device or FIFO that gives a token a line, for all outlets"),
             meterPollMilliseconds: file.int(
@@ -279,7 +276,12 @@ extension EdgeSettings {
                     limits.int(
                         "maximumAmperes", default: 32, in: 6...80, about: "per phase"))),
             tokenReader: section.pathOrNil(
-                "tokenReader", about: "device or FIFO that gives a token a line, for this outlet"))
+                "tokenReader", about: "device or FIFO that gives a token a line, for this outlet"),
+            wiring: section.choice(
+                "wiring", default: PhaseWiring.rst,
+                about: "which supply phases its L1, L2, L3 hang on: RST, STR, TRS…, or L1, L2, L3"),
+            priority: section.int(
+                "priority", default: 0, in: 0...9, about: "a higher one is served before"))
     }
 
     private static func check(
@@ -338,9 +340,13 @@ extension EdgeSettings {
             }
         }
         refuseShared("meter") { [$0.meterBus, String($0.meterUnit)] }
-        if settings.share < Amperes(6) {
-            site.problem("fuseAmperes", "leaves less than 6 A to each outlet; none could charge")
+        // On a supply of one phase there is only one way to hang on it.
+        if settings.phases == 1 {
+            for index in settings.evses.indices where settings.evses[index].wiring == .rst {
+                settings.evses[index].wiring = .l1
+            }
         }
+        check(settings, site, file)
         for name in settings.meterValues where Measurand(rawValue: name) == nil {
             file.problem("meterValues", "no measurand is called \(name)")
         }

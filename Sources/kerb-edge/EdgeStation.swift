@@ -13,6 +13,8 @@ import Web
 struct EdgeStation: Sendable {
     let settings: EdgeSettings
     let controllers: [ConnectorController]
+    let smartCharging: SmartCharging
+    let clock: BoardClock
     let agent: StationAgent
     let readers: [(ConnectorNumber?, LineTokenReader)]
     let blackBox: BlackBox
@@ -64,20 +66,29 @@ struct EdgeStation: Sendable {
                 polls: polls, outlet: "\(settings.stationID)*\(number)",
                 clock: ExecutorClock(clock, on: control), log: log)
             await controller.record(into: recorder)
-            await controller.take(.limit(.site, settings.share))
             controllers.append(controller)
         }
+        let smartCharging = SmartCharging(
+            settings.smartCharging(cabinet.outlets), controllers: controllers, journal: journal,
+            executor: control, meter: try cabinet.siteMeter(settings),
+            readLimit: settings.limitSource,
+            group: try settings.openGroup(), clock: clock, log: log)
+        // Before any charge can start each outlet has its limit.
+        try await smartCharging.load()
         let (endings, end) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingOldest(1))
         let upkeep = try await upkeep(
             settings, keys, journal, password: password,
             bundle: bundling(settings, values, keys, recentLog), clock: clock, log: log)
+        var wishes = configuration(settings, dialect, upkeep, clock, end)
+        wishes.smartCharging = smartCharging
         let agent = StationAgent(
-            configuration(settings, dialect, upkeep, clock, end), connectors: controllers,
+            wishes, connectors: controllers,
             journal: journal, settings: keys, isStationOperative: availability[0] ?? true,
             clock: clock,
             log: log)
         return EdgeStation(
-            settings: settings, controllers: controllers, agent: agent, readers: readers(settings),
+            settings: settings, controllers: controllers, smartCharging: smartCharging,
+            clock: clock, agent: agent, readers: readers(settings),
             blackBox: BlackBox(
                 folder: settings.blackBoxFolder, controllers: controllers, recorder: recorder,
                 clock: clock, log: log, recentLog: recentLog), keys: keys, recentLog: recentLog,
@@ -88,8 +99,13 @@ struct EdgeStation: Sendable {
         [
             .connectorCount: String(settings.evses.count),
             .maximumKeysPerRead: "100",
+            .profileStackLevel: String(ProfileLimits.stackLevel),
+            .profileUnits: "Current,Power",
+            .profilePeriods: String(ProfileLimits.periods),
+            .profileCount: String(ProfileLimits.installed),
+            .switchesPhases: "false",
             .supportedProfiles: "Core,FirmwareManagement,RemoteTrigger,LocalAuthListManagement,"
-                + "Reservation",
+                + "Reservation,SmartCharging",
             .securityProfile: String(settings.csms.securityProfile),
             .basicAuthPassword: "", .operatorName: "",
             .additionalRootCheck: String(settings.csms.additionalRootCheck),
@@ -166,6 +182,10 @@ struct EdgeStation: Sendable {
                 await agent.run()
                 return nil
             }
+            group.addTask {
+                await smartCharging.run()
+                return nil
+            }
             for (connector, reader) in readers {
                 group.addTask {
                     for await token in reader.tokens {
@@ -192,17 +212,7 @@ struct EdgeStation: Sendable {
                 await feed(systemd)
                 return nil
             }
-            group.addTask {
-                for await signal in signals {
-                    switch signal {
-                    case .terminate: return "SIGTERM"
-                    case .interrupt: return "SIGINT"
-                    case .reload:
-                        log.warning("reload is a restart here: systemctl restart kerb-edge")
-                    }
-                }
-                return nil
-            }
+            group.addTask { await ending(by: signals) }
             group.addTask {
                 for await ending in endings { return ending }
                 return nil
@@ -220,6 +230,17 @@ struct EdgeStation: Sendable {
             group.cancelAll()
             return ending
         }
+    }
+
+    private func ending(by signals: AsyncStream<Signal>) async -> String? {
+        for await signal in signals {
+            switch signal {
+            case .terminate: return "SIGTERM"
+            case .interrupt: return "SIGINT"
+            case .reload: log.warning("reload is a restart here: systemctl restart kerb-edge")
+            }
+        }
+        return nil
     }
 
     /// Tells systemd that decisions are still made: only when every connector answered.
@@ -261,8 +282,17 @@ struct EdgeStation: Sendable {
             await controller.take(.latchedFaultsCleared)
             log.notice("latched faults cleared", ["connector": controller.number])
             question.answer("{\"done\":\"cleared\"}")
+        case ("limit", 2...3):
+            guard let limit = Self.siteLimit(words, now: clock.now) else {
+                question.answer("{\"error\":\"say limit AMPERES [SECONDS] or limit off\"}")
+                return
+            }
+            await smartCharging.limitSite(limit)
+            log.notice("local limit", ["words": words.dropFirst().joined(separator: " ")])
+            question.answer("{\"done\":\"limit taken\"}")
         default:
-            question.answer("{\"error\":\"ask status, settings, log, token UID [N] or clear N\"}")
+            question.answer(
+                "{\"error\":\"ask status, limit, settings, log, token UID [N] or clear N\"}")
         }
     }
 

@@ -6,6 +6,7 @@ extension Program {
     static func checkConfiguration(_ path: String) throws -> ExitCode {
         let settings = try Configuration.load(file: path, EdgeSettings.read).value
         let cabinet = try Cabinet(settings)
+        _ = try cabinet.siteMeter(settings)
         try settings.checkAgainstCommissioning()
         print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
         if !cabinet.areLinesChecked {

@@ -42,6 +42,10 @@ struct Program {
                 flags: [config, .init("--connector", "N", "at this outlet")],
                 "show a token to the running agent, as a reader would"),
             .init(
+                "limit", arguments: ["AMPERES|off"],
+                flags: [config, .init("--seconds", "N", "it ends by itself after this")],
+                "limit all outlets together, per phase, until `off` or a restart"),
+            .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
                 "clear latched faults after a person has looked; `journal`: its notices"),
             commissionCommand,
@@ -127,6 +131,7 @@ struct Program {
             case "probe": return try await probe(invocation)
             case "status": return try await showStatus(invocation)
             case "token": return try ask(invocation, "token \(tokenWords(invocation))")
+            case "limit": return try ask(invocation, limitWords(invocation))
             case "clear": return try ask(invocation, "clear \(invocation.arguments[0])")
             case "commission": return try await commission(invocation)
             case "backup": return try await backup(invocation)

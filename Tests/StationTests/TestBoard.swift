@@ -9,6 +9,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var isPlugged = false
         var wantsEnergy = true
         var signal = PilotSignal.x1
+        var mostOffered = Amperes.zero
         var isClosed = false
         var register: Int64 = 5_000
         /// Added with each reading while the relay is closed.
@@ -47,7 +48,12 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         return measured(relayIsClosed ? .closed : .open)
     }
 
-    func set(_ signal: PilotSignal) { state.withLock { $0.signal = signal } }
+    func set(_ signal: PilotSignal) {
+        state.withLock {
+            $0.signal = signal
+            if case .pwm(let amperes) = signal { $0.mostOffered = max($0.mostOffered, amperes) }
+        }
+    }
 
     func reading() async throws(DeviceError) -> Measured<PilotReading> {
         let state = state.withLock { $0 }
@@ -67,9 +73,13 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
             return state
         }
         if state.isMeterDead { throw .noAnswer }
+        var drawn = Amperes.zero
+        if state.isClosed, case .pwm(let offered) = state.signal {
+            drawn = min(Amperes(16), offered)
+        }
         return MeterReadings(
             energy: WattHours(state.register),
-            currents: [Amperes(milliamperes: state.isClosed ? 16_000 : 0)],
+            currents: [drawn],
             power: Watts(state.isClosed ? 3_680 : 0), source: "test", askedAt: asked,
             at: clock.now)
     }

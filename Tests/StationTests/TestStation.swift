@@ -20,6 +20,7 @@ struct TestStation {
 
     var board: TestBoard { boards[0] }
     var controller: ConnectorController { controllers[0] }
+    var smartCharging: SmartCharging?
 
     struct NoLink: Error {}
 
@@ -28,13 +29,14 @@ struct TestStation {
         settings written: [String: String] = [:],
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
+        smart: SmartChargingSettings? = nil,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
         try await make(
             boards: [board], path: path, bootID: bootID, settings: written,
-            capabilities: capabilities, prepare: prepare)
+            capabilities: capabilities, rules: rules, smart: smart, prepare: prepare)
     }
 
     /// One with a connector for each board, numbered from 1.
@@ -42,6 +44,8 @@ struct TestStation {
         boards: [TestBoard], path: String, bootID: String = "boot-1",
         settings written: [String: String] = [:],
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
+        rules: ConnectorRules = ConnectorRules(),
+        smart: SmartChargingSettings? = nil,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
@@ -78,6 +82,11 @@ struct TestStation {
                     emergencyStop: board),
                 journal: journal, executor: executor, polls: polls, log: .silent)
         }
+        let smartCharging = smart.map {
+            SmartCharging(
+                $0, controllers: controllers, journal: journal, executor: executor, log: .silent)
+        }
+        try await smartCharging?.load()
         let (stream, links) = AsyncStream<TestOperator>.makeStream()
         let resets = Lock(0)
         var configuration = StationAgent.Configuration(
@@ -96,13 +105,14 @@ struct TestStation {
                 "ping": { .data(status: "Accepted", data: ($0 ?? "") + "!") }
             ])
         ]
+        configuration.smartCharging = smartCharging
         try await prepare(&configuration, journal, settings)
         let agent = StationAgent(
             configuration, connectors: controllers, journal: journal, settings: settings,
             log: .silent)
         return TestStation(
             boards: boards, controllers: controllers, agent: agent, journal: journal, links: links,
-            resets: resets)
+            resets: resets, smartCharging: smartCharging)
     }
 
     /// Runs station and test side by side; the station ends with the test.
@@ -110,6 +120,7 @@ struct TestStation {
         try await withThrowingTaskGroup { group in
             for controller in controllers { group.addTask { await controller.run() } }
             group.addTask { await agent.run() }
+            if let smartCharging { group.addTask { await smartCharging.run() } }
             do { try await test() } catch {
                 group.cancelAll()
                 throw error

@@ -62,7 +62,8 @@ evses:
     contactor: {{bus: control, unit: 10, coil: 1}}
     pilot: {{bus: control, unit: 12}}
     limits: {{maximumAmperes: 32}}
-site: {{fuseAmperes: 63, phases: 3}}
+    wiring: L2
+site: {{{supply}}}
 meterSampleIntervalSeconds: 1
 dataDirectory: {folder}/data
 """
@@ -77,7 +78,7 @@ def free_port():
 class EdgeSite:
     """The hardware's process and the agent's, and nothing left of either at the end."""
 
-    def __init__(self, folder, csms_port):
+    def __init__(self, folder, csms_port, supply="fuseAmperes: 63, phases: 3, raiseSeconds: 1"):
         self.folder = pathlib.Path(folder)
         self.control = free_port()
         lan = free_port()
@@ -85,7 +86,7 @@ class EdgeSite:
         os.mkfifo(self.reader)
         (self.folder / "site.yaml").write_text(SITE.format(control=self.control, lan=lan))
         (self.folder / "edge.yaml").write_text(EDGE.format(
-            csms=csms_port, lan=lan, folder=self.folder, profiles=ROOT / "hal" / "profiles"))
+            csms=csms_port, lan=lan, folder=self.folder, supply=supply, profiles=ROOT / "hal" / "profiles"))
         self.processes = {}
 
     def run(self, program, *arguments, **environment):

@@ -1,0 +1,43 @@
+import Charging
+import HAL
+
+/// What smart charging has to know of one connector.
+package struct ConnectorLoad: Hashable, Sendable {
+    package var number: ConnectorNumber
+    /// The charge that is in the machine, ending or not.
+    package var charge: Int64?
+    package var token: String?
+    package var startedAt: Timestamp?
+    /// A charge runs that may have current.
+    package var isActive: Bool
+    /// Current may flow: the contactor is not surely open, or current is offered.
+    package var mayDraw: Bool
+    package var isIdle: Bool
+    /// The least of all limits but the site's.
+    package var cap: Amperes
+    package var currents: [Amperes]
+    package var currentsAskedAt: Int64?
+}
+
+extension ConnectorMachine {
+    var load: ConnectorLoad {
+        var unbounded = self
+        unbounded.limits[.site] = nil
+        var isActive = false
+        if let transaction, faults.isEmpty, transaction.isAccepted, transaction.stopReason == nil {
+            isActive = transaction.phase == .running || transaction.phase == .starting
+        }
+        var isOffering = false
+        if case .pwm = signal { isOffering = true }
+        return ConnectorLoad(
+            number: number, charge: transaction?.id, token: transaction?.token,
+            startedAt: transaction?.startedAt, isActive: isActive,
+            mayDraw: contactor.isClosed || contactor.openSince == nil || isOffering,
+            isIdle: pilot == .b, cap: unbounded.available, currents: meter?.currents ?? [],
+            currentsAskedAt: meter?.askedAt)
+    }
+}
+
+extension ConnectorController {
+    package func load() -> ConnectorLoad { machine.load }
+}

@@ -1,0 +1,95 @@
+import Charging
+import Crypto
+import Service
+
+extension SmartCharging {
+    /// This board's part among several behind one fuse.
+    package enum Group: Sendable {
+        case leader(GroupLeader, GroupSocket)
+        case follower(GroupFollower, GroupSocket, leader: GroupSocket.Peer)
+
+        var isFollower: Bool {
+            if case .follower = self { true } else { false }
+        }
+
+        var socket: GroupSocket {
+            switch self {
+            case .leader(_, let socket), .follower(_, let socket, _): socket
+            }
+        }
+    }
+
+    /// A text nobody can guess, for sessions and nonces.
+    package static func randomText() -> String { UUID4.make() }
+
+    func listen(_ members: Group) async {
+        await withTaskCancellationHandler {
+            for await datagram in members.socket.datagrams { hear(datagram) }
+        } onCancel: {
+            members.socket.stop()
+        }
+    }
+
+    private func hear(_ datagram: GroupSocket.Datagram) {
+        let now = clock.monotonicMilliseconds
+        switch group {
+        case .leader(var leader, let socket):
+            let answer = leader.take(
+                datagram.bytes, groupLimits, random: Self.randomText, at: now)
+            group = .leader(leader, socket)
+            if let answer { socket.send(answer, to: datagram.from) }
+        case .follower(var follower, let socket, let peer):
+            // The tag is what counts; an answer from elsewhere is not even looked at.
+            guard datagram.from == peer else { return }
+            follower.take(datagram.bytes, at: now)
+            group = .follower(follower, socket, leader: peer)
+        case nil: break
+        }
+    }
+
+    /// Reports to the leader and takes its limits; false where this board has to decide by itself.
+    func obeysLeader(_ present: [LoadBalancer.Load], _ now: Int64) -> Bool {
+        guard case .follower(var follower, let socket, let peer) = group else { return false }
+        if now - lastReport >= BoardGroup.reportMilliseconds {
+            lastReport = now
+            let outlets = present.map { load in
+                BoardGroup.Outlet(
+                    connector: load.id.connector, share: load.share, isActive: load.isActive,
+                    mayDraw: load.mayDraw, isIdle: load.isIdle, measured: load.measured)
+            }
+            socket.send(follower.report(outlets, maximum: ownMaximum(now), at: now), to: peer)
+            group = .follower(follower, socket, leader: peer)
+        }
+        let limits = follower.limits(at: now)
+        if (limits != nil) != (site == .granted) {
+            log.notice("leader of the boards", ["heard": limits != nil])
+        }
+        guard let limits else {
+            if site == .granted {
+                // From here on alone: down to the safe share at once, up only later.
+                balancer = LoadBalancer(timings: settings.balancing)
+                var held: [LoadBalancer.ID: Amperes] = [:]
+                for (connector, applied) in applied {
+                    held[.init(connector: connector)] = applied.site ?? .zero
+                }
+                balancer.adopt(held, at: now)
+            }
+            return false
+        }
+        site = .granted
+        for outlet in settings.outlets {
+            wanted[outlet.connector, default: Applied()].site = limits[outlet.connector] ?? .zero
+        }
+        return true
+    }
+
+    /// What bounds this board's outlets together, whatever the others draw.
+    private func ownMaximum(_ now: Int64) -> PhaseCurrents? {
+        let local = localLimit(at: now)
+        let bounds = [
+            stationMaximum(at: clock.now).map { PhaseCurrents($0.limit) }, local.limit,
+            local.isUnreadable ? PhaseCurrents(settings.safe) : nil,
+        ]
+        return bounds.compactMap(\.self).reduce(PhaseCurrents?.none) { $0?.least($1) ?? $1 }
+    }
+}

@@ -1,0 +1,91 @@
+import Charging
+import JSON
+import Service
+
+/// The limits in force and whose they are, for `kerb-edge status`.
+package struct SmartChargingView: Hashable, Sendable {
+    package struct Limit: Hashable, Sendable {
+        /// `wiring`, `site`, or the profile with its purpose.
+        package var whose: String
+        package var limit: Amperes
+        package var note: String?
+    }
+
+    package var limits: [ConnectorNumber: [Limit]]
+    /// `free`, `shared` or `safe`.
+    package var state: String
+    package var fuse: Amperes
+    /// What other consumers draw; nil without a site meter, or while it is silent.
+    package var others: PhaseCurrents?
+    package var fileLimit: SiteLimitReading
+    package var socketLimit: SiteLimit?
+    package var stationMaximum: InstalledProfiles.Limit?
+    package var profiles: Int
+
+    package var json: JSONValue {
+        var connectors: [String: JSONValue] = [:]
+        for (number, list) in limits {
+            connectors[String(number)] = .array(
+                list.map {
+                    .members([
+                        "whose": .string($0.whose),
+                        "amperes": .number($0.limit.decimal.reduced),
+                        "note": $0.note.map(JSONValue.string),
+                    ])
+                })
+        }
+        var file: JSONValue?
+        switch fileLimit {
+        case .none: break
+        case .limit(let limit): file = limit.currents.json
+        case .unreadable(let why): file = .string(why)
+        }
+        return .members([
+            "connectors": .object(connectors), "state": .string(state),
+            "fuseAmperes": .number(fuse.decimal.reduced),
+            "othersAmperes": others?.json, "fileLimitAmperes": file,
+            "socketLimitAmperes": socketLimit?.currents.json,
+            "stationMaximumAmperes": stationMaximum.map { .number($0.limit.decimal.reduced) },
+            "profiles": .number(profiles),
+        ])
+    }
+}
+
+extension PhaseCurrents {
+    var json: JSONValue {
+        .array(all.map { .number(Amperes(milliamperes: $0).decimal.reduced) })
+    }
+}
+
+extension SmartCharging {
+    package func view() -> SmartChargingView {
+        var limits: [ConnectorNumber: [SmartChargingView.Limit]] = [:]
+        for outlet in settings.outlets {
+            var list = [SmartChargingView.Limit(whose: "wiring", limit: outlet.maximum)]
+            if let applied = applied[outlet.connector] {
+                if let limit = applied.site {
+                    list.append(.init(whose: "site", limit: limit, note: site.rawValue))
+                }
+                if let profile = applied.profile {
+                    list.append(
+                        .init(
+                            whose: "profile \(profile.profile) (\(profile.purpose.rawValue))",
+                            limit: profile.limit,
+                            note: applied.isLifted ? "lifted, the operator is away" : nil))
+                }
+            }
+            limits[outlet.connector] = list
+        }
+        return SmartChargingView(
+            limits: limits, state: site.rawValue, fuse: settings.fuse,
+            others: siteLoad.others(at: clock.monotonicMilliseconds), fileLimit: fileLimit,
+            socketLimit: socketLimit, stationMaximum: stationMaximum(at: clock.now),
+            profiles: profiles.entries.count)
+    }
+
+    /// A limit on all outlets together, from the local socket; nil takes it away.
+    package func limitSite(_ limit: SiteLimit?) async {
+        socketLimit = limit
+        await step()
+    }
+}

@@ -1,0 +1,388 @@
+import Charging
+import HAL
+import Service
+
+/// Keeps every charge within the operator's profiles, and all of them within the site's fuse.
+///
+/// It lives on the control thread: while that thread hangs nothing is offered anew, and the dead-man
+/// opens. Nothing here waits for network or disk between a reading and a limit.
+package actor SmartCharging {
+    let settings: SmartChargingSettings
+    let controllers: [ConnectorController]
+    let journal: BoardJournal
+    let clock: any ServiceClock
+    let log: Log
+    private let executor: ThreadExecutor
+    private let meter: (any EnergyMeter)?
+    private let readLimit: (@Sendable () -> SiteLimitReading)?
+    var group: Group?
+    var lastReport: Int64 = .min / 2
+
+    // What the operator wants.
+    var profiles = InstalledProfiles()
+    var pending: [Pending] = []
+    var offlineSince: Int64?
+
+    // What is.
+    var loads: [ConnectorNumber: ConnectorLoad] = [:]
+    var balancer: LoadBalancer
+    var siteLoad = SiteLoad()
+    var fileLimit: SiteLimitReading = .none
+    private var fileHeardAt: Int64?
+    var socketLimit: SiteLimit?
+    var site = SiteState.free
+    private var isMeterFailing = false
+
+    // What was said.
+    var applied: [ConnectorNumber: Applied] = [:]
+    private var isStepping = false
+    private var isStepDue = false
+    private var isRemoving = false
+
+    /// A remote start's own profile, until the charge it is for begins.
+    struct Pending: Hashable {
+        var connector: ConnectorNumber?
+        var token: String
+        var profile: ChargingProfile
+        var since: Int64
+        var at: Timestamp
+    }
+
+    struct Applied: Hashable {
+        var profile: InstalledProfiles.Limit?
+        var isLifted = false
+        var site: Amperes?
+    }
+
+    /// Why the outlets have what they have.
+    enum SiteState: String, Hashable {
+        /// All of them at once cannot exceed the fuse.
+        case free
+        case shared
+        /// The leader of the boards says what this one may have.
+        case granted
+        /// A source of truth is silent: the safe share counts.
+        case safe
+    }
+
+    package static let tickMilliseconds: Int64 = 250
+    private static let readMilliseconds: Int64 = 1_000
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
+
+    package init(
+        _ settings: SmartChargingSettings, controllers: [ConnectorController],
+        journal: BoardJournal, executor: ThreadExecutor, meter: (any EnergyMeter)? = nil,
+        readLimit: (@Sendable () -> SiteLimitReading)? = nil, group: Group? = nil,
+        clock: any ServiceClock = .system,
+        log: Log
+    ) {
+        self.settings = settings
+        self.controllers = controllers
+        self.journal = journal
+        self.executor = executor
+        self.meter = meter
+        self.readLimit = readLimit
+        self.group = group
+        self.clock = clock
+        self.log = log
+        balancer = LoadBalancer(timings: settings.balancing)
+        offlineSince = clock.monotonicMilliseconds
+    }
+
+    /// Reads what was installed before the restart. To be called before any charge can start.
+    package func load() async throws {
+        profiles = InstalledProfiles(try await journal.profiles())
+        await step()
+    }
+
+    /// Runs until it is cancelled.
+    package func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.tick() }
+            if let meter { group.addTask { await self.poll(meter) } }
+            if let readLimit { group.addTask { await self.poll(readLimit) } }
+            if let members = self.group { group.addTask { await self.listen(members) } }
+            await group.waitForAll()
+        }
+    }
+
+    private func tick() async {
+        while !Task.isCancelled {
+            await step()
+            do { try await clock.sleep(milliseconds: Self.tickMilliseconds) } catch { return }
+        }
+    }
+
+    private nonisolated func poll(_ meter: any EnergyMeter) async {
+        while !Task.isCancelled {
+            do throws(MeterError) {
+                await take(try await meter.readings())
+            } catch {
+                await takeMeterError(error)
+            }
+            // Ends early only by cancellation, which ends the loop.
+            try? await clock.sleep(milliseconds: Self.readMilliseconds)
+        }
+    }
+
+    /// Off the control thread: a file may lie on a disk that hangs.
+    private nonisolated func poll(_ readLimit: @Sendable () -> SiteLimitReading) async {
+        while !Task.isCancelled {
+            await take(readLimit())
+            // Ends early only by cancellation, which ends the loop.
+            try? await clock.sleep(milliseconds: Self.readMilliseconds)
+        }
+    }
+
+    private func takeMeterError(_ error: MeterError) {
+        if !isMeterFailing { log.warning("site meter failed", ["reason": "\(error)"]) }
+        isMeterFailing = true
+    }
+
+    private func take(_ readings: MeterReadings) {
+        if isMeterFailing { log.notice("site meter is back") }
+        isMeterFailing = false
+        var currents = readings.currents
+        guard currents.count >= settings.supply.phases else {
+            return takeMeterError(.notAvailable(.currentL1))
+        }
+        // Meters tell a current without its direction; a phase that feeds back relieves the fuse.
+        if readings.powers.count == currents.count {
+            for (index, power) in readings.powers.enumerated() where power.value < 0 {
+                currents[index].milliamperes = -abs(currents[index].milliamperes)
+            }
+        }
+        var outlets = PhaseCurrents.zero
+        for outlet in settings.outlets {
+            guard let load = loads[outlet.connector] else { continue }
+            outlets = outlets + outlet.wiring.onSupply(load.currents)
+        }
+        siteLoad.take(
+            site: PhaseWiring.rst.onSupply(currents), outlets: outlets, askedAt: readings.askedAt)
+    }
+
+    private func take(_ reading: SiteLimitReading) {
+        if case .unreadable(let why) = reading, reading != fileLimit {
+            log.error("limit file not understood, the safe share counts", ["reason": why])
+        }
+        fileLimit = reading
+        fileHeardAt = clock.monotonicMilliseconds
+    }
+
+    // MARK: One step
+
+    /// Looks, decides, tells the connectors. Two at once become one after the other.
+    func step() async {
+        isStepDue = true
+        guard !isStepping else { return }
+        isStepping = true
+        while isStepDue {
+            isStepDue = false
+            for controller in controllers {
+                loads[controller.number] = await controller.load()
+            }
+            await adoptPending()
+            endProfiles()
+            limitByProfiles()
+            balance()
+            await apply()
+        }
+        isStepping = false
+    }
+
+    var wanted: [ConnectorNumber: Applied] = [:]
+
+    private func limitByProfiles() {
+        let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
+        for load in loads.values {
+            var (limit, isLifted) = limit(of: load, at: now)
+            // Before its charge begins a start's own profile bounds every outlet it may begin at.
+            if load.charge == nil {
+                for waiting in pending where waiting.fits(load) {
+                    let own = InstalledProfiles([
+                        .init(connector: load.number, profile: waiting.profile, charge: 0)
+                    ])
+                    var question = question(load, at: now.wall)
+                    question.charge = 0
+                    question.chargeStart = waiting.at
+                    let piece = own.piece(at: now.wall, question)
+                    if let least = piece.limit, least.limit < limit?.limit ?? Amperes(1_000) {
+                        limit = least
+                        isLifted = false
+                    }
+                }
+            }
+            wanted[load.number, default: Applied()].profile = limit
+            wanted[load.number]?.isLifted = isLifted
+        }
+    }
+
+    func apply() async {
+        for controller in controllers {
+            guard let next = wanted[controller.number] else { continue }
+            let before = applied[controller.number]
+            applied[controller.number] = next
+            if before == nil || next.profile?.limit != before?.profile?.limit {
+                await controller.take(.limit(.profile, next.profile?.limit))
+            }
+            if let site = next.site, before == nil || site != before?.site {
+                await controller.take(.limit(.site, site))
+            }
+            if next.profile != before?.profile, let profile = next.profile {
+                log.info(
+                    "profile in force",
+                    [
+                        "connector": controller.number, "profile": profile.profile,
+                        "purpose": profile.purpose.rawValue,
+                        "milliamperes": profile.limit.milliamperes,
+                    ])
+            }
+        }
+    }
+
+    // MARK: The fuse
+
+    private func balance() {
+        let now = clock.monotonicMilliseconds
+        var present = settings.outlets.compactMap { balanced($0, now) }
+        if obeysLeader(present, now) { return }
+        var circuits = circuits(at: now)
+        if case .leader(let leader, _) = group {
+            present += leader.loads(at: now)
+            circuits += leader.circuits(fuse: settings.fuse)
+        }
+        if site == .free {
+            balancer.grant(present, at: now)
+            for outlet in settings.outlets {
+                wanted[outlet.connector, default: Applied()].site = outlet.maximum
+            }
+            return
+        }
+        groupLimits = balancer.step(present, circuits, at: now)
+        for outlet in settings.outlets {
+            wanted[outlet.connector, default: Applied()].site =
+                groupLimits[LoadBalancer.ID(connector: outlet.connector)] ?? .zero
+        }
+    }
+
+    /// What every outlet of every board has, in the leader.
+    var groupLimits: [LoadBalancer.ID: Amperes] = [:]
+
+    private func balanced(_ outlet: SmartChargingSettings.Outlet, _ now: Int64) -> LoadBalancer
+        .Load?
+    {
+        guard let load = loads[outlet.connector] else { return nil }
+        let age = load.currentsAskedAt.map { now - $0 } ?? .max
+        let isMeasured = age <= SiteLoad.isLost && !load.currents.isEmpty
+        var most = min(load.cap, outlet.maximum)
+        if let profile = wanted[outlet.connector]?.profile?.limit { most = min(most, profile) }
+        // An outlet whose meter is silent gets no more than the least.
+        if !isMeasured { most = min(most, outlet.minimum) }
+        return LoadBalancer.Load(
+            id: .init(connector: outlet.connector),
+            share: .init(
+                wiring: outlet.wiring, circuit: 2, minimum: outlet.minimum, wanted: most,
+                priority: outlet.priority),
+            isActive: load.isActive, mayDraw: load.mayDraw, isIdle: load.isIdle,
+            measured: isMeasured ? load.currents.max() : nil)
+    }
+
+    /// The tree above the outlets: 0 the fuse without the other consumers, 1 the local limits on all
+    /// outlets, 2 the operator's maximum of this station.
+    private func circuits(at now: Int64) -> [CurrentSharing.Circuit] {
+        var fuse = PhaseCurrents(settings.fuse)
+        // A follower only decides while nobody hears its leader.
+        var isSafe = group?.isFollower ?? false
+        var isBound = group != nil
+        if meter != nil {
+            isBound = true
+            if let others = siteLoad.others(at: now) {
+                fuse = (fuse - others).atLeastZero
+            } else {
+                isSafe = true
+            }
+        }
+        let local = localLimit(at: now)
+        if local.isUnreadable { isSafe = true }
+        if local.limit != nil { isBound = true }
+        var own = PhaseCurrents(settings.fuse)
+        if let maximum = stationMaximum(at: clock.now) {
+            isBound = true
+            own = PhaseCurrents(maximum.limit)
+        }
+        if isSafe { fuse = fuse.least(PhaseCurrents(safe)) }
+        let before = site
+        site = isSafe ? .safe : isBound || !carriesAll ? .shared : .free
+        if site != before, site == .safe || before == .safe {
+            log.notice("site share", ["state": site.rawValue])
+        }
+        return [
+            .init(id: 0, capacity: fuse),
+            .init(id: 1, parent: 0, capacity: local.limit ?? PhaseCurrents(settings.fuse)),
+            .init(id: 2, parent: 1, capacity: own),
+        ]
+    }
+
+    /// What file and socket say now.
+    func localLimit(at now: Int64) -> (limit: PhaseCurrents?, isUnreadable: Bool) {
+        var limits: [PhaseCurrents] = []
+        var isUnreadable = false
+        func isOver(_ limit: SiteLimit) -> Bool { limit.until.map { $0 <= clock.now } ?? false }
+        if readLimit != nil {
+            switch fileLimit {
+            case .none: break
+            case .limit(let limit): if !isOver(limit) { limits.append(limit.currents) }
+            case .unreadable: isUnreadable = true
+            }
+            // One that cannot even be looked at any more is as good as unreadable.
+            let age = now - (fileHeardAt ?? .min / 2)
+            if age > SmartChargingSettings.sourceIsLost { isUnreadable = true }
+        }
+        if let limit = socketLimit {
+            if isOver(limit) { socketLimit = nil } else { limits.append(limit.currents) }
+        }
+        let least = limits.reduce(PhaseCurrents?.none) { $0?.least($1) ?? $1 }
+        return (least, isUnreadable)
+    }
+
+    /// What all that this board shares may draw while a source of truth is silent.
+    private var safe: Amperes {
+        guard case .leader(let leader, _) = group else { return settings.safe }
+        return Amperes(milliamperes: settings.safe.milliamperes + leader.safe.milliamperes)
+    }
+
+    /// True where all outlets at their most stay within the fuse on every phase.
+    private var carriesAll: Bool {
+        var sum = PhaseCurrents.zero
+        for outlet in settings.outlets {
+            for phase in outlet.wiring.phases { sum[phase] += outlet.maximum.milliamperes }
+        }
+        return sum.all.allSatisfy { $0 <= settings.fuse.milliamperes }
+    }
+
+    // MARK: The end of a charge's own profile
+
+    private func endProfiles() {
+        // Before every connector was heard a charge found open may not be in its machine yet.
+        guard loads.count == controllers.count, !isRemoving else { return }
+        let over = profiles.orphans(charges: Set(loads.values.compactMap(\.charge)))
+        guard !over.isEmpty else { return }
+        profiles.remove(ids: over)
+        isRemoving = true
+        let journal = journal
+        Task {
+            do { try await journal.removeProfiles(over) } catch {
+                // The next start removes them.
+                self.log.error("journal not written", ["error": String(describing: error)])
+            }
+            self.isRemoving = false
+        }
+    }
+}
+
+extension SmartCharging.Pending {
+    func fits(_ load: ConnectorLoad) -> Bool { connector == nil || connector == load.number }
+}

@@ -1,0 +1,174 @@
+"""PyPI `ocpp` limits charges of `kerb-edge run`: the simulated car's current follows.
+
+Profiles outlive the link, the program and the charge, or do not, as each kind has it.
+"""
+import asyncio
+import json
+import subprocess
+
+import websockets
+from ocpp.v16 import call
+from ocpp.v16.enums import RemoteStartStopStatus
+
+from edge_site import BIN, EdgeSite
+from test_ocpp16_csms import System
+
+LIMIT = 100  # seconds for the whole visit, whatever happens
+KEYS = {
+    "ChargeProfileMaxStackLevel": "99", "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
+    "ChargingScheduleMaxPeriods": "200", "MaxChargingProfilesInstalled": "100",
+    "ConnectorSwitch3to1PhaseSupported": "false",
+}
+
+
+def profile(number, limit, purpose="TxDefaultProfile", level=0, unit="A", **more):
+    periods = limit if isinstance(limit, list) else [(0, limit)]
+    schedule = {
+        "charging_rate_unit": unit,
+        "charging_schedule_period": [{"start_period": at, "limit": value} for at, value in periods],
+    }
+    kind = more.pop("kind", "Relative")
+    if kind != "Relative":
+        schedule["start_schedule"] = "2026-01-01T00:00:00Z"
+    return {
+        "charging_profile_id": number, "stack_level": level, "charging_profile_purpose": purpose,
+        "charging_profile_kind": kind, "charging_schedule": schedule, **more}
+
+
+def test_the_car_follows_the_operators_profiles(tmp_path):
+    async def visit():
+        system = System()
+        async with asyncio.timeout(LIMIT), websockets.serve(
+                system.handle, "127.0.0.1", 0, subprotocols=["ocpp1.6"]) as server:
+            site = EdgeSite(tmp_path, server.sockets[0].getsockname()[1])
+            try:
+                site.start()
+                await system.status(2, "Available")
+                await limits_are_told_and_kept(system)
+                number = await a_start_brings_its_own_profile(system, site)
+                await the_car_follows(system, site, number)
+                await profiles_outlive_link_and_program(system, site)
+            except BaseException:
+                print(site.logs())
+                print(*system.events[-30:], sep="\n")
+                raise
+            finally:
+                site.stop()
+        assert system.capture.check() > 15
+    asyncio.run(visit())
+
+
+async def drawn(site, number, milliamperes, seconds=20):
+    async with asyncio.timeout(seconds):
+        while True:
+            car = site.evse(number)["car"]
+            if car and car["milliamperes"] == milliamperes:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def set_profile(system, connector, value):
+    answer = await system.central.call(
+        call.SetChargingProfile(connector_id=connector, cs_charging_profiles=value))
+    return answer.status
+
+
+def status(site):
+    text = subprocess.run(
+        [BIN / "kerb-edge", "status", "--json", "--config", site.folder / "edge.yaml"],
+        check=True, stdout=subprocess.PIPE, timeout=20).stdout
+    return json.loads(text)
+
+
+async def charge_is_closed(site):
+    """The agent is up again and has closed what it found open."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                if "charge" not in status(site)["connectors"][0]:
+                    return
+            except subprocess.CalledProcessError:
+                pass  # not listening yet
+            await asyncio.sleep(0.2)
+
+
+async def limits_are_told_and_kept(system):
+    central = system.central
+    told = await central.call(call.GetConfiguration(key=[*KEYS, "SupportedFeatureProfiles"]))
+    values = {entry["key"]: entry["value"] for entry in told.configuration_key}
+    assert "SmartCharging" in values.pop("SupportedFeatureProfiles")
+    assert values == KEYS
+    assert all(entry["readonly"] for entry in told.configuration_key)
+    for connector, refused in (
+            (0, profile(1, 10, "TxProfile")), (1, profile(1, 10, "TxProfile")),
+            (1, profile(1, 10, "ChargePointMaxProfile", kind="Absolute")), (7, profile(1, 10)),
+            (1, profile(1, 10, level=100)), (1, profile(1, [(5, 10)])),
+            (1, profile(1, [(n, 10) for n in range(201)]))):
+        assert await set_profile(system, connector, refused) == "Rejected", refused
+    assert await set_profile(system, 0, profile(1, 12)) == "Accepted"
+    assert await set_profile(
+        system, 0, profile(2, 20700, "ChargePointMaxProfile", unit="W", kind="Absolute")) == "Accepted"
+    unknown = await central.call(call.ClearChargingProfile(id=77))
+    assert unknown.status == "Unknown"
+    composite = await central.call(call.GetCompositeSchedule(connector_id=2, duration=600))
+    assert composite.status == "Accepted" and composite.connector_id == 2
+    assert composite.charging_schedule["charging_schedule_period"] == [
+        {"start_period": 0, "limit": 12, "number_phases": 1}]
+    station = await central.call(
+        call.GetCompositeSchedule(connector_id=0, duration=600, charging_rate_unit="A"))
+    assert station.charging_schedule["charging_schedule_period"][0]["limit"] == 24
+    refused = await central.call(call.GetCompositeSchedule(connector_id=9, duration=600))
+    assert refused.status == "Rejected"
+
+
+async def a_start_brings_its_own_profile(system, site):
+    since = len(system.events)
+    site.plug_in(1)
+    await system.status(1, "Preparing", since)
+    answer = await system.central.call(call.RemoteStartTransaction(
+        id_tag="GOOD-1", connector_id=1, charging_profile=profile(3, 10.5, "TxProfile")))
+    assert answer.status == RemoteStartStopStatus.accepted
+    await drawn(site, 1, 10_500)
+    await system.until("StartTransaction", lambda f: True, since)
+    return list(system.transactions.values())[-1]
+
+
+async def the_car_follows(system, site, number):
+    assert await set_profile(
+        system, 1, profile(4, 8, "TxProfile", level=1, transaction_id=number + 1)) == "Rejected"
+    steps = profile(
+        4, [(0, 8), (1800, 16)], "TxProfile", level=1, transaction_id=number)
+    assert await set_profile(system, 1, steps) == "Accepted"
+    await drawn(site, 1, 8_000)
+    composite = await system.central.call(
+        call.GetCompositeSchedule(connector_id=1, duration=3600, charging_rate_unit="W"))
+    limits = [p["limit"] for p in composite.charging_schedule["charging_schedule_period"]]
+    assert limits == [8 * 690, 16 * 690]
+    shown = status(site)
+    whose = {entry["whose"]: entry["amperes"] for entry in shown["charging"]["connectors"]["1"]}
+    assert whose["profile 4 (TxProfile)"] == 8 and whose["wiring"] == 32
+    assert "site" in whose
+    cleared = await system.central.call(call.ClearChargingProfile(
+        connector_id=1, charging_profile_purpose="TxProfile"))
+    assert cleared.status == "Accepted"
+    await drawn(site, 1, 12_000)
+
+
+async def profiles_outlive_link_and_program(system, site):
+    """The operator is away, the agent is killed: the default still limits the next charge."""
+    since = len(system.events)
+    system.refuses = True
+    await system.socket.close(1012)
+    site.kill_edge()
+    async with asyncio.timeout(20):
+        while site.evse(1)["contactor"]["isClosed"]:
+            await asyncio.sleep(0.1)
+    site.start_edge()
+    await charge_is_closed(site)
+    site.show_token("GOOD-1")  # known from before, so that it may charge offline
+    await drawn(site, 1, 12_000, 40)
+    assert status(site)["charging"]["profiles"] == 2
+    system.refuses = False
+    await system.until("BootNotification", lambda f: True, since)
+    stop = await system.until("StopTransaction", lambda f: True, since)
+    assert stop["reason"] in ("Reboot", "PowerLoss")
