@@ -32,6 +32,14 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
     var relayIsClosed: Bool { state.withLock { $0.isClosed } }
     var register: Int64 { state.withLock { $0.register } }
 
+    /// What the car draws: what it is offered, up to 16 A.
+    var drawn: Amperes {
+        state.withLock { state in
+            guard state.isClosed, case .pwm(let offered) = state.signal else { return .zero }
+            return min(Amperes(16), offered)
+        }
+    }
+
     private func measured<Value>(_ value: Value) -> Measured<Value> {
         Measured(value, source: "test", askedAt: clock.monotonicMilliseconds, at: clock.now)
     }
@@ -73,10 +81,6 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
             return state
         }
         if state.isMeterDead { throw .noAnswer }
-        var drawn = Amperes.zero
-        if state.isClosed, case .pwm(let offered) = state.signal {
-            drawn = min(Amperes(16), offered)
-        }
         return MeterReadings(
             energy: WattHours(state.register),
             currents: [drawn],

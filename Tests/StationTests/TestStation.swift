@@ -29,14 +29,16 @@ struct TestStation {
         settings written: [String: String] = [:],
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
-        smart: SmartChargingSettings? = nil,
+        smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
+        group: SmartCharging.Group? = nil,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
         try await make(
             boards: [board], path: path, bootID: bootID, settings: written,
-            capabilities: capabilities, rules: rules, smart: smart, prepare: prepare)
+            capabilities: capabilities, rules: rules, smart: smart, siteMeter: siteMeter,
+            group: group, prepare: prepare)
     }
 
     /// One with a connector for each board, numbered from 1.
@@ -45,7 +47,8 @@ struct TestStation {
         settings written: [String: String] = [:],
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
-        smart: SmartChargingSettings? = nil,
+        smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
+        group: SmartCharging.Group? = nil,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
@@ -84,7 +87,8 @@ struct TestStation {
         }
         let smartCharging = smart.map {
             SmartCharging(
-                $0, controllers: controllers, journal: journal, executor: executor, log: .silent)
+                $0, controllers: controllers, journal: journal, executor: executor,
+                meter: siteMeter, group: group, log: .silent)
         }
         try await smartCharging?.load()
         let (stream, links) = AsyncStream<TestOperator>.makeStream()

@@ -40,7 +40,9 @@ def test_the_car_follows_the_operators_profiles(tmp_path):
         system = System()
         async with asyncio.timeout(LIMIT), websockets.serve(
                 system.handle, "127.0.0.1", 0, subprotocols=["ocpp1.6"]) as server:
-            site = EdgeSite(tmp_path, server.sockets[0].getsockname()[1])
+            site = EdgeSite(
+                tmp_path, server.sockets[0].getsockname()[1],
+                "fuseAmperes: 63, phases: 3, raiseSeconds: 1, safeAmperes: 16, limitFile: limit.json")
             try:
                 site.start()
                 await system.status(2, "Available")
@@ -73,11 +75,14 @@ async def set_profile(system, connector, value):
     return answer.status
 
 
+def edge(site, *words):
+    return subprocess.run(
+        [BIN / "kerb-edge", *words, "--config", site.folder / "edge.yaml"],
+        check=True, stdout=subprocess.PIPE, timeout=20, text=True).stdout
+
+
 def status(site):
-    text = subprocess.run(
-        [BIN / "kerb-edge", "status", "--json", "--config", site.folder / "edge.yaml"],
-        check=True, stdout=subprocess.PIPE, timeout=20).stdout
-    return json.loads(text)
+    return json.loads(edge(site, "status", "--json"))
 
 
 async def charge_is_closed(site):
@@ -152,6 +157,15 @@ async def the_car_follows(system, site, number):
         connector_id=1, charging_profile_purpose="TxProfile"))
     assert cleared.status == "Accepted"
     await drawn(site, 1, 12_000)
+    # A person's limit on the spot, and one of another program: the least of all counts.
+    assert edge(site, "limit", "9").strip() == "limit taken"
+    await drawn(site, 1, 9_000)
+    assert edge(site, "limit", "off").strip() == "limit taken"
+    limit = site.folder / "limit.json"
+    (site.folder / "limit.new").write_text('{"amperes": [16, 7.5, 16]}')
+    (site.folder / "limit.new").rename(limit)
+    await drawn(site, 1, 7_500)
+    limit.unlink()
 
 
 async def profiles_outlive_link_and_program(system, site):

@@ -1,17 +1,16 @@
 import Charging
 import JSON
 import Service
-import Station
 
 /// A limit on all outlets together that another program of the site writes: an energy manager, a
 /// ripple-control receiver. `{"amperes": 16}` or `{"amperes": [16, 16, 10]}` for L1, L2 and L3, and
 /// `"until": "2026-11-27T18:00:00Z"` where it ends by itself. To be replaced by a rename.
-enum SiteLimitFile {
+package enum SiteLimitFile {
     private static let longestBytes = 4_096
     private static let most: Int64 = 1_000_000
 
     /// No file is no limit; a file that is no limit is told apart, because then nobody knows.
-    static func read(_ path: String) -> SiteLimitReading {
+    package static func read(_ path: String) -> SiteLimitReading {
         guard FileSystem.exists(path) else { return .none }
         do {
             return read(try FileSystem.read(path, limitBytes: longestBytes))

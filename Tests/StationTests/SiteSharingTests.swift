@@ -1,0 +1,124 @@
+import Charging
+import HAL
+import Service
+import TestSupport
+import Testing
+
+@testable import Station
+
+@Suite(.timeLimit(.minutes(2))) struct `A board on a shared fuse` {
+    private static func settings(fuse: Int64, safe: Int64) -> SmartChargingSettings {
+        var settings = SmartChargingSettings(
+            outlets: [.init(connector: 1, wiring: .rst, maximum: Amperes(32))],
+            fuse: Amperes(fuse), safe: Amperes(safe))
+        settings.balancing.rises = 0
+        settings.balancing.settles = 200
+        return settings
+    }
+
+    private func offers(_ board: TestBoard, _ amperes: Int64) async {
+        await until { board.state.withLock { $0.signal == .pwm(Amperes(amperes)) } }
+    }
+
+    private func start(_ station: TestStation) async {
+        station.board.change { $0.isPlugged = true }
+        await until { await station.controller.isPlugged }
+        await until {
+            await station.controller.remoteStart(token: "T", needsAuthorization: false) == nil
+        }
+    }
+
+    @Test func `leaves the other consumers theirs, and falls to its safe share when it cannot see`()
+        async throws
+    {
+        let folder = TemporaryFolder()
+        let board = TestBoard()
+        let meter = SiteMeter(board)
+        let station = try await TestStation.make(
+            board: board, path: folder.file("journal.db"), smart: Self.settings(fuse: 32, safe: 8),
+            siteMeter: meter)
+        try await station.during { () async throws in
+            await until { await station.smartCharging?.view().state == "shared" }
+            await start(station)
+            await offers(station.board, 12)
+            meter.isDead.withLock { $0 = true }
+            await offers(station.board, 8)
+            #expect(await station.smartCharging?.view().state == "safe")
+            meter.isDead.withLock { $0 = false }
+            await offers(station.board, 12)
+        }
+    }
+
+    @Test func `takes a local limit at once and gives it back`() async throws {
+        let folder = TemporaryFolder()
+        let station = try await TestStation.make(
+            path: folder.file("journal.db"), smart: Self.settings(fuse: 63, safe: 63))
+        try await station.during { () async throws in
+            await start(station)
+            await offers(station.board, 32)
+            await station.smartCharging?.limitSite(
+                SiteLimit(currents: PhaseCurrents(20_000, 0, 20_000)))
+            await until { station.board.state.withLock { $0.signal == .x1 } }
+            #expect(await station.controller.hasTransaction)
+            await station.smartCharging?.limitSite(nil)
+            await offers(station.board, 32)
+        }
+    }
+
+    @Test func `shares with another board, and falls to its safe share when the leader is gone`()
+        async throws
+    {
+        let folder = TemporaryFolder()
+        let key = Array("sixteen bytes or more".utf8)
+        let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
+        let socket = try GroupSocket(bindingTo: any)
+        let address = try #require(GroupSocket.Peer("127.0.0.1:\(socket.port)"))
+        var timings = LoadBalancer.Timings()
+        timings.settles = 200
+        let leader = try await TestStation.make(
+            path: folder.file("leader.db"), smart: Self.settings(fuse: 32, safe: 16),
+            group: .leader(
+                GroupLeader(
+                    members: [.init(board: 1, safe: Amperes(8))], key: key, timings: timings,
+                    random: SmartCharging.randomText), socket))
+        let follower = try await TestStation.make(
+            path: folder.file("follower.db"), smart: Self.settings(fuse: 32, safe: 8),
+            group: .follower(
+                GroupFollower(board: 1, key: key, session: SmartCharging.randomText()),
+                try GroupSocket(bindingTo: any), leader: address))
+        try await follower.during { () async throws in
+            try await leader.during { () async throws in
+                await until { await follower.smartCharging?.view().state == "granted" }
+                await start(leader)
+                await start(follower)
+                await offers(leader.board, 16)
+                await offers(follower.board, 16)
+            }
+            await offers(follower.board, 8)
+            #expect(await follower.smartCharging?.view().state == "safe")
+            #expect(follower.board.state.withLock { $0.mostOffered } <= Amperes(16))
+        }
+    }
+}
+
+/// A house that draws 20 A besides the outlets, on every phase.
+private final class SiteMeter: EnergyMeter {
+    let name = "site"
+    let isDead = Lock(false)
+    private let board: TestBoard
+
+    init(_ board: TestBoard) { self.board = board }
+
+    func readings() async throws(MeterError) -> MeterReadings {
+        if isDead.withLock({ $0 }) { throw .noAnswer }
+        let clock = SystemClock()
+        return MeterReadings(
+            energy: WattHours(1),
+            currents: [
+                Amperes(milliamperes: 20_000 + board.drawn.milliamperes), Amperes(20), Amperes(20),
+            ],
+            source: name, askedAt: clock.monotonicMilliseconds, at: clock.now)
+    }
+
+    func identity() async throws(MeterError) -> MeterIdentity { MeterIdentity() }
+}
