@@ -168,13 +168,14 @@ package actor StationAgent {
             group.addTask { await self.keepTime() }
             group.addTask { await self.introduce() }
             while let message = await link.next() { await receive(message) }
+            // Who waits for an answer hears now that none comes, or the group would never end.
+            self.link = nil
+            self.outbox = nil
+            perform(queue.handle(.linkIsDown, at: clock.monotonicMilliseconds))
             group.cancelAll()
             outbox.finish()
         }
-        self.link = nil
-        self.outbox = nil
         linkSince = nil
-        perform(queue.handle(.linkIsDown, at: clock.monotonicMilliseconds))
         await configuration.smartCharging?.linkChanged(isUp: false)
         await link.close()
     }
