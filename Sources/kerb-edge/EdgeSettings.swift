@@ -288,6 +288,7 @@ extension EdgeSettings {
         _ settings: EdgeSettings, site: ConfigSection, _ file: ConfigSection
     ) -> EdgeSettings {
         var settings = settings
+        settings.rules.nominalMillivolts = Int64(settings.supply.nominalVolts) * 1000
         settings.fuse = Amperes(
             Int64(site.int("fuseAmperes", in: 6...1000, about: "of the supply, per phase")))
         settings.phases = site.int("phases", default: 3, in: 1...3, about: "of the supply")
