@@ -39,7 +39,7 @@ struct LineExamination {
 
     private func safeLines(_ wishes: [GPIOWish]) -> Finding {
         let outputs = wishes.filter(\.role.isOutput).count
-        guard SafeLines.read(configuration: file) == SafeLines(wishes) else {
+        guard SafeLines.read(SafeLines.places(configuration: file)) == SafeLines(wishes) else {
             return .warning(
                 "safe-lines",
                 "not those of this configuration; outputs are safe only once it is read",

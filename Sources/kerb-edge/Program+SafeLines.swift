@@ -7,7 +7,9 @@ extension Program {
     /// which nothing happens. The very first thing a run does.
     static func holdSafeLines(_ configuration: String) -> HeldLines {
         let started = ContinuousClock.now
-        guard let lines = SafeLines.read(configuration: configuration) else { return HeldLines() }
+        guard let lines = SafeLines.read(SafeLines.places(configuration: configuration)) else {
+            return HeldLines()
+        }
         var held = lines.hold(LinuxGPIO())
         held.tookMicroseconds = (ContinuousClock.now - started).inMicroseconds
         return held
@@ -26,10 +28,8 @@ extension Program {
         log.info(
             "outputs safe before the configuration",
             ["lines": held.count, "tookMicroseconds": held.tookMicroseconds])
-        if SafeLines.read(configuration: configuration) != wanted {
-            log.warning(
-                "safe-lines are not this configuration's; run `kerb-edge config check`",
-                ["file": SafeLines.path(configuration: configuration)])
+        if SafeLines.read(SafeLines.places(configuration: configuration)) != wanted {
+            log.warning("safe-lines are not this configuration's; run `kerb-edge config check`")
         }
     }
 
@@ -44,22 +44,19 @@ extension Program {
             ])
     }
 
-    /// Leaves the board's outputs beside the configuration for the next start; says what it did.
+    /// Leaves the board's outputs where the next start looks for them; says what it did.
     static func writeSafeLines(_ configuration: String, _ wishes: [GPIOWish]) -> String? {
-        let path = SafeLines.path(configuration: configuration)
         let lines = SafeLines(wishes)
         do throws(FileError) {
-            guard !lines.lines.isEmpty else {
-                // Lines of a board that is gone would be driven at the next start.
-                try FileSystem.remove(path)
-                return nil
-            }
-            // The agent's own user has to read it, and it holds no secret.
-            try FileSystem.writeAtomically(Array(lines.text.utf8), to: path, mode: 0o644)
-            return "\(path): \(lines.lines.count) outputs, safe at the next start"
+            guard let place = try lines.write(SafeLines.places(configuration: configuration))
+            else { return nil }
+            return "\(place): \(lines.lines.count) outputs, safe at the next start"
         } catch {
+            // Without lines there was only an old file to remove; on most machines nobody may, and
+            // there is none.
+            guard !lines.lines.isEmpty else { return nil }
             return "safe-lines not written (\(error)): until they are, outputs are safe only once "
-                + "the configuration is read; check again as the file's owner"
+                + "the configuration is read; check again as root or as the agent's user"
         }
     }
 }

@@ -405,6 +405,29 @@ import Testing
         #expect(SafeLines(text: text) == nil)
     }
 
+    @Test func `lie where they could be written last, and nowhere without a line`() throws {
+        let folder = TemporaryFolder()
+        let places = SafeLines.places(
+            configuration: folder.file("edge.yaml"), state: folder.file("state"))
+        #expect(
+            places == [
+                folder.file("edge.yaml.safe-lines"), folder.file("state/edge.yaml.safe-lines"),
+            ])
+        let lines = SafeLines(GPIORig.wishes())
+        #expect(SafeLines.read(places) == nil)
+        #expect(try lines.write(places) == places[0])
+        #expect(SafeLines.read(places) == lines)
+        // Beside the configuration is no room any more: the other place is newer, and counts.
+        try FileSystem.makeFolder(folder.file("state"))
+        var past = [timeval(tv_sec: 1, tv_usec: 0), timeval(tv_sec: 1, tv_usec: 0)]
+        utimes(places[0], &past)
+        let fewer = SafeLines(lines: Array(lines.lines.prefix(2)))
+        #expect(try fewer.write(["/proc/none/edge.yaml.safe-lines", places[1]]) == places[1])
+        #expect(SafeLines.read(places) == fewer)
+        #expect(try SafeLines(lines: []).write(places) == nil)
+        #expect(SafeLines.read(places) == nil)
+    }
+
     @Test func `are taken over by the drivers without being let go or moved`() throws {
         let gpio = GPIORig.fake()
         gpio["K1"] = true

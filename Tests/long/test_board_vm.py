@@ -192,8 +192,9 @@ def test_outputs_are_safe_soon_after_exec_and_do_not_move_when_the_drivers_take_
     FIGURES["exec to safe outputs, ms"] = ", ".join(f"{each:.1f}" for each in took)
     FIGURES["of which loading the program (kerb-edge --version), ms"] = ", ".join(f"{each:.1f}" for each in loader)
     FIGURES["of which finding and taking the lines, ms"] = ", ".join(f"{each:.1f}" for each in own)
-    # Emulation loads a program some thirty times slower than a board; what is ours is held to the board's limit.
-    assert min(own) <= 50, FIGURES
+    # Emulation runs what it meets for the first time some thirty times slower than a board: the 50 ms are held to
+    # below, without it. Here only a start that waits for something would show.
+    assert min(took) <= 5_000 and min(own) <= 500, FIGURES
 
 
 def test_safe_lines_are_read_within_50_ms_of_exec_on_this_machine(tmp_path):

@@ -33,7 +33,7 @@ package final class LineTokenReader: TokenReader {
         // Both ways, so that a FIFO does not end with its first writer.
         var descriptor = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
         // Input devices are often ours to read only.
-        if descriptor < 0, errno == EACCES {
+        if descriptor < 0, errno == EACCES || errno == EPERM {
             descriptor = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC)
         }
         guard descriptor >= 0 else { return }

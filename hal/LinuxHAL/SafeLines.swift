@@ -39,8 +39,18 @@ package struct SafeLines: Hashable, Sendable {
         }
     }
 
-    /// Beside the configuration, because that is all a start knows before it has read it.
-    package static func path(configuration: String) -> String { configuration + ".safe-lines" }
+    /// Where they may lie: beside the configuration, because that is all a start knows before it has
+    /// read it, or in the agent's own folder, where its user may write and root's may not be.
+    ///
+    /// - `state`: systemd's `STATE_DIRECTORY`, else the installed folder.
+    package static func places(
+        configuration: String,
+        state: String = getenv("STATE_DIRECTORY").map { String(cString: $0) }
+            ?? "/var/lib/kerb-edge"
+    ) -> [String] {
+        let name = configuration.split(separator: "/").last.map(String.init) ?? "edge.yaml"
+        return ["\(configuration).safe-lines", "\(state)/\(name).safe-lines"]
+    }
 
     package var text: String {
         ([Self.header]
@@ -69,13 +79,41 @@ package struct SafeLines: Hashable, Sendable {
     }
 
     /// What the last `config check` left; nil without a file or with one that is not ours.
-    package static func read(configuration: String) -> SafeLines? {
+    package static func read(_ places: [String]) -> SafeLines? {
+        // The newest: whoever checked last may have been able to write in one place only.
+        guard let newest = places.max(by: { changed($0) < changed($1) }) else { return nil }
         // No file is the ordinary case on a board without lines.
-        guard
-            let bytes = try? FileSystem.read(
-                path(configuration: configuration), limitBytes: mostBytes)
-        else { return nil }
+        guard let bytes = try? FileSystem.read(newest, limitBytes: mostBytes) else { return nil }
         return SafeLines(text: String(decoding: bytes, as: UTF8.self))
+    }
+
+    /// When a file was last written, in nanoseconds; before all times for one that is not there.
+    private static func changed(_ path: String) -> Int64 {
+        var info = stat()
+        guard stat(path, &info) == 0 else { return .min }
+        return Int64(info.st_mtim.tv_sec) * 1_000_000_000 + Int64(info.st_mtim.tv_nsec)
+    }
+
+    /// Leaves them in the first place that can be written, and takes older ones out of the others;
+    /// without a line in all of them.
+    ///
+    /// - Returns: the place; nil when there was nothing to write.
+    package func write(_ places: [String]) throws(FileError) -> String? {
+        var failure: FileError?
+        var written: String?
+        for place in places {
+            do throws(FileError) {
+                if written == nil, !lines.isEmpty {
+                    // The agent's own user has to read it, and it holds no secret.
+                    try FileSystem.writeAtomically(Array(text.utf8), to: place, mode: 0o644)
+                    written = place
+                } else {
+                    try FileSystem.remove(place)
+                }
+            } catch { if written == nil { failure = failure ?? error } }
+        }
+        if written == nil, let failure { throw failure }
+        return written
     }
 
     /// Takes every line it can; one that cannot be had keeps no other from its safe level.
