@@ -185,7 +185,7 @@ import Testing
     @Test func `never bills what was not written, wherever bytes are flipped`() async throws {
         try await fill()
         let sound = try FileSystem.read(path)
-        let (count, most) = (Budget.seeds(40, long: 1_500), sound.count)
+        let (count, most) = (Budget.seeds(25, long: 1_500), sound.count)
         var whole = 0
         for seed in 0..<count {
             var random = SeededGenerator(seed: UInt64(seed))
