@@ -212,7 +212,7 @@ struct EdgeStation: Sendable {
                 await feed(systemd)
                 return nil
             }
-            group.addTask { await ending(by: signals) }
+            group.addTask { await self.signalled(by: signals) }
             group.addTask {
                 for await ending in endings { return ending }
                 return nil
@@ -232,7 +232,7 @@ struct EdgeStation: Sendable {
         }
     }
 
-    private func ending(by signals: AsyncStream<Signal>) async -> String? {
+    private func signalled(by signals: AsyncStream<Signal>) async -> String? {
         for await signal in signals {
             switch signal {
             case .terminate: return "SIGTERM"
