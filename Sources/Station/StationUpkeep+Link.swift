@@ -108,8 +108,11 @@ extension StationUpkeep {
             case "protocol version": return (.invalidTLSVersion, reason)
             case "handshake failure", "insufficient security":
                 return (.invalidTLSCipherSuite, reason)
-            // All that is left is about our own certificate.
-            default: return (.failedToAuthenticateAtCentralSystem, reason)
+            case "bad certificate", "unsupported certificate", "certificate revoked",
+                "certificate expired", "certificate unknown", "unknown CA", "access denied":
+                return (.failedToAuthenticateAtCentralSystem, reason)
+            // A line that broke in the middle of the hand-shake, for one.
+            default: return nil
             }
         case .badConfiguration, .unknownHost, .status, .wrongSubprotocol, .timedOut, .closed,
             .queueFull:

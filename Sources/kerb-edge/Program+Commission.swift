@@ -1,6 +1,7 @@
 import Charging
 import Glibc
 import JSON
+import LinuxHAL
 import Service
 import Station
 

@@ -459,3 +459,26 @@ extension MaintenanceReport {
         if case .certificateRequested(let csr) = self { csr } else { nil }
     }
 }
+
+@Suite struct `A link that is not made` {
+    private func kind(_ error: WebSocketClientError) -> SecurityEvent.Kind? {
+        StationUpkeep.event(for: error)?.0
+    }
+
+    @Test func `is a security event only where somebody was refused`() {
+        #expect(kind(.status(401)) == .failedToAuthenticateAtCentralSystem)
+        #expect(kind(.status(503)) == nil)
+        #expect(kind(.timedOut) == nil)
+        #expect(kind(.refused(reason: "Unable to connect")) == nil)
+        #expect(kind(.refused(reason: "TLS alert: decode error")) == nil)
+        #expect(kind(.refused(reason: "TLS alert: protocol version")) == .invalidTLSVersion)
+        #expect(
+            kind(.refused(reason: "TLS alert: handshake failure")) == .invalidTLSCipherSuite)
+        #expect(
+            kind(.refused(reason: "TLS alert: unknown CA"))
+                == .failedToAuthenticateAtCentralSystem)
+        #expect(
+            kind(.refused(reason: "the server's certificate: certificate has expired"))
+                == .invalidCentralSystemCertificate)
+    }
+}
