@@ -77,7 +77,7 @@ final class TestSigner: MeterSigner {
         let before = try await BoardJournal(path: path, bootID: "a")
         let charge = try await before.start(
             connector: 1, token: "TAG", isRemote: false, register: WattHours(100), at: noon)
-        let first = try #require(try await before.nextMessage(at: noon))
+        let first = try #require(try await before.nextMessage())
         try await before.confirmStart(first, operatorID: 7)
         try await before.stop(
             .init(
@@ -85,7 +85,7 @@ final class TestSigner: MeterSigner {
                 token: nil, isLastGood: false), signed: record)
         await before.close()
         let after = try await BoardJournal(path: path, bootID: "b")
-        guard case .stop(let stop) = try await after.nextMessage(at: noon)?.kind else {
+        guard case .stop(let stop) = try await after.nextMessage()?.kind else {
             Issue.record("no stop is owed")
             return
         }
