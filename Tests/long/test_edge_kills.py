@@ -59,14 +59,19 @@ class Watch:
         view = status(self.site)
         return view["connectors"][0] if view else {}
 
-    async def charge(self):
-        """A charge from plug to plug; ends early with the agent."""
-        if not await self.until(lambda: self.connector().get("status") == "Preparing", alive=False):
-            return
+    async def begin(self):
+        """A charge that has taken 15 Wh; False once the agent is dead."""
+        if not await self.until(
+                lambda: self.connector().get("status") in ("Preparing", "Finishing"), alive=False):
+            return False
         self.site.show_token("GOOD")
         begun = self.site.evse(1)["car"]["wattHours"]
-        if not await self.until(
-                lambda: self.site.evse(1)["car"]["wattHours"] >= begun + 15, alive=False):
+        return await self.until(
+            lambda: self.site.evse(1)["car"]["wattHours"] >= begun + 15, alive=False)
+
+    async def charge(self):
+        """A whole charge; ends early with the agent."""
+        if not await self.begin():
             return
         self.site.show_token("GOOD")
         await self.until(lambda: self.connector().get("status") == "Finishing", alive=False)
@@ -127,6 +132,9 @@ def test_kill_9_bills_each_charge_once_with_the_cars_own_integral(tmp_path, step
 
 
 async def die_and_come_back(site, watch, where):
+    if where.startswith("opening"):
+        # What opens has a charge to close.
+        assert await watch.begin()
     site.kill_edge()
     site.start_edge(JOURNAL_KILL_AT=where)
     await watch.charge()
