@@ -48,20 +48,25 @@ final class ClientAttempt: Sendable {
         return try outcome.get()
     }
 
+    /// libwebsockets' word for an address that takes no connection.
+    private static let nobody = WebSocketClientError.refused(reason: "Unable to connect")
+
     private func tryAddresses() async {
         let addresses = await Resolver.addresses(of: url.host)
         if addresses.isEmpty { return settle(.failure(.unknownHost(url.host))) }
-        var last = WebSocketClientError.refused(reason: "no address")
+        var told: WebSocketClientError?
         for address in addresses {
             if state.withLock({ $0.isOver }) { return }
             switch await one(address) {
             case .success(let client): return settle(.success(client))
-            case .failure(let error): last = error
+            case .failure(let error):
+                // What a peer said tells more than an address at which nobody is.
+                if told == nil || told == Self.nobody { told = error }
+                // Only a refused connection may fare better at the next address.
+                guard case .refused = error else { return settle(.failure(error)) }
             }
-            // Only a refused connection may fare better at the next address.
-            guard case .refused = last else { break }
         }
-        settle(.failure(last))
+        settle(.failure(told ?? .refused(reason: "no address")))
     }
 
     private func one(_ address: String) async -> Outcome {
