@@ -17,7 +17,7 @@ PROGRAMS := kerb-edge kerb-cpo kerb-sim
 all: setup-build release ## release build of all programs into .build/release
 
 release:
-	@mkdir -p .build/static && ln -sf "$$(cc -print-file-name=libstdc++.a)" .build/static/
+	@mkdir -p .build/static && ln -sf "$$(clang -print-file-name=libstdc++.a)" .build/static/
 	@for program in $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
 
 help: ## this list
