@@ -32,6 +32,7 @@ test: setup ## set-up and all tests
 	@.ci/test
 
 test-long: setup ## fuzzing, crash loops, soak
+	@.ci/setup long
 	@.ci/test --long
 
 lint: setup-build ## format, arrows, sizes, forbidden words

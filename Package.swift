@@ -132,6 +132,11 @@ let suites: [Target] = [
         name: "kerb-bench",
         dependencies: ["CPO", "SQL", "Charging", "Service"], path: "Tests/Bench/kerb-bench",
         swiftSettings: strict),
+    // The load of the power-cut test; no product of the house.
+    .executableTarget(
+        name: "journal-load",
+        dependencies: ["Station", "Charging", "Service"], path: "Tests/long/journal-load",
+        swiftSettings: strict),
     .target(
         name: "TestSupport", dependencies: ["Charging", "JSON", "Service"],
         path: "Tests/TestSupport",

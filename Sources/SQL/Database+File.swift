@@ -23,6 +23,22 @@ extension Database {
         return lines
     }
 
+    /// Plays the whole write-ahead log into the file, as far as no reader needs it.
+    nonisolated(nonsending) package func checkpoint() async throws {
+        let (path, limits) = (path, limits)
+        try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<Void, any Error>) in
+            _ = NativeThread.start("sql checkpoint") {
+                continuation.resume(
+                    with: Result {
+                        let connection = try SQLiteConnection(path, isReader: false, limits)
+                        defer { connection.close() }
+                        _ = try connection.query("PRAGMA wal_checkpoint(TRUNCATE)", [])
+                    })
+            }
+        }
+    }
+
     static func reading<Value>(
         _ connection: SQLiteConnection, _ body: (Transaction) throws -> Value
     ) throws -> Value {

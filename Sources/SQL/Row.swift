@@ -13,6 +13,8 @@ package struct Row: Sendable {
         return values[index]
     }
 
+    package func has(_ column: String) -> Bool { columns.index[column] != nil }
+
     package func isNull(_ column: String) throws(SQLError) -> Bool { try value(column) == .null }
 
     package func textOrNil(_ column: String) throws(SQLError) -> String? {

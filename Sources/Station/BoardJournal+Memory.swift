@@ -15,7 +15,7 @@ extension BoardJournal {
     }
 
     func set(_ key: String, to value: String) async throws {
-        try await database.write { sql in
+        try await write(.setting) { sql in
             try sql.execute(
                 """
                 INSERT INTO setting (key, value) VALUES (?, ?)
@@ -37,7 +37,7 @@ extension BoardJournal {
     }
 
     func setAvailability(_ connectors: [ConnectorNumber], operative: Bool) async throws {
-        try await database.write { sql in
+        try await write(.availability) { sql in
             for connector in connectors {
                 try sql.execute(
                     """
@@ -63,7 +63,7 @@ extension BoardJournal {
     }
 
     func setLatched(_ faults: [Fault], connector: ConnectorNumber) async throws {
-        try await database.write { sql in
+        try await write(.latch) { sql in
             try sql.execute("DELETE FROM latched_fault WHERE connector = ?", connector)
             for fault in faults {
                 try sql.execute(
@@ -97,7 +97,7 @@ extension BoardJournal {
         // "Busy with another transaction" says nothing about the token itself.
         guard info.status != .concurrentTransaction else { return }
         let most = limits.knownTokens
-        try await database.write { sql in
+        try await write(.token) { sql in
             try sql.execute(
                 """
                 INSERT INTO known_token (token, status, group_token, expires_at, learned_at)
@@ -118,6 +118,6 @@ extension BoardJournal {
     }
 
     func forgetTokens() async throws {
-        try await database.write { sql in try sql.execute("DELETE FROM known_token") }
+        try await write(.token) { sql in try sql.execute("DELETE FROM known_token") }
     }
 }

@@ -1,5 +1,6 @@
 import Charging
 import SQL
+import Service
 
 extension BoardJournal {
     /// One message that the operator has not confirmed.
@@ -21,43 +22,88 @@ extension BoardJournal {
         let text: String
         /// Milliseconds to add to its time.
         var shift: Int64 = 0
+
+        /// nil for a line that cannot be read.
+        package var register: WattHours? { StoredSample(text: text)?.snapshot.register }
     }
 
-    /// The oldest message that may go now; nil when nothing is owed, or all that is owed is parked.
+    /// The oldest message that may go now; nil when nothing is owed, or all that is owed waits: for
+    /// its turn after a refusal, or for a clock that can be trusted.
     ///
     /// Its times are repaired if the clock was set since they were written, once and for good: what
     /// is sent a second time must be the same to the letter.
-    package func nextMessage(at now: Timestamp) async throws -> Message? {
-        let (bootID, base) = (bootID, base)
-        guard let row = try await oldest(at: now) else { return nil }
+    package func nextMessage() async throws -> Message? {
+        try await settleTimes()
+        guard let row = try await oldest() else { return nil }
         let seq = try row.int64("seq")
-        var shift = try row.int64OrNil("shift_ms")
-        if shift == nil {
-            let moved = base - (try row.int64("clock_base"))
-            let isWrong =
-                try row.text("message_boot") == bootID
-                && abs(moved) > BoardClock.tolerancesMilliseconds
-            let settled = isWrong ? moved : 0
-            try await database.write { sql in
-                try sql.execute("UPDATE message SET shift_ms = ? WHERE seq = ?", settled, seq)
-            }
-            shift = settled
+        guard try Self.isSound(charge: row), try Self.isSound(message: row) else {
+            try await skipDamaged(row, seq)
+            return try await nextMessage()
         }
+        var shift = try row.int64OrNil("shift_ms")
+        if shift == nil { shift = try await settleShift(row) }
         return Message(
             seq: seq, charge: try row.int64("id"),
             kind: try Self.kind(row, shift: shift ?? 0), refusals: try row.int("refusals"))
     }
 
-    private func oldest(at now: Timestamp) async throws -> Row? {
-        try await database.read { sql in
+    private func oldest() async throws -> Row? {
+        let (bootID, now) = (bootID, clock.monotonicMilliseconds)
+        return try await database.read { sql in
             try sql.queryOne(
                 """
-                SELECT message.seq, message.kind, message.body, message.refusals,
-                    message.clock_base, message.shift_ms, message.boot_id AS message_boot, charge.*
+                SELECT message.seq, message.kind, message.body, message.refusals, message.sum,
+                    message.clock_base, message.shift_ms, message.boot_id AS message_boot,
+                    boot.base_ms, charge.*
                 FROM message JOIN charge ON charge.id = message.charge_id
-                WHERE charge.parked_until <= ? ORDER BY message.seq LIMIT 1
-                """, now)
+                    LEFT JOIN boot ON boot.boot_id = message.boot_id
+                WHERE (charge.parked_boot <> ? OR charge.parked_until <= ?)
+                    AND COALESCE(boot.trust, '') <> 'untrusted'
+                ORDER BY message.seq LIMIT 1
+                """, bootID, now)
         }
+    }
+
+    /// A flash that flips a digit while we run. A sample is gone; anything else waits for the start
+    /// that rebuilds the journal, and lets the others pass until then.
+    private func skipDamaged(_ row: Row, _ seq: Int64) async throws {
+        let (isSample, charge) = (try row.text("kind") == "sample", try row.int64("id"))
+        let (bootID, never) = (bootID, Int64.max)
+        try await write(.refusal) { sql in
+            if isSample {
+                try sql.execute("DELETE FROM message WHERE seq = ?", seq)
+            } else {
+                try sql.execute(
+                    "UPDATE charge SET parked_boot = ?, parked_until = ? WHERE id = ?", bootID,
+                    never, charge)
+            }
+        }
+        if !isSample { state.withLock { $0.trouble = .damaged } }
+    }
+
+    /// Decides by how much the times of a message are moved. Within one charge all move alike, so
+    /// that its durations are the monotonic clock's whatever the wall's did meanwhile, and what is
+    /// sent again is the same: so it is enough to keep the first decision.
+    private func settleShift(_ row: Row) async throws -> Int64 {
+        let written = try row.int64("clock_base")
+        let boot = try row.text("message_boot")
+        let charge = try row.int64("id")
+        if let told = try row.int64OrNil("told_base"), try row.textOrNil("told_boot") == boot {
+            return told - written
+        }
+        var shift: Int64 = 0
+        if let base = try row.int64OrNil("base_ms"),
+            abs(base - written) > BoardClock.tolerancesMilliseconds
+        {
+            shift = base - written
+        }
+        let settled = shift
+        try await write(.time) { sql in
+            try sql.execute(
+                "UPDATE charge SET told_base = ?, told_boot = ? WHERE id = ?", written + settled,
+                boot, charge)
+        }
+        return settled
     }
 
     private static func kind(_ row: Row, shift: Int64) throws -> Message.Kind {
@@ -100,19 +146,24 @@ extension BoardJournal {
     }
 
     /// The operator answered a start: its number is bound and the message goes, in one step.
-    func confirmStart(_ message: Message, operatorID: Int) async throws {
-        try await database.write { sql in
+    package func confirmStart(_ message: Message, operatorID: Int) async throws {
+        try await write(.confirmStart) { sql in
             try sql.execute(
-                "UPDATE charge SET operator_id = ? WHERE id = ?", operatorID, message.charge)
+                """
+                UPDATE charge SET operator_id = ?, operator_sum = ?, parkings = 0, parked_boot = ''
+                WHERE id = ?
+                """, operatorID,
+                CheckSum.ofNumber(charge: message.charge, operatorID: operatorID), message.charge)
             try sql.execute("DELETE FROM message WHERE seq = ?", message.seq)
         }
     }
 
     /// The operator answered a sample or a stop; after a stop the charge is history.
-    func confirm(_ message: Message) async throws {
-        try await database.write { sql in
+    package func confirm(_ message: Message) async throws {
+        let isStop = if case .stop = message.kind { true } else { false }
+        try await write(isStop ? .confirmStop : .confirmSample) { sql in
             try sql.execute("DELETE FROM message WHERE seq = ?", message.seq)
-            guard case .stop = message.kind else { return }
+            guard isStop else { return }
             try sql.execute("DELETE FROM message WHERE charge_id = ?", message.charge)
             try sql.execute("DELETE FROM charge WHERE id = ?", message.charge)
         }
@@ -123,15 +174,21 @@ extension BoardJournal {
         case again
         /// A sample the operator will not have; it is gone.
         case dropped
-        /// The whole charge steps aside so that others can pass. Nothing of it is lost.
-        case parked
+        /// The whole charge steps aside so that others can pass. Nothing of it is lost: its turn
+        /// comes again after these milliseconds, for ever.
+        case parked(Int64)
     }
 
     /// The operator answered with an error. Silence is none and is not counted.
-    func refuse(_ message: Message, attempts: Int, at now: Timestamp) async throws -> Refusal {
-        let until = Timestamp(milliseconds: now.milliseconds + limits.parkedMilliseconds)
-        return try await database.write { sql in
-            guard message.refusals + 1 >= attempts else {
+    ///
+    /// A charge that was parked before gets one try a turn, and each turn is twice as far.
+    func refuse(_ message: Message, attempts: Int) async throws -> Refusal {
+        let (bootID, limits, now) = (bootID, limits, clock.monotonicMilliseconds)
+        return try await write(.refusal) { sql in
+            let parkings =
+                try sql.queryOne("SELECT parkings FROM charge WHERE id = ?", message.charge)?
+                .int("parkings") ?? 0
+            guard message.refusals + 1 >= attempts || parkings > 0 else {
                 try sql.execute(
                     "UPDATE message SET refusals = refusals + 1 WHERE seq = ?", message.seq)
                 return .again
@@ -140,10 +197,17 @@ extension BoardJournal {
                 try sql.execute("DELETE FROM message WHERE seq = ?", message.seq)
                 return .dropped
             }
+            let wait = min(
+                limits.parkedMilliseconds << Int64(min(parkings, 20)),
+                limits.longestParkedMilliseconds)
             try sql.execute("UPDATE message SET refusals = 0 WHERE seq = ?", message.seq)
+            // By the monotonic clock of this boot: setting the wall's neither frees nor jails it.
             try sql.execute(
-                "UPDATE charge SET parked_until = ? WHERE id = ?", until, message.charge)
-            return .parked
+                """
+                UPDATE charge SET parked_boot = ?, parked_until = ?, parkings = parkings + 1
+                WHERE id = ?
+                """, bootID, now + wait, message.charge)
+            return .parked(wait)
         }
     }
 

@@ -9,32 +9,106 @@ import Service
 /// one SQL transaction, and what is found at the next start is enough to bill every watt-hour once.
 package final class BoardJournal: Sendable {
     let database: Database
-    let limits: JournalLimits
+    package let limits: JournalLimits
     /// Differs from boot to boot of the board, not from start to start of the program.
     package let bootID: String
-    private let clock: any ServiceClock
+    let clock: any ServiceClock
+    let path: String
+    let reserve: JournalReserve?
+    private let probe: JournalProbe?
+    let state = Lock(State())
+
+    struct State {
+        /// What the wall's clock read at the monotonic zero, as last seen and before it was set.
+        var bases: [Int64] = []
+        /// What the row of this boot was last told.
+        var settled: (base: Int64, trust: ClockTrust)?
+        var trouble: JournalTrouble?
+        /// While the disk is full: samples are not even tried.
+        var skippedSamples = 0
+    }
 
     /// Opens or makes the journal and brings its schema up to date.
+    ///
+    /// - Throws: where the file is damaged; `open` then sets it aside and saves what it can.
     package init(
         path: String, bootID: String, limits: JournalLimits = JournalLimits(),
-        clock: any ServiceClock = .system
+        clock: any ServiceClock = .system, probe: JournalProbe? = nil
     ) async throws {
+        self.limits = limits
+        self.bootID = bootID
+        self.clock = clock
+        self.path = path
+        self.probe = probe
+        reserve =
+            path == ":memory:"
+            ? nil : JournalReserve(beside: path, bytes: limits.spareBytes)
+        database = try Database(
+            path: path, readers: 1, limits: Self.bounds(limits), clock: clock)
+        do {
+            try await prepare()
+        } catch {
+            await database.close()
+            throw error
+        }
+    }
+
+    /// The journal of a program that ended, taken up by the next one: for simulations.
+    init(
+        taking database: Database, bootID: String, limits: JournalLimits, clock: any ServiceClock,
+        probe: JournalProbe? = nil
+    ) async throws {
+        self.database = database
+        self.limits = limits
+        self.bootID = bootID
+        self.clock = clock
+        self.probe = probe
+        path = ":memory:"
+        reserve = nil
+        try await prepare()
+    }
+
+    static func bounds(_ limits: JournalLimits) -> DatabaseLimits {
         var bounds = DatabaseLimits()
         bounds.cacheKiB = 512
         bounds.cachedStatements = 64
         bounds.journalBytes = 1 << 20
-        database = try Database(path: path, readers: 1, limits: bounds, clock: clock)
-        self.limits = limits
-        self.bootID = bootID
-        self.clock = clock
-        try await database.migrate(Self.migrations)
+        // A small log: a board's flash is small, and what is not yet in the file is read at each start.
+        bounds.checkpointPages = 256
+        bounds.pages = Int(limits.bytes / 4096)
+        return bounds
     }
 
     package func close() async { await database.close() }
 
-    /// What the wall's clock reads at the monotonic zero of this boot, in milliseconds. It moves when
-    /// the wall's clock is set, and tells by how much older times of this boot were wrong.
-    var base: Int64 { clock.now.milliseconds - clock.monotonicMilliseconds }
+    /// Every write goes through here: it is where a disk's trouble is noticed and a test's begins.
+    @discardableResult
+    func write<Value: Sendable>(
+        _ step: JournalStep, _ body: @escaping @Sendable (Transaction) throws -> Value
+    ) async throws -> Value {
+        let probe = probe
+        func attempt() async throws -> Value {
+            try await database.write { sql in
+                let value = try body(sql)
+                try probe?(step, .written)
+                return value
+            }
+        }
+        do {
+            try probe?(step, .asked)
+            let value: Value
+            do {
+                value = try await attempt()
+            } catch SQLError.full where step.mayUseReserve && reserve?.release() == true {
+                value = try await attempt()
+            }
+            try probe?(step, .committed)
+            return value
+        } catch {
+            note(error)
+            throw error
+        }
+    }
 
     // MARK: The life of a charge
 
@@ -42,99 +116,106 @@ package final class BoardJournal: Sendable {
     ///
     /// - `reservation`: the operator's number of the reservation it uses; it lies in the message.
     /// - Returns: the board's own number of the charge.
-    func start(
+    /// - Throws: `.refusing` while the journal could not promise to keep it to its end.
+    package func start(
         connector: ConnectorNumber, token: String, isRemote: Bool, register: WattHours,
         at: Timestamp, reservation: Int? = nil
     ) async throws -> Int64 {
-        let (bootID, base) = (bootID, base)
-        return try await database.write { sql in
-            let row = try sql.queryOne(
+        if let trouble { throw JournalError.refusing(trouble) }
+        let (bootID, base, limits) = (bootID, base(of: at), limits)
+        return try await write(.start) { sql in
+            guard try Self.makeRoom(limits, below: limits.startBytes, sql) else {
+                throw JournalError.refusing(.limit)
+            }
+            let id = try Self.nextNumber(of: "charge", sql)
+            let sum = CheckSum.ofStart(
+                charge: id, connector: connector, token: token, isRemote: isRemote,
+                register: register.value, at: at)
+            try sql.execute(
                 """
-                INSERT INTO charge (connector, token, is_remote, meter_start_wh, started_at,
-                    last_register_wh, last_alive_at, boot_id, alive_base)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+                INSERT INTO charge (id, connector, token, is_remote, meter_start_wh, started_at,
+                    last_register_wh, last_alive_at, boot_id, alive_base, start_sum)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-                connector, token, isRemote, register.value, at, register.value, at, bootID, base)
-            guard let id = try row?.int64("id") else { throw JournalError.noNumber }
+                id, connector, token, isRemote, register.value, at, register.value, at, bootID,
+                base, sum)
             try Self.owe(
                 "start", of: id, boot: bootID, base: base, body: reservation.map { String($0) },
                 sql)
+            try Self.alive(at, bootID, base, sql)
             return id
         }
     }
 
     /// Keeps a running charge's register, so that a power cut loses no more than what came after.
     func keep(register: WattHours, of charge: Int64, at: Timestamp) async throws {
-        let base = base
-        try await database.write { sql in
-            try Self.keep(register, of: charge, at: at, base: base, sql)
+        let (bootID, base) = (bootID, base(of: at))
+        try await write(.keep) { sql in
+            try Self.keep(register, of: charge, at: at, boot: bootID, base: base, sql)
         }
     }
 
-    private static func keep(
-        _ register: WattHours, of charge: Int64, at: Timestamp, base: Int64, _ sql: Transaction
-    ) throws {
-        try sql.execute(
-            """
-            UPDATE charge SET last_register_wh = ?, last_alive_at = ?, alive_base = ?
-            WHERE id = ? AND stopped_at IS NULL
-            """, register.value, at, base, charge)
-    }
-
-    private static func owe(
-        _ kind: String, of charge: Int64, boot: String, base: Int64, body: String? = nil,
+    static func keep(
+        _ register: WattHours, of charge: Int64, at: Timestamp, boot: String, base: Int64,
         _ sql: Transaction
     ) throws {
         try sql.execute(
-            "INSERT INTO message (charge_id, kind, body, boot_id, clock_base) VALUES (?, ?, ?, ?, ?)",
-            charge, kind, body, boot, base)
+            """
+            UPDATE charge SET last_register_wh = ?, last_alive_at = ?, alive_base = ?, boot_id = ?
+            WHERE id = ? AND stopped_at IS NULL
+            """, register.value, at, base, boot, charge)
+        try alive(at, boot, base, sql)
     }
 
-    /// Queues a sample; thins what waits where it is too much.
-    func sample(_ sample: StoredSample, of charge: Int64) async throws {
-        let most = limits.samples
-        let text = sample.text
-        let (bootID, base) = (bootID, base)
-        try await database.write { sql in
-            try Self.owe("sample", of: charge, boot: bootID, base: base, body: text, sql)
-            try Self.keep(
-                sample.snapshot.register, of: charge, at: sample.snapshot.at, base: base, sql)
-            let count = try sql.queryOne("SELECT COUNT(*) AS n FROM message WHERE kind = 'sample'")
-            guard try count?.int("n") ?? 0 > most else { return }
-            try sql.execute(
-                """
-                DELETE FROM message WHERE seq IN (
-                    SELECT seq FROM (
-                        SELECT seq, ROW_NUMBER() OVER (ORDER BY seq) AS place
-                        FROM message WHERE kind = 'sample') AS numbered
-                    WHERE place % 2 = 0)
-                """)
-        }
+    /// The number of the next row, known before it is written because its check sum holds it.
+    static func nextNumber(of table: String, _ sql: Transaction) throws -> Int64 {
+        let last = try sql.queryOne("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+        return (try last?.int64("seq") ?? 0) + 1
+    }
+
+    static func owe(
+        _ kind: String, of charge: Int64, boot: String, base: Int64, body: String? = nil,
+        rank: SampleRank = .ordinary, shift: Int64? = nil, _ sql: Transaction
+    ) throws {
+        let seq = try nextNumber(of: "message", sql)
+        let sum = CheckSum.ofMessage(
+            seq: seq, charge: charge, kind: kind, body: body, boot: boot, base: base)
+        try sql.execute(
+            """
+            INSERT INTO message
+                (seq, charge_id, kind, body, boot_id, clock_base, rank, shift_ms, sum)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            seq, charge, kind, body, boot, base, rank.rawValue, shift, sum)
     }
 
     /// Makes a stop durable together with its message. A second stop of the same charge changes
     /// nothing.
-    func stop(_ stop: ConnectorMachine.Stop) async throws {
-        let (bootID, base) = (bootID, base)
-        try await database.write { sql in
+    package func stop(_ stop: ConnectorMachine.Stop) async throws {
+        let (bootID, base) = (bootID, base(of: stop.at))
+        try await write(.stop) { sql in
             // The time of a recovered charge was read off the clock of an earlier run.
             let alive = try sql.queryOne(
                 "SELECT boot_id, last_alive_at, alive_base FROM charge WHERE id = ?",
                 stop.transaction)
             let isOld = try alive?.timestamp("last_alive_at") == stop.at
+            let sum = CheckSum.ofStop(
+                charge: stop.transaction, register: stop.register.value, at: stop.at,
+                reason: stop.reason.rawValue, token: stop.token)
             let changed = try sql.execute(
                 """
                 UPDATE charge SET meter_stop_wh = ?, stopped_at = ?, stop_reason = ?,
-                    stop_token = ?, is_last_good = ?
+                    stop_token = ?, is_last_good = ?, stop_sum = ?
                 WHERE id = ? AND stopped_at IS NULL
                 """,
                 stop.register.value, stop.at, stop.reason.rawValue, stop.token, stop.isLastGood,
-                stop.transaction)
+                sum, stop.transaction)
             guard changed > 0 else { return }
             try Self.owe(
                 "stop", of: stop.transaction,
                 boot: isOld ? try alive?.text("boot_id") ?? bootID : bootID,
                 base: isOld ? try alive?.int64("alive_base") ?? base : base, sql)
+            if !isOld { try Self.alive(stop.at, bootID, base, sql) }
         }
     }
 
@@ -162,16 +243,22 @@ package final class BoardJournal: Sendable {
         let newest = try await recovered()
         let keep = Set(
             newest.filter { connectors.contains($0.key) }.map { $0.value.transaction })
-        return try await database.write { sql in
+        return try await write(.orphans) { sql in
             var closed = 0
             for row in try sql.query("SELECT * FROM charge WHERE stopped_at IS NULL") {
                 let id = try row.int64("id")
                 if keep.contains(id) { continue }
+                let register = try row.int64("last_register_wh")
+                let at = try row.timestamp("last_alive_at")
+                let reason = StopReason.powerLoss.rawValue
                 try sql.execute(
                     """
-                    UPDATE charge SET meter_stop_wh = last_register_wh, stopped_at = last_alive_at,
-                        stop_reason = 'PowerLoss', is_last_good = 1 WHERE id = ?
-                    """, id)
+                    UPDATE charge SET meter_stop_wh = ?, stopped_at = ?, stop_reason = ?,
+                        is_last_good = 1, stop_sum = ? WHERE id = ?
+                    """, register, at, reason,
+                    CheckSum.ofStop(
+                        charge: id, register: register, at: at, reason: reason, token: nil),
+                    id)
                 try Self.owe(
                     "stop", of: id, boot: try row.text("boot_id"),
                     base: try row.int64("alive_base"), sql)
@@ -182,9 +269,13 @@ package final class BoardJournal: Sendable {
     }
 }
 
-package enum JournalError: Error, Hashable, Sendable {
-    /// The database gave no number to a new row.
-    case noNumber
-    /// A row holds what this program never writes.
-    case damaged(String)
+extension JournalStep {
+    /// What ends or settles a charge may use the space held back for it; what begins one may not.
+    fileprivate var mayUseReserve: Bool {
+        switch self {
+        case .stop, .orphans, .confirmStart, .confirmSample, .confirmStop, .time, .latch, .opening:
+            true
+        case .start, .keep, .sample, .refusal, .setting, .availability, .token, .probe: false
+        }
+    }
 }

@@ -74,18 +74,31 @@ extension BoardJournal {
             );
             CREATE TABLE upkeep_state (name TEXT PRIMARY KEY, body TEXT NOT NULL);
             """),
+        Migration(
+            10, "the board knows its boots, its check sums and what a person should know",
+            """
+            CREATE TABLE boot (
+                number {identity},
+                boot_id TEXT NOT NULL UNIQUE,
+                base_ms BIGINT NOT NULL,
+                trust TEXT NOT NULL,
+                last_ms BIGINT NOT NULL
+            );
+            INSERT INTO boot (boot_id, base_ms, trust, last_ms)
+                SELECT boot_id, MAX(alive_base), 'operator', 0 FROM charge GROUP BY boot_id
+                ORDER BY MIN(id);
+            CREATE TABLE notice (
+                number {identity}, at BIGINT NOT NULL, text TEXT NOT NULL);
+            ALTER TABLE charge ADD COLUMN start_sum BIGINT;
+            ALTER TABLE charge ADD COLUMN stop_sum BIGINT;
+            ALTER TABLE charge ADD COLUMN operator_sum BIGINT;
+            ALTER TABLE charge ADD COLUMN last_sample_at BIGINT;
+            ALTER TABLE charge ADD COLUMN told_base BIGINT;
+            ALTER TABLE charge ADD COLUMN told_boot TEXT;
+            ALTER TABLE charge ADD COLUMN parkings BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE charge ADD COLUMN parked_boot TEXT NOT NULL DEFAULT '';
+            ALTER TABLE message ADD COLUMN rank BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE message ADD COLUMN sum BIGINT;
+            """),
     ]
-}
-
-/// What bounds the journal, in one place.
-package struct JournalLimits: Hashable, Sendable {
-    /// Samples waiting to be sent; above, every second one goes. Starts and stops never do.
-    package var samples = 4000
-    package var knownTokens = 2000
-    /// Lines of the security log, and reports that wait; the oldest told ones go first.
-    package var securityEvents = 1000
-    /// A charge whose start or stop the operator refuses again and again lets others pass for this.
-    package var parkedMilliseconds: Int64 = 900_000
-
-    package init() {}
 }

@@ -16,6 +16,7 @@ extension ConnectorController {
         let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
         while await pause(polls.tick) {
             take(.tick)
+            noteJournal()
             // Inputs may have come while no renewal went out.
             if machine.isContactorClosed { resumeIfAbsent(since: contactorSetAt) }
             // The closed level falls by itself unless it is renewed: a hung program opens.
@@ -150,6 +151,7 @@ extension ConnectorController {
 
     /// Says once that a device failed, and once that it is back.
     private func note(_ device: String, _ error: (any Error)?) {
+        noteFailure(device, error)
         if let error {
             guard isFailing.insert(device).inserted else { return }
             log.warning(

@@ -34,6 +34,8 @@ package actor ConnectorController {
     /// Set once the program is about to end: nothing new begins.
     var isEnding = false
     var writes: [ConnectorMachine.JournalEntry] = []
+    var journalTrouble: JournalTrouble?
+    private var recorder: EventRecorder?
     var lastMeterError: String?
     var lastOffered: Amperes?
     var isFailing: Set<String> = []
@@ -99,6 +101,14 @@ package actor ConnectorController {
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
         lastTaken = now.milliseconds
         if askedAt >= resumedAt { apply(machine.handle(input, at: now)) }
+        recorder?.saw(input, machine, at: now)
+    }
+
+    /// From now on what happens here is remembered there.
+    package func record(into recorder: EventRecorder) { self.recorder = recorder }
+
+    func noteFailure(_ device: String, _ error: (any Error)?) {
+        recorder?.failed(device, error, of: number)
     }
 
     /// After longer than the dead-man holds a closing it has done its work: what was closed is open.
@@ -125,6 +135,7 @@ package actor ConnectorController {
     }
 
     private func set(_ output: ConnectorMachine.Output) {
+        recorder?.did(output, of: number)
         switch output {
         case .contactor(let closed):
             devices.contactor.set(closed: closed)
@@ -139,6 +150,7 @@ package actor ConnectorController {
     }
 
     private func tell(_ report: ConnectorMachine.Report) {
+        recorder?.told(report, of: number)
         switch report {
         case .status(let status):
             log.notice(
@@ -164,6 +176,13 @@ package actor ConnectorController {
     }
 
     // MARK: The disk
+
+    /// Tells the machine when the journal can or can no longer keep a new charge.
+    func noteJournal() {
+        guard journal.trouble != journalTrouble else { return }
+        journalTrouble = journal.trouble
+        take(.journalTrouble(journalTrouble))
+    }
 
     private func queue(_ entry: ConnectorMachine.JournalEntry) {
         switch entry {

@@ -37,6 +37,8 @@ extension ConnectorMachine {
         case latchedFaultsCleared
         // From the controller.
         case journal(JournalAnswer)
+        /// Whether the journal could keep a new charge; nil while it could.
+        case journalTrouble(JournalTrouble?)
         case tick
     }
 
@@ -85,6 +87,18 @@ extension ConnectorMachine {
         package var token: String?
         /// True where no reading came after the relay opened and the last good one stands in.
         package var isLastGood: Bool
+
+        package init(
+            transaction: Int64, register: WattHours, at: Timestamp, reason: StopReason,
+            token: String?, isLastGood: Bool
+        ) {
+            self.transaction = transaction
+            self.register = register
+            self.at = at
+            self.reason = reason
+            self.token = token
+            self.isLastGood = isLastGood
+        }
     }
 
     package enum Report: Hashable, Sendable {

@@ -52,8 +52,9 @@ extension ConnectorMachine {
 
     private var transactionHindrances: [Hindrance] {
         guard let transaction else {
-            if !isOperative { return [.inoperative] }
-            return [.notAuthorized] + (reservation == nil ? [] : [.reserved])
+            let journal = journalTrouble.map { [Hindrance.journal($0)] } ?? []
+            if !isOperative { return journal + [.inoperative] }
+            return journal + [.notAuthorized] + (reservation == nil ? [] : [.reserved])
         }
         switch transaction.phase {
         case .starting: return [.startNotJournalled]

@@ -39,6 +39,7 @@ extension ConnectorMachine {
         case .rules(let rules): self.rules = rules
         case .latchedFaultsCleared: clearLatched(&effects)
         case .journal(let answer): absorbJournal(answer, now, &effects)
+        case .journalTrouble(let trouble): journalTrouble = trouble
         case .tick: break
         }
     }
@@ -177,6 +178,10 @@ extension ConnectorMachine {
             effects.others.append(.report(.startAbandoned(.reserved)))
             return
         }
+        guard journalTrouble == nil else {
+            effects.others.append(.report(.startAbandoned(.journalFailed)))
+            return
+        }
         permission = .asking(token: token, isRemote: false, since: now.milliseconds)
         effects.others.append(.authorize(token: token))
     }
@@ -237,6 +242,7 @@ extension ConnectorMachine {
         if let fault = faults.min() { return fault.text }
         if !isReady { return "the board is starting" }
         if reservation?.mayAdmit(token: token) == false { return "reserved for another token" }
+        if let journalTrouble { return journalTrouble.description }
         switch permission {
         case .none: return nil
         case .asking(let held, _, _), .granted(let held, _, _, _):
@@ -297,7 +303,7 @@ extension ConnectorMachine.Input {
         case .meter, .meterFailed, .resumed, .outputs, .token, .authorization,
             .transactionToken,
             .remoteStart, .stop, .operative, .limit, .reserve, .rules, .latchedFaultsCleared,
-            .journal,
+            .journal, .journalTrouble,
             .tick:
             nil
         }

@@ -13,6 +13,11 @@ extension ConnectorMachine {
             return status(in: transaction, now)
         }
         if !isOperative, transaction == nil { return Status(.unavailable) }
+        if let journalTrouble, transaction == nil {
+            return Status(
+                .unavailable, errorCode: "InternalError",
+                info: String(journalTrouble.description.prefix(50)))
+        }
         // Another driver's car or token does not show: the connector stays kept.
         if reservation != nil, transaction == nil, !isGranted { return Status(.reserved) }
         let isWanted = permission != .none || transaction != nil

@@ -52,7 +52,8 @@ extension ConnectorMachine {
     /// with the relay open. Its start goes to disk before anything else happens.
     private mutating func startIfPossible(_ now: Instant, _ effects: inout Effects) {
         guard case .granted(let token, let group, let isRemote, _) = permission, isReady,
-            isOperative, faults.isEmpty, isPlugged, isAdmitted(token: token, group: group),
+            isOperative, journalTrouble == nil, faults.isEmpty, isPlugged,
+            isAdmitted(token: token, group: group),
             let meter, !contactor.isClosed,
             let openSince = contactor.openSince, meter.askedAt >= openSince,
             now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh

@@ -48,6 +48,8 @@ package struct ConnectorMachine: Sendable {
     let bootedAt: Int64
     var isReady = false
     var isOperative: Bool
+    /// Why the journal could not keep a new charge; what runs goes on.
+    var journalTrouble: JournalTrouble?
     var permission: Permission = .none
     package internal(set) var transaction: Transaction?
     package internal(set) var reservation: Reservation?

@@ -264,6 +264,9 @@ package struct StationView: Hashable, Sendable {
     package var linkedSince: Timestamp?
     package var registration: RegistrationStatus?
     package var journalDepth: Int?
+    package var journal: BoardJournal.View?
+    package var now: Timestamp
+    package var clockTrust: ClockTrust
     package var connectors: [ConnectorView]
 }
 
@@ -271,12 +274,13 @@ extension StationAgent {
     package func view() async -> StationView {
         var views: [ConnectorView] = []
         for connector in connectors { views.append(await connector.view()) }
-        var depth: Int?
-        do { depth = try await journal.depth() } catch {
+        var journalView: BoardJournal.View?
+        do { journalView = try await journal.view() } catch {
             log.warning("journal not read", ["error": String(describing: error)])
         }
         return StationView(
             stationID: configuration.stationID, isLinked: link != nil, linkedSince: linkSince,
-            registration: registration, journalDepth: depth, connectors: views)
+            registration: registration, journalDepth: journalView?.depth, journal: journalView,
+            now: clock.now, clockTrust: journal.trust, connectors: views)
     }
 }

@@ -53,6 +53,7 @@ package actor StationAgent {
     var outbox: AsyncStream<[UInt8]>.Continuation?
     var replies = ReplyCache()
     var linkSince: Timestamp?
+    var saidClockIsUntrusted = false
     var lastHeartbeat: Int64 = 0
     var hasHeardNonsense = false
     var reconnectsAfterReply = false
@@ -63,6 +64,7 @@ package actor StationAgent {
     var statuses: [ConnectorNumber: StatusReport] = [:]
     var told: [ConnectorNumber: StatusReport] = [:]
     var deliveryWaitsUntil: Int64 = 0
+    var pace = DeliveryPace()
     var backoff: Backoff
     let wake: AsyncStream<Void>.Continuation
     private let wakes: AsyncStream<Void>
@@ -96,6 +98,7 @@ package actor StationAgent {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.stayConnected() }
             group.addTask { await self.deliverForEver() }
+            group.addTask { await self.watchJournal() }
             for connector in connectors {
                 group.addTask { await self.listen(to: connector) }
             }
@@ -118,7 +121,7 @@ package actor StationAgent {
                 await converse(link)
                 log.notice("link closed")
             } catch {
-                log.warning("link not made", ["error": String(describing: error)])
+                tell(linkFailure: String(describing: error))
             }
             // Cancellation ends the loop by its condition.
             try? await clock.sleep(milliseconds: backoff.next())

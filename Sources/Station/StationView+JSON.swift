@@ -11,7 +11,23 @@ extension StationView {
             "linkedSince": linkedSince.map(JSONValue.time),
             "registration": registration.map { .string($0.rawValue) },
             "journalDepth": journalDepth.map { .number($0) },
+            "journal": journal?.json,
+            "clock": .members(["now": .time(now), "trust": .string(clockTrust.rawValue)]),
             "connectors": .array(connectors.map(\.json)),
+        ])
+    }
+}
+
+extension BoardJournal.View {
+    var json: JSONValue {
+        .members([
+            "depth": .number(depth),
+            "parkedCharges": .number(parkedCharges),
+            "waitingForTime": .number(waitingForTime),
+            "usedKiB": .number(usedBytes / 1024),
+            "limitKiB": .number(limitBytes / 1024),
+            "trouble": trouble.map { .string($0.description) },
+            "notices": .array(notices.map(JSONValue.string)),
         ])
     }
 }

@@ -28,11 +28,32 @@ package struct StatusScreen: Sendable {
                 + terminal.coloured(link, link == "up" ? .green : .red)
                 + ", \(registration), journal \(depth)"
         ]
+        lines += Self.notes(status)
         for connector in status["connectors"]?.array ?? [] {
             if isWatching { lines.append("") }
             lines += self.lines(connector)
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// What of the journal and the clock a person should know; nothing while all is well.
+    private static func notes(_ status: JSONValue) -> [String] {
+        var lines: [String] = []
+        let journal = status["journal"]
+        if let trouble = journal?["trouble"]?.string { lines.append("  no new charge: \(trouble)") }
+        if let parked = journal?["parkedCharges"]?.int, parked > 0 {
+            lines.append("  \(parked) charges the operator refuses, tried again for ever")
+        }
+        if let waiting = journal?["waitingForTime"]?.int, waiting > 0 {
+            lines.append("  \(waiting) messages wait for a clock that can be trusted")
+        }
+        if status["clock"]?["trust"]?.string == "untrusted" {
+            lines.append("  clock \(status["clock"]?["now"]?.string ?? "?"), not trusted")
+        }
+        for notice in (journal?["notices"]?.array ?? []).compactMap(\.string) {
+            lines.append("  notice \(notice)")
+        }
+        return lines
     }
 
     private mutating func lines(_ connector: JSONValue) -> [String] {

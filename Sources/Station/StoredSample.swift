@@ -2,7 +2,7 @@ import Charging
 import JSON
 
 /// A meter snapshot as a line of the journal, and as the samples of a MeterValues.
-struct StoredSample: Hashable, Sendable {
+package struct StoredSample: Hashable, Sendable {
     var snapshot: MeterSnapshot
     var context: ReadingContext
 
@@ -17,13 +17,13 @@ struct StoredSample: Hashable, Sendable {
         ]).text
     }
 
-    init(_ snapshot: MeterSnapshot, _ context: ReadingContext) {
+    package init(_ snapshot: MeterSnapshot, _ context: ReadingContext) {
         self.snapshot = snapshot
         self.context = context
     }
 
     /// nil for a line that cannot be read: the sample is lost, the charge is not.
-    init?(text: String) {
+    package init?(text: String) {
         // A damaged line is no error of the caller's; it is left out.
         guard let value = try? JSONValue(parsing: text), let at = value["at"]?.int64,
             let register = value["register"]?.int64,

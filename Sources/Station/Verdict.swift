@@ -14,6 +14,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case notAuthorized
     /// Kept for a driver who has not come yet.
     case reserved
+    /// No charge may begin; what runs goes on.
+    case journal(JournalTrouble)
     case startNotJournalled
     case tokenRefused
     case stopping
@@ -37,7 +39,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
             .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .temperatureUnread,
             .lockNotConfirmed, .proximityLost, .startNotJournalled:
             true
-        case .inoperative, .notAuthorized, .reserved, .tokenRefused, .stopping, .meterNeverRead,
+        case .inoperative, .notAuthorized, .journal, .reserved, .tokenRefused, .stopping,
+            .meterNeverRead,
             .meterStale,
             .limitBelowMinimum, .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
             .closedTooRecently:
@@ -57,6 +60,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .diodeNotChecked: "the car's diode is not checked yet"
         case .notAuthorized: "no authorised transaction"
         case .reserved: "reserved"
+        case .journal(let trouble): trouble.description
         case .startNotJournalled: "the start is not on disk yet"
         case .tokenRefused: "the operator refused the token"
         case .stopping: "the transaction is stopping"

@@ -5,8 +5,9 @@ import Station
 
 /// Keeps the last minutes of every connector, and writes them to disk around a fault.
 ///
-/// A file is a line of JSON a second, then the newest lines of the log. It lies in the data
-/// directory's `blackbox` and goes into the support bundle.
+/// A file is a line of JSON a second, a line for everything that changed, to the millisecond, then
+/// the newest lines of the log. It lies in the data directory's `blackbox` and goes into the support
+/// bundle.
 actor BlackBox {
     /// Seconds kept before a fault, and waited for after it.
     static let secondsBefore = 180
@@ -27,16 +28,18 @@ actor BlackBox {
     private let folder: String
     private let controllers: [ConnectorController]
     private let clock: any ServiceClock
+    nonisolated let recorder: EventRecorder
     private let recentLog: @Sendable () -> [String]
     private let log: Log
     private var tracks: [ConnectorNumber: Track] = [:]
 
     init(
-        folder: String, controllers: [ConnectorController], clock: any ServiceClock, log: Log,
-        recentLog: @escaping @Sendable () -> [String]
+        folder: String, controllers: [ConnectorController], recorder: EventRecorder,
+        clock: any ServiceClock, log: Log, recentLog: @escaping @Sendable () -> [String]
     ) {
         self.folder = folder
         self.controllers = controllers
+        self.recorder = recorder
         self.clock = clock
         self.log = log
         self.recentLog = recentLog
@@ -61,7 +64,9 @@ actor BlackBox {
         // In strides: moving the whole row every second would be work for nothing.
         if track.past.count > Self.secondsBefore + 60 { track.past.removeFirst(60) }
         let isFaulted = view.status.status == .faulted
-        if isFaulted, !track.isFaulted, track.writesIn == nil, track.restsFor == 0 {
+        // One that came and went between two looks counts as well.
+        let hasBegun = recorder.takeOccasion(of: view.number) || isFaulted && !track.isFaulted
+        if hasBegun, track.writesIn == nil, track.restsFor == 0 {
             track.writesIn = Self.secondsAfter
         }
         track.isFaulted = isFaulted
@@ -83,10 +88,19 @@ actor BlackBox {
             line["at"] = .time(at)
             text += line.text + "\n"
         }
+        let oldest = clock.monotonicMilliseconds - Int64(Self.secondsBefore) * 1000
+        for entry in recorder.entries
+        where entry.connector == number && entry.milliseconds >= oldest {
+            text += entry.json.text + "\n"
+        }
         for line in recentLog() { text += line + "\n" }
-        let path = "\(folder)/\(clock.now.milliseconds)-connector-\(number).txt"
         do throws(FileError) {
             try FileSystem.makeFolder(folder)
+            // Numbered and not dated: a board may not know the day.
+            let last = try Self.files(in: folder).last.flatMap { Int($0.prefix(6)) } ?? 0
+            let digits = String(last + 1)
+            let zeros = String(repeating: "0", count: max(0, 6 - digits.count))
+            let path = "\(folder)/\(zeros)\(digits)-connector-\(number).txt"
             try FileSystem.writeAtomically(Array(text.utf8), to: path)
             try clear()
             log.notice("black box written", ["connector": number, "file": path])
@@ -95,8 +109,14 @@ actor BlackBox {
         }
     }
 
+    /// The names of the files, oldest first.
+    static func files(in folder: String) throws(FileError) -> [String] {
+        guard FileSystem.isFolder(folder) else { return [] }
+        return try FileSystem.names(in: folder).filter { $0.hasSuffix(".txt") }
+    }
+
     private func clear() throws(FileError) {
-        let names = try FileSystem.names(in: folder)
+        let names = try Self.files(in: folder)
         for name in names.dropLast(Self.mostFiles) { try FileSystem.remove("\(folder)/\(name)") }
     }
 }

@@ -28,7 +28,7 @@ struct Doctor {
         findings += status == nil ? await meters() : connectors()
         findings.append(await link())
         findings += secrets() + certificates() + disk()
-        findings.append(journal())
+        findings += journal()
         return findings
     }
 
@@ -239,23 +239,27 @@ struct Doctor {
         }
     }
 
-    private func journal() -> Finding {
+    private func journal() -> [Finding] {
+        var findings: [Finding] = []
         let path = settings.journalPath
         // A folder that cannot be listed is the disk's finding.
         let names = (try? FileSystem.names(in: settings.dataDirectory)) ?? []
         let damaged = names.filter { $0.contains(".damaged-") }
         if let first = damaged.first {
-            return .warning(
-                "journal", "\(damaged.count) damaged set aside, the first \(first)",
-                mend: "send it to support for its charges, then remove it; check the disk")
+            findings.append(
+                .warning(
+                    "journal", "\(damaged.count) damaged set aside, the first \(first)",
+                    mend: "send it to support for its charges, then remove it; check the disk"))
         }
         if let status {
-            guard let depth = status["journalDepth"]?.int else {
-                return .bad("journal", "cannot be read", mend: "check the disk; see the log")
+            guard status["journalDepth"]?.int != nil else {
+                return findings + [
+                    .bad("journal", "cannot be read", mend: "check the disk; see the log")
+                ]
             }
-            return .fine("journal", "\(depth) messages to send")
+            return findings + Self.journal(of: status)
         }
-        guard FileSystem.exists(path) else { return .fine("journal", "none yet") }
-        return JournalExamination.finding(path)
+        guard FileSystem.exists(path) else { return findings + [.fine("journal", "none yet")] }
+        return findings + [JournalExamination.finding(path)]
     }
 }

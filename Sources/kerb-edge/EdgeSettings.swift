@@ -2,6 +2,7 @@ import Charging
 import HAL
 import LinuxHAL
 import Service
+import Station
 
 /// Everything `edge.yaml` says. `Config/edge.yaml` carries each key with a comment.
 struct EdgeSettings: Sendable {
@@ -60,6 +61,7 @@ struct EdgeSettings: Sendable {
     var authorizeRemoteStart: Bool
     var allowUnknownTokensOffline: Bool
     var dataDirectory: String
+    var journalLimitMegabytes: Int
     /// nil: no page.
     var localPage: Page?
     var upkeep: UpkeepSettings
@@ -68,6 +70,12 @@ struct EdgeSettings: Sendable {
     var credentialsFolder: String { dataDirectory + "/credentials" }
     var socketPath: String { dataDirectory + "/status.sock" }
     var journalPath: String { dataDirectory + "/journal.db" }
+
+    var journalLimits: JournalLimits {
+        var limits = JournalLimits()
+        limits.bytes = Int64(journalLimitMegabytes) << 20
+        return limits
+    }
 
     /// What each connector may draw so that all together never exceed the site's fuse.
     var share: Amperes {
@@ -125,6 +133,9 @@ extension EdgeSettings {
                 about: "let tokens nobody knows charge while the operator cannot be asked"),
             dataDirectory: file.path(
                 "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"),
+            journalLimitMegabytes: file.int(
+                "journalLimitMegabytes", default: 64, in: 4...4096,
+                about: "above three quarters of it meter values thin out, oldest first"),
             localPage: file.sectionOrNil(
                 "localPage", about: "read-only page and metrics for technicians; left out: none"
             ).map(page),

@@ -40,6 +40,7 @@ struct EdgeStation: Sendable {
         let control = ThreadExecutor(name: "control")
         var polls = PollIntervals()
         polls.meter = Int64(settings.meterPollMilliseconds)
+        let recorder = EventRecorder(clock: clock)
         var controllers: [ConnectorController] = []
         for outlet in cabinet.outlets {
             let number = outlet.connector
@@ -59,6 +60,7 @@ struct EdgeStation: Sendable {
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,
                 polls: polls, clock: clock, log: log)
+            await controller.record(into: recorder)
             await controller.take(.limit(.site, settings.share))
             controllers.append(controller)
         }
@@ -74,9 +76,9 @@ struct EdgeStation: Sendable {
         return EdgeStation(
             settings: settings, controllers: controllers, agent: agent, readers: readers(settings),
             blackBox: BlackBox(
-                folder: settings.blackBoxFolder, controllers: controllers, clock: clock, log: log,
-                recentLog: recentLog), keys: keys, recentLog: recentLog, log: log,
-            endings: endings, end: end)
+                folder: settings.blackBoxFolder, controllers: controllers, recorder: recorder,
+                clock: clock, log: log, recentLog: recentLog), keys: keys, recentLog: recentLog,
+            log: log, endings: endings, end: end)
     }
 
     private static func defaults(_ settings: EdgeSettings) -> [StationSettings.Meaning: String] {
@@ -236,11 +238,16 @@ struct EdgeStation: Sendable {
         case ("log", 1):
             let lines = recentLog().map(JSONValue.string)
             question.answer(JSONValue.members(["lines": .array(lines)]).text)
+        case ("blackbox", 1):
+            let entries = blackBox.recorder.entries.suffix(4000)
+            question.answer(JSONValue.array(entries.map(\.json)).text)
         case ("token", 2...3) where LineTokenReader.isToken(words[1]):
             await agent.present(token: words[1], at: words.count == 3 ? Int(words[2]) : nil)
             question.answer("{\"done\":\"token shown\"}")
         case ("clear", 2) where words[1] == "security-log":
             question.answer(await agent.clearSecurityLog())
+        case ("clear", 2) where words[1] == "journal":
+            await clearNotices(question)
         case ("clear", 2):
             guard let controller = controllers.first(where: { String($0.number) == words[1] })
             else {
@@ -252,6 +259,15 @@ struct EdgeStation: Sendable {
             question.answer("{\"done\":\"cleared\"}")
         default:
             question.answer("{\"error\":\"ask status, settings, log, token UID [N] or clear N\"}")
+        }
+    }
+
+    private func clearNotices(_ question: StatusSocket.Question) async {
+        do {
+            try await agent.clearJournalNotices()
+            question.answer("{\"done\":\"cleared\"}")
+        } catch {
+            question.answer("{\"error\":\"the journal cannot be written\"}")
         }
     }
 }

@@ -22,7 +22,7 @@ extension Program {
         try FileSystem.makeFolder(settings.dataDirectory)
         let lock = try DirectoryLock(settings.dataDirectory)
         defer { lock.release() }
-        let clock = BoardClock()
+        let clock = boardClock()
         let cabinet = try Cabinet(settings, clock: clock)
         cabinet.makeSafe()
         let signals = Signals.stream()
@@ -59,26 +59,35 @@ extension Program {
         return bytes
     }
 
-    /// A journal that cannot be opened is set aside, never deleted: the station must come up.
+    static func boardClock() -> BoardClock {
+        let hasBattery = KernelClock.hasBattery()
+        return BoardClock(kernel: {
+            ClockSource(isSynchronised: KernelClock.isSynchronised, hasBattery: hasBattery)
+        })
+    }
+
+    /// Opens the journal, rebuilt if it is damaged, and takes up what an earlier run of this boot
+    /// knew of the time.
     private static func openJournal(
         _ settings: EdgeSettings, _ clock: BoardClock, _ log: Log
     ) async throws -> BoardJournal {
-        let path = settings.journalPath
         do {
-            return try await BoardJournal(path: path, bootID: bootID(), clock: clock)
+            let journal = try await BoardJournal.open(
+                path: settings.journalPath, bootID: bootID(), limits: settings.journalLimits,
+                clock: clock, probe: JournalFaults.probe, log: log)
+            if let base = try await journal.trustedBase() { clock.resume(base: base) }
+            log.info("clock", ["now": "\(clock.now)", "trust": clock.trust.rawValue])
+            return journal
         } catch {
-            let aside = "\(path).damaged-\(clock.now.milliseconds)"
-            log.error(
-                "journal cannot be opened, set aside",
-                ["error": String(describing: error), "file": aside])
-            guard rename(path, aside) == 0 else { throw error }
-            for suffix in ["-wal", "-shm"] { _ = rename(path + suffix, aside + suffix) }
-            return try await BoardJournal(path: path, bootID: bootID(), clock: clock)
+            throw Failure(
+                text:
+                    "\(settings.journalPath): \(error); nothing charges before the journal can be "
+                    + "written: free some disk, or look at the disk")
         }
     }
 
     /// Linux names every boot.
-    private static func bootID() throws -> String {
+    static func bootID() throws -> String {
         let bytes = try FileSystem.read("/proc/sys/kernel/random/boot_id", limitBytes: 128)
         return String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
     }

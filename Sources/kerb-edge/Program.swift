@@ -39,7 +39,21 @@ struct Program {
                 "show a token to the running agent, as a reader would"),
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
-                "clear latched faults after a person has looked"),
+                "clear latched faults after a person has looked; `journal`: its notices"),
+            .init(
+                "backup", arguments: ["FILE"], flags: [config],
+                "the journal, the configuration and its secrets in one file; the agent may run"),
+            .init(
+                "restore", arguments: ["FILE"],
+                flags: [
+                    config,
+                    .init("--identity", "also take over the configuration and its secrets"),
+                ],
+                "take over a board's journal; the agent must be down"),
+            .init(
+                "blackbox",
+                flags: [config, .init("--now", "what a running agent remembers, fault or not")],
+                "the minutes around each fault, newest last"),
             .init(
                 "doctor", flags: [config, .init("--bundle", "FILE", "write a report for support")],
                 "look for what would keep the station from working"),
@@ -109,6 +123,9 @@ struct Program {
             case "status": return try await showStatus(invocation)
             case "token": return try ask(invocation, "token \(tokenWords(invocation))")
             case "clear": return try ask(invocation, "clear \(invocation.arguments[0])")
+            case "backup": return try await backup(invocation)
+            case "restore": return try await restore(invocation)
+            case "blackbox": return try showBlackBox(invocation)
             case "doctor": return try await doctor(invocation)
             default: preconditionFailure("every command of the table has its case")
             }

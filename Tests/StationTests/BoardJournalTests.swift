@@ -1,4 +1,5 @@
 import Charging
+import Service
 import TestSupport
 import Testing
 
@@ -8,10 +9,12 @@ import Testing
     let folder = TemporaryFolder()
     let noon = Timestamp(seconds: 1_790_000_000)
 
-    private func open(limits: JournalLimits = JournalLimits(), bootID: String = "a")
-        async throws -> BoardJournal
-    {
-        try await BoardJournal(path: folder.file("j.db"), bootID: bootID, limits: limits)
+    private func open(
+        limits: JournalLimits = JournalLimits(), bootID: String = "a",
+        clock: any ServiceClock = .system
+    ) async throws -> BoardJournal {
+        try await BoardJournal(
+            path: folder.file("j.db"), bootID: bootID, limits: limits, clock: clock)
     }
 
     private func start(_ journal: BoardJournal, token: String = "TAG") async throws -> Int64 {
@@ -32,10 +35,8 @@ import Testing
                 power: Watts(3_500), askedAt: 0, at: noon), .samplePeriodic)
     }
 
-    private func next(_ journal: BoardJournal, at: Timestamp? = nil) async throws
-        -> BoardJournal.Message
-    {
-        try #require(try await journal.nextMessage(at: at ?? noon))
+    private func next(_ journal: BoardJournal) async throws -> BoardJournal.Message {
+        try #require(try await journal.nextMessage())
     }
 
     @Test func `hands out start, samples and stop in order, the number bound when it leaves`()
@@ -60,7 +61,7 @@ import Testing
         #expect(stop.transaction == .number(77))
         #expect(stop.meterStop == WattHours(250))
         try await journal.confirm(third)
-        #expect(try await journal.nextMessage(at: noon) == nil)
+        #expect(try await journal.nextMessage() == nil)
         #expect(try await journal.depth() == 0)
         await journal.close()
     }
@@ -111,55 +112,44 @@ import Testing
         await journal.close()
     }
 
-    @Test func `thins samples and never loses a start or a stop`() async throws {
-        var limits = JournalLimits()
-        limits.samples = 20
-        let journal = try await open(limits: limits)
-        for _ in 0..<3 {
-            let charge = try await start(journal)
-            for register in 0..<50 {
-                try await journal.sample(sample(Int64(100 + register)), of: charge)
-            }
-            try await journal.stop(stop(charge))
-        }
-        var starts = 0
-        var stops = 0
-        var samples = 0
-        while let message = try await journal.nextMessage(at: noon) {
-            switch message.kind {
-            case .start:
-                starts += 1
-                try await journal.confirmStart(message, operatorID: starts)
-            case .sample:
-                samples += 1
-                try await journal.confirm(message)
-            case .stop:
-                stops += 1
-                try await journal.confirm(message)
-            }
-        }
-        #expect(starts == 3)
-        #expect(stops == 3)
-        #expect(samples <= 20 && samples >= 10)
-        await journal.close()
-    }
-
-    @Test func `parks a charge that is refused again and again and lets the next pass`()
+    @Test func `parks a charge that is refused again and again and lets the next pass, for ever`()
         async throws
     {
-        let journal = try await open()
+        let clock = ManualClock(noon)
+        let journal = try await open(clock: clock)
         let bad = try await start(journal, token: "BAD")
         try await journal.stop(stop(bad))
         let good = try await start(journal, token: "GOOD")
-        let message = try await next(journal)
-        #expect(try await journal.refuse(message, attempts: 2, at: noon) == .again)
+        #expect(try await journal.refuse(try await next(journal), attempts: 2) == .again)
         #expect(
-            try await journal.refuse(try await next(journal), attempts: 2, at: noon) == .parked)
+            try await journal.refuse(try await next(journal), attempts: 2) == .parked(900_000))
         #expect(try await next(journal).charge == good)
-        // Nothing of the parked one is lost: its turn comes again.
-        let later = noon.advanced(bySeconds: 3600)
-        #expect(try await next(journal, at: later).charge == bad)
+        #expect(try await journal.view().parkedCharges == 1)
+        // Setting the wall's clock neither frees it nor jails it.
+        clock.stepWall(milliseconds: 10 * 365 * 86_400_000)
+        #expect(try await next(journal).charge == good)
+        // Its turn comes again, once a turn, each turn twice as far, never further than six hours.
+        var waits: [Int64] = [900_000]
+        for _ in 0..<50 {
+            clock.advance(milliseconds: waits[waits.count - 1])
+            let message = try await next(journal)
+            #expect(message.charge == bad)
+            guard case .parked(let wait) = try await journal.refuse(message, attempts: 2) else {
+                return #expect(Bool(false))
+            }
+            waits.append(wait)
+        }
+        #expect(waits.prefix(4) == [900_000, 1_800_000, 3_600_000, 7_200_000])
+        #expect(waits.allSatisfy { $0 <= 21_600_000 })
+        // Nothing of it was lost, and a day when the operator takes it is a day like any other.
         #expect(try await journal.depth() == 3)
+        clock.advance(milliseconds: 21_600_000)
+        try await journal.confirmStart(try await next(journal), operatorID: 9)
+        guard case .stop(let stop) = try await next(journal).kind else {
+            return #expect(Bool(false))
+        }
+        #expect(stop.transaction == .number(9))
+        #expect(try await journal.view().parkedCharges == 0)
         await journal.close()
     }
 
@@ -210,11 +200,11 @@ import Testing
         #expect(try await startTime(journal) == right)
         clock.stepWall(milliseconds: -3_600_000)
         try await journal.confirmStart(
-            try #require(try await journal.nextMessage(at: clock.now)), operatorID: 1)
+            try #require(try await journal.nextMessage()), operatorID: 1)
         var stop = stop(charge)
         stop.at = clock.now
         try await journal.stop(stop)
-        guard case .stop(let told)? = try await journal.nextMessage(at: clock.now)?.kind else {
+        guard case .stop(let told)? = try await journal.nextMessage()?.kind else {
             return #expect(Bool(false))
         }
         #expect(told.at == right.advanced(bySeconds: 5))
@@ -222,7 +212,7 @@ import Testing
     }
 
     private func startTime(_ journal: BoardJournal) async throws -> Timestamp? {
-        guard case .start(let start)? = try await journal.nextMessage(at: .init(seconds: 0))?.kind
+        guard case .start(let start)? = try await journal.nextMessage()?.kind
         else { return nil }
         return start.at
     }

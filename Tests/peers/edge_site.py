@@ -88,11 +88,11 @@ class EdgeSite:
             csms=csms_port, lan=lan, folder=self.folder, profiles=ROOT / "hal" / "profiles"))
         self.processes = {}
 
-    def run(self, program, *arguments):
+    def run(self, program, *arguments, **environment):
         with open(self.folder / f"{program}.log", "ab") as log:
             self.processes[program] = subprocess.Popen(
                 [str(BIN / program), *arguments], cwd=self.folder, stdout=log, stderr=log,
-                env=ENVIRONMENT)
+                env={**ENVIRONMENT, **environment})
 
     def start(self):
         self.run("kerb-sim", "site", "--config", str(self.folder / "site.yaml"))
@@ -108,8 +108,8 @@ class EdgeSite:
         self.start_edge()
         return self
 
-    def start_edge(self):
-        self.run("kerb-edge", "run", "--config", str(self.folder / "edge.yaml"))
+    def start_edge(self, **environment):
+        self.run("kerb-edge", "run", "--config", str(self.folder / "edge.yaml"), **environment)
 
     def kill_edge(self):
         self.processes["kerb-edge"].send_signal(signal.SIGKILL)

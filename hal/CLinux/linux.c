@@ -29,5 +29,6 @@ int kerb_open_pty(char *name, size_t size) {
 
 int kerb_clock_is_synchronised(void) {
     struct timex state = {0};
-    return adjtimex(&state) >= 0 && !(state.status & STA_UNSYNC);
+    int answer = adjtimex(&state);
+    return answer >= 0 && answer != TIME_ERROR && !(state.status & STA_UNSYNC);
 }

@@ -1,0 +1,152 @@
+import Charging
+import Glibc
+import SQL
+import Service
+
+extension BoardJournal {
+    /// Checks the file, brings its schema up to date and enters this boot.
+    func prepare() async throws {
+        if path != ":memory:" {
+            let wrong = try await database.integrityCheck()
+            guard wrong.isEmpty else { throw SQLError.corrupt(wrong.joined(separator: "; ")) }
+        }
+        try await database.migrate(Self.migrations)
+        try await checkSums()
+        try await enterBoot()
+        // On a full disk nothing begins, but what is there is known and can be sent and ended.
+        if reserve?.hold() == false { state.withLock { $0.trouble = .full } }
+    }
+
+    private func checkSums() async throws {
+        let damaged = try await database.read { sql in
+            let charges = try sql.query("SELECT * FROM charge").compactMap {
+                try Self.isSound(charge: $0) ? nil : "charge \(try $0.int64("id"))"
+            }
+            // Samples are many and cost nothing; each is checked when it leaves.
+            let messages = try sql.query(
+                "SELECT *, boot_id AS message_boot FROM message WHERE kind <> 'sample'"
+            ).compactMap {
+                try Self.isSound(message: $0) ? nil : "message \(try $0.int64("seq"))"
+            }
+            return charges + messages
+        }
+        guard damaged.isEmpty else {
+            let list = damaged.prefix(10).joined(separator: ", ")
+            throw SQLError.corrupt("\(list): not what was written")
+        }
+    }
+
+    /// Opens the journal whatever state it is in: the station must come up. A damaged one is set
+    /// aside, never deleted, and what can be read of it goes into a fresh one.
+    ///
+    /// - Throws: where the disk gives no file at all.
+    package static func open(
+        path: String, bootID: String, limits: JournalLimits = JournalLimits(),
+        clock: any ServiceClock = .system, probe: JournalProbe? = nil, log: Log
+    ) async throws -> BoardJournal {
+        func attempt() async throws -> BoardJournal {
+            try await BoardJournal(
+                path: path, bootID: bootID, limits: limits, clock: clock, probe: probe)
+        }
+        do {
+            let journal = try await attempt()
+            await keepFirstPage(journal)
+            return journal
+        } catch let error where isFull(error) {
+            // The space held back is for this.
+            let reserve = JournalReserve(beside: path, bytes: limits.spareBytes)
+            guard reserve.release() else { throw error }
+            log.error("disk full, the space held back is used", ["file": path])
+            return try await attempt()
+        } catch let error where isDamage(error) {
+            let aside = try setAside(path, at: clock.now, keep: limits.evidence)
+            log.error(
+                "journal damaged, set aside and rebuilt",
+                ["error": String(describing: error), "file": aside])
+            let journal = try await attempt()
+            let saved = try await journal.salvage(from: aside)
+            try await journal.leaveNotice(
+                "journal was damaged (\(error)); saved \(saved); look at \(aside)")
+            log.error("journal rebuilt", ["saved": "\(saved)", "file": aside])
+            await keepFirstPage(journal)
+            return journal
+        }
+    }
+
+    private static func isFull(_ error: any Error) -> Bool {
+        if case SQLError.full = error { return true }
+        return false
+    }
+
+    /// True where trying again cannot help and another file can. A disk that fails is none: a fresh
+    /// file on it would fail too, and what is owed would be out of sight.
+    private static func isDamage(_ error: any Error) -> Bool {
+        switch error {
+        case SQLError.corrupt, SQLError.mismatch, SQLError.statement, SQLError.constraint,
+            SQLError.newerDatabase, SQLError.changedMigration, JournalError.damaged:
+            true
+        default: false
+        }
+    }
+
+    /// Renames the journal and its log; the oldest evidence goes where there is too much.
+    private static func setAside(
+        _ path: String, at now: Timestamp, keep: Int
+    ) throws(FileError) -> String {
+        let aside = "\(path).damaged-\(now.milliseconds)"
+        guard rename(path, aside) == 0 else { throw FileError(path, errno: errno) }
+        for suffix in ["-wal", "-shm"] { _ = rename(path + suffix, aside + suffix) }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let folder = parts.dropLast().joined(separator: "/")
+        let start = (parts.last.map(String.init) ?? "journal.db") + ".damaged-"
+        let all = try FileSystem.names(in: folder.isEmpty ? "." : folder).filter {
+            $0.hasPrefix(start) && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm")
+        }
+        for name in all.dropLast(keep) {
+            for suffix in ["", "-wal", "-shm"] {
+                try FileSystem.remove("\(folder)/\(name)\(suffix)")
+            }
+        }
+        try FileSystem.syncFolder(of: path)
+        return aside
+    }
+
+    // MARK: The first page, in a copy of its own
+
+    static let pageBytes = 4096
+
+    /// The first page says where every table begins. Without it nothing can be read, and it does not
+    /// change once the schema stands; so it has a copy, taken while the file is known to be sound.
+    private static func keepFirstPage(_ journal: BoardJournal) async {
+        let path = journal.path
+        guard path != ":memory:" else { return }
+        do {
+            let copy = "\(path).head"
+            // A new schema is in the log alone until then.
+            if !FileSystem.exists(copy) { try await journal.database.checkpoint() }
+            let page = try firstPage(of: path)
+            guard page.count == pageBytes, page.starts(with: Array("SQLite format 3".utf8)) else {
+                return
+            }
+            if FileSystem.exists(copy),
+                // Behind the header with its counters lies the schema.
+                try FileSystem.read(copy, limitBytes: pageBytes).dropFirst(100)
+                    .elementsEqual(page.dropFirst(100))
+            {
+                return
+            }
+            try FileSystem.writeAtomically(page, to: copy)
+        } catch {
+            return  // A help for the day of damage; the next start tries again.
+        }
+    }
+
+    private static func firstPage(of path: String) throws -> [UInt8] {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError(path, errno: errno) }
+        defer { Glibc.close(descriptor) }
+        var page = [UInt8](repeating: 0, count: pageBytes)
+        let count = pread(descriptor, &page, pageBytes, 0)
+        return Array(page.prefix(max(0, count)))
+    }
+}

@@ -1,0 +1,134 @@
+import Charging
+import SQL
+import Service
+
+// How times are kept: every record holds the wall's time as the board believed it, the boot it was
+// written in, and what the wall read at that boot's monotonic zero (`clock_base`). Their difference
+// is the monotonic time, which is never wrong. Once a clock can be trusted, the boot's true base is
+// known, and with it the true time of each of its records.
+extension BoardJournal {
+    /// What the wall's clock reads at the monotonic zero of this boot, in milliseconds.
+    var base: Int64 { clock.now.milliseconds - clock.monotonicMilliseconds }
+
+    var trust: ClockTrust { (clock as? BoardClock)?.trust ?? .operator }
+
+    /// The base that a time of this boot was read with. The clock may have been set between the
+    /// moment something happened and the moment it is written; then it is the one before.
+    func base(of at: Timestamp) -> Int64 {
+        let now = clock.monotonicMilliseconds
+        let present = clock.now.milliseconds - now
+        let known = state.withLock { state in
+            if let last = state.bases.last, abs(present - last) <= BoardClock.smallestStep {
+                return state.bases
+            }
+            state.bases.append(present)
+            if state.bases.count > Self.rememberedBases { state.bases.removeFirst() }
+            return state.bases
+        }
+        for base in [present] + known.reversed() {
+            let monotonic = at.milliseconds - base
+            if monotonic >= 0, monotonic <= now + BoardClock.smallestStep { return base }
+        }
+        // Of no clock this program has seen: it counts as of now.
+        return at.milliseconds - now
+    }
+
+    private static let rememberedBases = 8
+
+    /// This boot was alive at that moment.
+    static func alive(
+        _ at: Timestamp, _ boot: String, _ base: Int64, _ sql: Transaction
+    ) throws {
+        try sql.execute(
+            "UPDATE boot SET last_ms = MAX(last_ms, ?) WHERE boot_id = ?", at.milliseconds - base,
+            boot)
+    }
+
+    /// The base of this boot as an earlier run of the program, or its operator, found it.
+    package func trustedBase() async throws -> Int64? {
+        let bootID = bootID
+        return try await database.read { sql in
+            try sql.queryOne(
+                "SELECT base_ms FROM boot WHERE boot_id = ? AND trust IN ('operator', 'ntp')",
+                bootID)?
+                .int64("base_ms")
+        }
+    }
+
+    /// Enters this boot, and forgets those of which nothing is left.
+    func enterBoot() async throws {
+        let (bootID, base, trust, now) = (bootID, base, trust, clock.monotonicMilliseconds)
+        try await write(.opening) { sql in
+            try sql.execute(
+                """
+                INSERT INTO boot (boot_id, base_ms, trust, last_ms) VALUES (?, ?, ?, ?)
+                ON CONFLICT (boot_id) DO NOTHING
+                """, bootID, base, ClockTrust.untrusted.rawValue, now)
+            try sql.execute(
+                """
+                DELETE FROM boot WHERE boot_id <> ?
+                    AND boot_id NOT IN (SELECT boot_id FROM message)
+                    AND boot_id NOT IN (SELECT boot_id FROM charge)
+                """, bootID)
+            if trust != .untrusted { try Self.settle(bootID, base, trust, sql) }
+        }
+    }
+
+    /// Once the clock can be trusted, and again when it was set: what this boot's zero was.
+    func settleTimes() async throws {
+        let trust = trust
+        guard trust != .untrusted else { return }
+        let (bootID, base) = (bootID, base)
+        let isKnown = state.withLock { state in
+            guard let settled = state.settled else { return false }
+            return settled.trust == trust
+                && abs(settled.base - base) <= BoardClock.tolerancesMilliseconds
+        }
+        if isKnown { return }
+        try await write(.time) { sql in try Self.settle(bootID, base, trust, sql) }
+        state.withLock { $0.settled = (base, trust) }
+    }
+
+    /// Boots that ended before anybody knew the time lie before the next one: the closest they can
+    /// be is that each ended as the next began. So order holds, and durations are exact.
+    private static func settle(
+        _ bootID: String, _ base: Int64, _ trust: ClockTrust, _ sql: Transaction
+    ) throws {
+        // A program that starts again knows less than the one before it in this boot: a battery's
+        // word does not replace the operator's.
+        let changed = try sql.execute(
+            """
+            UPDATE boot SET base_ms = ?1, trust = ?2
+            WHERE boot_id = ?3 AND (?2 <> 'rtc' OR trust NOT IN ('operator', 'ntp'))
+            """, base, trust.rawValue, bootID)
+        guard changed > 0 else { return }
+        var next = base
+        let earlier = try sql.query(
+            """
+            SELECT number, base_ms, trust, last_ms FROM boot
+            WHERE number < (SELECT number FROM boot WHERE boot_id = ?) ORDER BY number DESC
+            """, bootID)
+        for (index, row) in earlier.enumerated() {
+            let (own, last) = (try row.int64("base_ms"), try row.int64("last_ms"))
+            let before = try earlier.dropFirst(index + 1).first.map {
+                try $0.int64("base_ms") + $0.int64("last_ms")
+            }
+            let isKnown: Bool =
+                switch ClockTrust(rawValue: try row.text("trust")) {
+                case .operator, .ntp: true
+                // A battery is believed as far as order allows.
+                case .rtc: own + last <= next && own >= before ?? own
+                case .untrusted: false
+                case nil: true  // Derived before.
+                }
+            if isKnown {
+                next = own
+                continue
+            }
+            next -= last
+            try sql.execute(
+                "UPDATE boot SET base_ms = ?, trust = 'derived' WHERE number = ?", next,
+                try row.int64("number"))
+        }
+    }
+}

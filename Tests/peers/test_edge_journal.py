@@ -1,0 +1,163 @@
+"""The board's journal as an installer meets it: a full disk, a damaged file, a swapped controller.
+
+`kerb-edge run` with simulated hardware; no operator answers, so everything stays on the board.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from test_edge_on_site import BIN, Site
+
+
+def command(site, *words, config="edge.yaml"):
+    return subprocess.run(
+        [BIN / "kerb-edge", *words, "--config", site.folder / config], capture_output=True, text=True)
+
+
+def status(site):
+    run = command(site, "status", "--json")
+    return json.loads(run.stdout) if run.returncode == 0 else None
+
+
+def stop(agent):
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(40) == 0
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = Site(tmp_path)
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def small_disk(site):
+    """The data directory on a disk of 8 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk needs root")
+    data = site.folder / "data"
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(data)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine mounts nothing")
+    yield data
+    site.stop()
+    subprocess.run(["umount", "-l", str(data)], check=True)
+
+
+def test_a_full_disk_ends_what_runs_lets_nothing_begin_and_recovers(site, small_disk):
+    site.charge()
+    with open(small_disk / "filler", "wb") as filler:
+        try:
+            while True:
+                filler.write(bytes(4096))
+                filler.flush()
+        except OSError:
+            pass
+    site.until(lambda: (status(site) or {}).get("journal", {}).get("trouble") is not None)
+    assert site.evse()["contactor"]["isClosed"], "what runs goes on"
+    before = site.evse()["meter"]["registerWattHours"]
+    site.until(lambda: site.evse()["meter"]["registerWattHours"] > before)
+    site.show_token()  # the same token ends it
+    site.until(lambda: "session ended" in site.log())
+    line = [line for line in site.log().splitlines() if "session ended" in line][-1]
+    assert f"registerWh={site.evse()['meter']['registerWattHours']}" in line
+    site.until(lambda: status(site)["connectors"][0]["status"] == "Unavailable")
+    view = status(site)
+    assert "disk of the journal is full" in view["journal"]["trouble"]
+    assert "the disk of the journal is full" in view["connectors"][0]["hindrances"]
+    assert "no new charge" in command(site, "status").stdout
+    site.show_token()
+    site.until(lambda: "start abandoned" in site.log())
+    assert status(site)["journalDepth"] == view["journalDepth"], "nothing half-written"
+    (small_disk / "filler").unlink()
+    site.until(lambda: status(site)["connectors"][0]["status"] != "Unavailable")
+    site.show_token()
+    site.until(lambda: site.evse()["contactor"]["isClosed"])
+
+
+def test_a_damaged_journal_is_rebuilt_with_its_charges_and_says_so(site):
+    agent = site.charge()
+    stop(agent)
+    owed = site.folder / "data" / "journal.db"
+    for suffix in ("-wal", "-shm"):
+        pathlib.Path(f"{owed}{suffix}").unlink(missing_ok=True)
+    bytes_of = bytearray(owed.read_bytes())
+    bytes_of[:4096] = bytes(4096)
+    owed.write_bytes(bytes_of)
+    site.edge()
+    site.until(lambda: status(site) is not None)
+    view = status(site)
+    assert view["journalDepth"] >= 2, "start and stop are still owed"
+    assert len(view["journal"]["notices"]) == 1
+    assert "damaged" in command(site, "doctor").stdout
+    assert list((site.folder / "data").glob("journal.db.damaged-*"))
+    assert command(site, "clear", "journal").returncode == 0
+    assert status(site)["journal"]["notices"] == []
+
+
+def test_a_backup_makes_another_controller_the_same_board(site):
+    agent = site.charge()
+    secret = site.folder / "password"
+    secret.write_text("a-long-enough-password\n")
+    text = (site.folder / "edge.yaml").read_text().replace(
+        "securityProfile: 0}", f"securityProfile: 1, passwordFile: {secret}}}")
+    (site.folder / "edge-1.yaml").write_text(text)
+    target = site.folder / "board.backup"
+    made = command(site, "backup", target, config="edge-1.yaml")
+    assert made.returncode == 0, made.stderr
+    assert target.stat().st_mode & 0o777 == 0o600
+    running = command(site, "restore", target, config="edge-1.yaml")
+    assert running.returncode != 0 and "stop it first" in running.stderr
+    owed = status(site)["journalDepth"]
+    assert owed >= 1
+    agent.kill()
+    agent.wait()
+    # The new controller has the package and nothing else.
+    shutil.rmtree(site.folder / "data")
+    secret.unlink()
+    (site.folder / "edge-1.yaml").unlink()
+    missing = command(site, "restore", target, config="edge-1.yaml")
+    assert missing.returncode != 0 and "--identity" in missing.stderr
+    restored = command(site, "restore", target, "--identity", config="edge-1.yaml")
+    assert restored.returncode == 0, restored.stderr
+    assert secret.read_text() == "a-long-enough-password\n"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert "1 charges to close" in restored.stdout
+    site.edge()
+    site.until(lambda: "session ended" in site.log())
+    line = [line for line in site.log().splitlines() if "session ended" in line][-1]
+    assert f"registerWh={site.evse()['meter']['registerWattHours']}" in line
+
+
+def test_another_boards_backup_is_refused(site):
+    agent = site.edge()
+    site.until(lambda: status(site) is not None)
+    target = site.folder / "board.backup"
+    assert command(site, "backup", target).returncode == 0
+    stop(agent)
+    text = (site.folder / "edge.yaml").read_text().replace("stationID: CS-SITE", "stationID: CS-2")
+    (site.folder / "other.yaml").write_text(text)
+    refused = command(site, "restore", target, config="other.yaml")
+    assert refused.returncode != 0
+    assert "CS-SITE" in refused.stderr and "CS-2" in refused.stderr
+    kept = command(site, "restore", target)
+    assert kept.returncode == 0, kept.stderr
+    assert list((site.folder / "data").glob("journal.db.before-restore-*"))
+
+
+def test_the_black_box_tells_the_minutes_around_a_fault(site):
+    site.charge()
+    assert "contactor" in command(site, "blackbox", "--now").stdout
+    assert "no fault yet" in command(site, "blackbox").stdout
+    site.post("/buses/line/units/1/fault", {"kind": "silence"})
+    site.until(lambda: "black box written" in site.log(), seconds=40)
+    shown = command(site, "blackbox").stdout
+    assert "meterLost" in shown and "contactor  open" in shown and "mirror" in shown
+    files = json.loads(command(site, "blackbox", "--json").stdout)
+    assert len(files) == 1 and any("what" in line for line in files[0]["lines"] if isinstance(line, dict))
