@@ -167,6 +167,7 @@ extension MeterSnapshot {
     init(_ readings: MeterReadings) {
         self.init(
             register: readings.energy, currents: readings.currents, voltages: readings.voltages,
-            power: readings.power, askedAt: readings.askedAt, at: readings.at)
+            power: readings.power, quality: readings.quality, askedAt: readings.askedAt,
+            at: readings.at)
     }
 }

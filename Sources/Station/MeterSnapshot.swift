@@ -1,4 +1,5 @@
 import Charging
+import HAL
 
 /// One good reading of the connector's meter. A failed one has no snapshot, only an error.
 package struct MeterSnapshot: Hashable, Sendable {
@@ -8,18 +9,21 @@ package struct MeterSnapshot: Hashable, Sendable {
     package var currents: [Amperes]
     package var voltages: [Volts]
     package var power: Watts?
+    /// What the driver thinks of it; nothing that is impossible comes this far.
+    package var quality: Quality
     /// Monotonic time at which the reading was *asked for*: it cannot be older than that.
     package var askedAt: Int64
     package var at: Timestamp
 
     package init(
         register: WattHours, currents: [Amperes] = [], voltages: [Volts] = [], power: Watts? = nil,
-        askedAt: Int64, at: Timestamp
+        quality: Quality = .good, askedAt: Int64, at: Timestamp
     ) {
         self.register = register
         self.currents = currents
         self.voltages = voltages
         self.power = power
+        self.quality = quality
         self.askedAt = askedAt
         self.at = at
     }

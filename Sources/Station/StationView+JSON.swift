@@ -62,7 +62,9 @@ extension ConnectorView {
             "currentsA": .array(meter.currents.map { .number($0.decimal.reduced) }),
             "voltagesV": .array(meter.voltages.map { .number($0.decimal.reduced) }),
             "ageMilliseconds": meterAgeMilliseconds.map { .number($0) },
-            "quality": .string(meterError == nil ? "good" : "stale"),
+            "quality": .string(
+                meterError == nil
+                    ? "\(meter.quality.aged(milliseconds: meterAgeMilliseconds ?? 0))" : "stale"),
             "error": meterError.map(JSONValue.string),
         ])
     }

@@ -17,6 +17,8 @@ extension Program {
             do throws(StatusSocket.SocketError) {
                 let text = try StatusSocket.ask("status", at: settings.socketPath)
                 rows = agentRows(text)
+                // The agent was started meanwhile and wants the buses.
+                cabinet = nil
             } catch {
                 let opened = try cabinet ?? Cabinet(settings)
                 cabinet = opened
@@ -51,20 +53,23 @@ extension Program {
     }
 
     private static func json(_ readings: MeterReadings, _ age: Int64) -> JSONValue {
-        let quality: String =
-            switch readings.quality {
-            case .good: "good"
-            case .suspect(let why): "suspect: \(why)"
-            }
+        let now = readings.askedAt + age
+        let doubtful = readings.doubts.keys.map {
+            ($0.rawValue, JSONValue.string("\(readings.quality(of: $0, at: now))"))
+        }
         return .members([
             "registerWh": .number(readings.energy.value),
+            "exportedWh": readings.exported.map { .number($0.value) },
             "powerW": readings.power.map { .number($0.value) },
+            "powersW": .array(readings.powers.map { .number($0.value) }),
             "currentsA": .array(readings.currents.map { .number($0.decimal.reduced) }),
             "voltagesV": .array(readings.voltages.map { .number($0.decimal.reduced) }),
-            "frequencyHz": readings.frequency.map { .number($0) },
-            "powerFactor": readings.powerFactor.map { .number($0) },
+            "frequencyHz": readings.frequency.map { .number($0.reduced) },
+            "powerFactor": readings.powerFactor.map { .number($0.reduced) },
             "ageMilliseconds": .number(age),
-            "quality": .string(quality),
+            "quality": .string("\(readings.quality.aged(milliseconds: age))"),
+            "qualities": doubtful.isEmpty
+                ? nil : .object(Dictionary(uniqueKeysWithValues: doubtful)),
         ])
     }
 
@@ -75,60 +80,47 @@ extension Program {
             }
             print(JSONValue.array(values).text)
         } else {
-            let lines = rows.map { number, meter in
-                "connector \(number)  \(StatusScreen.text(ofMeter: meter))"
-            }
-            canvas.draw(lines.joined(separator: "\n"))
+            canvas.draw(
+                rows.flatMap { number, meter in ["connector \(number)"] + valueLines(meter) }
+                    .joined(separator: "\n"))
         }
     }
 
-    /// Which known meters answer on a bus.
-    static func probe(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        let settings = try settings(invocation)
-        let name = invocation.arguments[0]
-        guard let bus = settings.buses.first(where: { $0.name == name }) else {
-            let known = settings.buses.map(\.name).joined(separator: ", ")
-            throw Failure(code: .usage, text: "no bus is called \(name); known are \(known)")
+    /// A line per value: name, value, unit, age, quality.
+    private static func valueLines(_ meter: JSONValue) -> [String] {
+        var lines: [String] = []
+        let age = meter["ageMilliseconds"]?.int ?? 0
+        let whole = meter["quality"]?.string ?? ""
+        func line(_ name: String, _ key: String, _ value: JSONValue?, _ unit: String) {
+            guard let text = value?.number?.text else { return }
+            let quality = meter["qualities"]?[key]?.string ?? (whole == "stale" ? whole : "good")
+            lines.append(
+                "  \(name.padded(14))\(text.padded(-14)) \(unit.padded(3))"
+                    + "\(String(age).padded(-7)) ms  \(quality)")
         }
-        let units = try units(invocation.value("--units") ?? "1-16")
-        let library =
-            settings.profileDirectory.map(ProfileLibrary.init(folder:)) ?? ProfileLibrary.standard
-        let profiles = try library.names(.meters).map { try library.meter($0) }
-        let probe = ModbusProbe(
-            bus: ModbusBus(name: bus.name, address: bus.address), profiles: profiles)
-        let findings = try await probe.findings(units: units)
-        if invocation.isJSON {
-            print(
-                JSONValue.array(
-                    findings.map {
-                        .members([
-                            "unit": .number($0.unit),
-                            "profiles": .array($0.profiles.map(JSONValue.string)),
-                        ])
-                    }
-                ).text)
-        } else {
-            for finding in findings {
-                let known = finding.profiles.joined(separator: " or ")
-                print("unit \(finding.unit)  \(known.isEmpty ? "answers, unknown" : known)")
+        line("energy import", "energyImport", meter["registerWh"], "Wh")
+        line("energy export", "energyExport", meter["exportedWh"], "Wh")
+        line("power", "power", meter["powerW"], "W")
+        for (name, keys, unit) in [
+            ("power", "powersW", "W"), ("current", "currentsA", "A"), ("voltage", "voltagesV", "V"),
+        ] {
+            for (index, value) in (meter[keys]?.array ?? []).enumerated() {
+                line("\(name) L\(index + 1)", "\(name)L\(index + 1)", value, unit)
             }
-            if findings.isEmpty { print("nothing answers on \(name)") }
         }
-        return findings.isEmpty ? .failed : .done
+        line("frequency", "frequency", meter["frequencyHz"], "Hz")
+        line("power factor", "powerFactor", meter["powerFactor"], "")
+        // A value that was left out has no line of its own, but its reason has.
+        if whole.hasPrefix("suspect") { lines.append("  \(whole)") }
+        if let error = meter["error"]?.string { lines.append("  \(error)") }
+        return lines.isEmpty ? ["  not read"] : lines
     }
+}
 
-    /// `1-8,33`
-    private static func units(_ text: String) throws -> [Int] {
-        var units: [Int] = []
-        for part in text.split(separator: ",") {
-            let ends = part.split(separator: "-").compactMap { Int($0) }
-            guard let first = ends.first, let last = ends.last, ends.count <= 2, first <= last,
-                (1...247).contains(first), (1...247).contains(last)
-            else {
-                throw Failure(code: .usage, text: "--units \(text): say 1-8,33 within 1 to 247")
-            }
-            units += Array(first...last)
-        }
-        return units
+extension String {
+    /// Filled up with blanks to `width`, in front where it is negative.
+    fileprivate func padded(_ width: Int) -> String {
+        let blanks = String(repeating: " ", count: max(0, abs(width) - count))
+        return width < 0 ? blanks + self : self + blanks
     }
 }

@@ -25,10 +25,14 @@ struct Program {
             .init("config schema", "JSON Schema of the configuration, for editors"),
             .init(
                 "read", flags: [config, watch],
-                "every meter once: values, age, quality; asks the agent if it runs"),
+                "every meter once: value, unit, age, quality; asks the agent if it runs"),
             .init(
                 "probe", arguments: ["BUS"],
-                flags: [config, .init("--units", "LIST", "units to ask: 1-8,33 (1-16)")],
+                flags: [
+                    config,
+                    .init("--units", "LIST", "units to ask: 1-8,33 (1-20 and factory units)"),
+                    .init("--all-settings", "try every baud rate and parity of known meters"),
+                ],
                 "which known meters answer on a bus; the agent must be down"),
             .init(
                 "status", flags: [config, watch],

@@ -114,31 +114,13 @@ let profiles = ProfileLibrary(folder: Cases.packageRoot + "/hal/profiles")
         }
     }
 
-    @Test(arguments: ["sdm630", "sdm120", "em340", "abb-b23"])
-    func `plans reads that cover every value and no read that is too long`(name: String) throws {
-        let profile = try profiles.meter(name)
-        for most in [profile.maxRegistersPerRead, profile.fallbackRegistersPerRead] {
-            let plan = profile.plan(most: most)
-            #expect(plan.first?.quantities.contains(.energyImport) == true)
-            #expect(plan.allSatisfy { $0.count <= most })
-            for (quantity, value) in profile.values {
-                #expect(
-                    plan.contains {
-                        $0.function == value.function && $0.address <= value.address
-                            && value.address + value.count <= $0.address + $0.count
-                            && $0.quantities.contains(quantity)
-                    })
-            }
-        }
-    }
-
     @Test func `needs two reads for an SDM630 in its full size`() throws {
         let plan = try profiles.meter("sdm630").plan()
         #expect(plan.map { [$0.address, $0.count] } == [[0x0034, 24], [0, 18]])
     }
 
     @Test func `asks an SDM630 for even places and even counts only`() throws {
-        for block in try profiles.meter("sdm630").plan(most: 10) {
+        for block in try profiles.meter("sdm630").cautiousPlan() {
             #expect(block.address % 2 == 0 && block.count % 2 == 0)
         }
     }
@@ -169,7 +151,7 @@ let profiles = ProfileLibrary(folder: Cases.packageRoot + "/hal/profiles")
         source: S
         line: {baud: 9600}
         maxRegistersPerRead: 60
-        probe: {address: 0x46, type: f32, unit: Hz}
+        probe: {address: 0x46, type: f32, unit: Hz, minimum: 45, maximum: 65}
         values:
           energyImport: {address: 0x48, type: f32, unit: kWh}
         """
@@ -197,12 +179,44 @@ let profiles = ProfileLibrary(folder: Cases.packageRoot + "/hal/profiles")
                 "nothing can be billed"))
     }
 
+    @Test func `cannot know a meter by something every meter has`() {
+        #expect(
+            problems(good.replacing(", minimum: 45, maximum: 65", with: ""))
+                .contains("every meter fits"))
+    }
+
+    @Test func `cannot let chance choose between two scales`() {
+        let text = good.replacing("unit: kWh", with: "unit: kWh, otherScales: [0.1]")
+        #expect(problems(text).contains("less than ten times as much"))
+    }
+
+    @Test func `says what a signing meter's file lacks`() {
+        let text =
+            good + """
+
+                signing:
+                  format: EDL
+                  state: {address: 7000, idle: 0, active: 1, interrupted: 2}
+                  status: {address: 7052, ready: 15, errorsFrom: 128}
+                  metadata: "{}"
+                  metadataPlace: {lengthAddress: 7056, address: 7100, mostBytes: 1024}
+                  record: {lengthAddress: 7057, address: 7612, mostBytes: 1024}
+                  signature: {lengthAddress: 7058, address: 8188, mostBytes: 128}
+                  begin: [{address: 7051}]
+                  end: [{value: 0x7200}]
+                  endAfterInterruption: [{write: metadata}]
+                """
+        #expect(problems(text).contains("give OCMF"))
+        #expect(problems(text).contains("a step writes something"))
+        #expect(problems(text).contains("a step writes to a register"))
+    }
+
     @Test func `says which names there are when one is unknown`() {
         #expect(throws: ConfigProblems.self) { try profiles.meter("../meters/sdm630") }
         do throws(ConfigProblems) {
             _ = try profiles.meter("sdm639")
         } catch {
-            #expect(error.description.contains("known are abb-b23, em340, sdm120, sdm630"))
+            #expect(error.description.contains("known are abb-b21, abb-b23, acrel-adw300"))
         }
     }
 }

@@ -33,18 +33,37 @@ struct SerialRig {
             address: .serial(path: link, baud: 9600, parity: .none, stopBits: 1))
     }
 
+    /// For an answer that must come. The slave is a thread of this process, which shares its cores
+    /// with others: a short patience would test the machine.
+    static let patience = 5000
+    /// For an answer that never comes, or comes later than this on purpose.
+    static let impatience = 80
+
     /// Registers from `address` on, three of them.
     func read(
-        _ address: Int, unit: Int = 1, count: Int = 3, timeout: Int = 80
+        _ address: Int, unit: Int = 1, count: Int = 3, timeout: Int = patience,
+        quarantine: Int = DeviceRules.leastQuarantineMilliseconds
     ) async throws(BusError) -> [UInt16] {
         try await bus.call(
             unit: unit, .readRegisters(function: 3, address: address, count: count),
-            rules: DeviceRules(timeoutMilliseconds: timeout, gapMilliseconds: 0),
+            rules: DeviceRules(
+                timeoutMilliseconds: timeout, gapMilliseconds: 0,
+                quarantineMilliseconds: quarantine),
             priority: .state)
     }
 
     func stop() {
         bus.close()
         slave.stop()
+    }
+}
+
+extension SlaveFault.Kind {
+    /// How long to wait for the answer that this fault shapes.
+    var patience: Int {
+        switch self {
+        case .silence, .late: SerialRig.impatience
+        case .exception, .wrongUnit, .checkSum, .truncated, .garbage, .echo: SerialRig.patience
+        }
     }
 }

@@ -87,6 +87,70 @@ ABB_B23 = {
 METERS = {  # unit: (profile, function, registers)
     1: ("sdm630", 4, SDM630), 2: ("sdm120", 4, SDM120), 3: ("em340", 4, EM340), 4: ("abb-b23", 3, ABB_B23),
 }
+
+
+def f64(value):
+    return list(struct.unpack(">HHHH", struct.pack(">d", value)))
+
+
+def t5(exponent, mantissa):
+    """Iskra: a signed exponent in the high byte, 24 bits of mantissa; t6 when the mantissa is signed."""
+    return u32((exponent & 0xFF) << 24 | mantissa & 0xFFFFFF)
+
+
+def text(value, registers):
+    data = value.encode().ljust(2 * registers, b"\0")
+    return list(struct.unpack(f">{registers}H", data))
+
+
+PAC2200 = {
+    1: f32(230.2), 3: f32(229.87), 5: f32(231.456), 13: f32(15.998), 15: f32(0.0), 17: f32(31.5),
+    25: f32(3682.7), 27: f32(0.0), 29: f32(7290.9), 55: f32(50.01), 65: f32(10973.6),
+    801: f64(123_456_789.75), 809: f64(0.0),
+}
+ISKRA = {
+    1: text("WM3M4C", 8), 9: text("17000321", 4), 105: t5(-3, 50_010), 107: t5(-1, 2302), 109: t5(-2, 22_987),
+    111: t5(-1, 2314), 126: t5(-3, 15_998), 128: t5(0, 0), 130: t5(-1, 315), 140: t5(0, 10_974), 142: t5(-1, 36_827),
+    144: t5(0, -1), 146: t5(0, 7291), 414: [1], 415: [0xFFFF], 418: u32(8_123_457), 420: u32(0),
+}
+SCHNEIDER = {
+    0x0031: text("iEM3255", 20), 0x0081: u32(21_000_001), 0x0BB7: f32(15.998), 0x0BB9: f32(0.0), 0x0BBB: f32(31.5),
+    0x0BD3: f32(230.2), 0x0BD5: f32(229.87), 0x0BD7: f32(231.456), 0x0BED: f32(3.6827), 0x0BEF: f32(0.0),
+    0x0BF1: f32(7.2909), 0x0BF3: f32(10.9736), 0x0C25: f32(49.98), 0x0C83: u64(9_876_543_210), 0x0C87: u64(0),
+}
+LOVATO = {  # Hundredths of a hertz, where others of the family tell thousandths.
+    0x0001: u32(23_020), 0x0003: u32(22_987), 0x0005: u32(23_146), 0x0007: u32(159_980), 0x0009: u32(0),
+    0x000B: u32(315_000), 0x0013: u32(368_270), 0x0015: u32(0xFFFFFFFF), 0x0017: u32(729_090), 0x0031: u32(5001),
+    0x0039: u32(1_097_360), 0x1B1F: u64(1_234_567_890), 0x1B23: u64(0),
+}
+CHINT = {
+    0x2006: f32(2302.0), 0x2008: f32(2298.7), 0x200A: f32(2314.56), 0x200C: f32(15_998.0), 0x200E: f32(0.0),
+    0x2010: f32(31_500.0), 0x2012: f32(109_736.0), 0x202A: f32(987.0), 0x2044: f32(4998.0), 0x101E: f32(812.3457),
+}
+ACREL = {
+    20: [2302], 21: [2299], 22: [2314], 26: [1600], 27: [0], 28: [3150], 30: u32(3683), 34: u32(7291), 36: u32(10_974),
+    62: u32(1_234_567), 64: u32(0),
+}
+COUNTIS = {
+    0xC558: u32(23_020), 0xC55A: u32(22_987), 0xC55C: u32(23_146), 0xC55E: u32(49_980), 0xC560: u32(15_998),
+    0xC562: u32(0), 0xC564: u32(31_500), 0xC568: u32(0xFFFFFE8B), 0xC702: u32(123_456_789), 0xC708: u32(0),
+}
+MORE_METERS = {
+    1: ("siemens-pac2200", 3, PAC2200), 2: ("iskra-wm3m4", 4, ISKRA), 3: ("schneider-iem3000", 3, SCHNEIDER),
+    4: ("lovato-dmg", 4, LOVATO), 5: ("chint-dtsu666", 3, CHINT), 6: ("acrel-adw300", 3, ACREL),
+    7: ("socomec-countis-e2x", 3, COUNTIS),
+}
+MORE_EXPECTED = {
+    1: {"registerWh": 123_456_789, "powerW": 10_974, "voltagesV": [230.2, 229.87, 231.456], "frequencyHz": 50.01},
+    2: {"registerWh": 81_234_570, "exportedWh": 0, "powerW": 10_974, "powersW": [3683, -1, 7291],
+        "voltagesV": [230.2, 229.87, 231.4], "currentsA": [15.998, 0, 31.5], "frequencyHz": 50.01},
+    3: {"registerWh": 9_876_543_210, "powerW": 10_974, "powersW": [3683, 0, 7291], "frequencyHz": 49.98},
+    4: {"registerWh": 12_345_678_900, "powerW": 10_974, "powersW": [3683, 0, 7291], "frequencyHz": 50.01},
+    5: {"registerWh": down(stored(812.3457)), "powerW": 10_974, "voltagesV": [230.2, 229.87, 231.456],
+        "currentsA": [15.998, 0, 31.5], "frequencyHz": 49.98, "powerFactor": 0.987},
+    6: {"registerWh": 12_345_670, "powerW": 10_974, "voltagesV": [230.2, 229.9, 231.4], "currentsA": [16, 0, 31.5]},
+    7: {"registerWh": 1_234_567_890, "powerW": -3730, "voltagesV": [230.2, 229.87, 231.46], "frequencyHz": 49.98},
+}
 EXPECTED = {
     1: {"registerWh": down(stored(812.3457)), "powerW": 10974, "voltagesV": [230.2, 229.87, 231.456],
         "currentsA": [15.998, 0, 31.5], "frequencyHz": 49.98, "powerFactor": nearest(Fraction("0.9876"), 3)},
@@ -186,6 +250,13 @@ def test_four_meters_over_tcp_to_the_digit(tmp_path):
         check(found[connector], expected)
 
 
+def test_every_other_encoding_over_tcp_to_the_digit(tmp_path):
+    found, code = read(configuration(tmp_path, tcp_meters(MORE_METERS), MORE_METERS))
+    assert code == 0, found
+    for connector, expected in MORE_EXPECTED.items():
+        check(found[connector], expected)
+
+
 @pytest.mark.skipif(shutil.which("socat") is None, reason="socat makes the pair of pseudo-terminals")
 def test_four_meters_over_rtu_on_a_pty_pair_to_the_digit(tmp_path):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -237,13 +308,22 @@ def test_a_meter_without_a_value_is_an_error_and_never_a_zero(tmp_path):
     assert "voltageL1" in found[4]["error"] or "energyImport" in found[4]["error"]
 
 
-def test_probe_tells_which_meter_answers(tmp_path):
-    path = configuration(tmp_path, tcp_meters(METERS), METERS)
+def probe(path, units):
     result = subprocess.run(
-        [BIN / "kerb-edge", "probe", "meters", "--units", "1-4", "--config", path, "--json"],
+        [BIN / "kerb-edge", "probe", "meters", "--units", units, "--config", path, "--json"],
         capture_output=True, text=True, timeout=120)
-    found = {row["unit"]: row["profiles"] for row in json.loads(result.stdout)}
-    assert "sdm630" in found[1]
-    assert "sdm120" in found[2]
-    assert found[3] == ["em340"]
-    assert found[4] == ["abb-b23"]
+    return {row["unit"]: row for row in json.loads(result.stdout)}
+
+
+def test_probe_tells_which_meter_answers(tmp_path):
+    meters = {**METERS, **{unit + 4: meter for unit, meter in MORE_METERS.items()}}
+    path = configuration(tmp_path, tcp_meters(meters), meters)
+    found = probe(path, "1-11")
+    for unit, (profile, _, _) in meters.items():
+        # Only its plate tells an SDM630 on one phase from an SDM120.
+        assert found[unit]["profiles"][0] == profile, found[unit]
+        assert len(found[unit]["profiles"]) == 1 or profile == "sdm120", found[unit]
+        assert f"profile: {profile}, bus: meters, unit: {unit}" in found[unit]["edge"][-1]
+    assert [found[unit]["certain"] for unit in (4, 7)] == [True, True]
+    assert (found[7]["model"], found[7]["serial"]) == ("iEM3255", "21000001")
+    assert found[6]["serial"] == "17000321"

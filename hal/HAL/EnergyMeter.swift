@@ -12,6 +12,13 @@ package protocol EnergyMeter: Sendable {
 
     /// What the meter says of itself; nil fields where it has no such register.
     func identity() async throws(MeterError) -> MeterIdentity
+
+    /// The meter's own signature over a charge; nil where it has none.
+    var signer: (any MeterSigner)? { get }
+}
+
+extension EnergyMeter {
+    package var signer: (any MeterSigner)? { nil }
 }
 
 /// One cycle of a meter: all values belong to the same moment within the cycle's length.
@@ -32,7 +39,8 @@ package struct MeterReadings: Hashable, Sendable {
     package var frequency: Decimal?
     /// −1 … 1, three digits.
     package var powerFactor: Decimal?
-    package var quality: Quality
+    /// What is odd about single values, and about the cycle as a whole.
+    package var doubts: [MeterQuantity: MeterDoubt]
     package var source: String
     /// Monotonic milliseconds at which the first request of the cycle was made.
     package var askedAt: Int64
@@ -41,8 +49,8 @@ package struct MeterReadings: Hashable, Sendable {
     package init(
         energy: WattHours, exported: WattHours? = nil, voltages: [Volts] = [],
         currents: [Amperes] = [], power: Watts? = nil, powers: [Watts] = [],
-        frequency: Decimal? = nil, powerFactor: Decimal? = nil, quality: Quality = .good,
-        source: String, askedAt: Int64, at: Timestamp
+        frequency: Decimal? = nil, powerFactor: Decimal? = nil,
+        doubts: [MeterQuantity: MeterDoubt] = [:], source: String, askedAt: Int64, at: Timestamp
     ) {
         self.energy = energy
         self.exported = exported
@@ -52,13 +60,64 @@ package struct MeterReadings: Hashable, Sendable {
         self.powers = powers
         self.frequency = frequency
         self.powerFactor = powerFactor
-        self.quality = quality
+        self.doubts = doubts
         self.source = source
         self.askedAt = askedAt
         self.at = at
     }
 
     package func age(at monotonicMilliseconds: Int64) -> Int64 { monotonicMilliseconds - askedAt }
+
+    /// The cycle's quality when it was read: suspect if any of its values is. What is missing is not
+    /// shown, so there is nothing to doubt.
+    package var quality: Quality {
+        let texts = MeterQuantity.allCases.compactMap { quantity in
+            doubts[quantity].flatMap { $0 == .missing ? nil : "\(quantity.rawValue) \($0)" }
+        }
+        return texts.isEmpty ? .good : .suspect(texts.joined(separator: "; "))
+    }
+
+    /// One value's quality now.
+    package func quality(of quantity: MeterQuantity, at monotonicMilliseconds: Int64) -> Quality {
+        let read: Quality = doubts[quantity].map { .suspect("\($0)") } ?? .good
+        return read.aged(milliseconds: age(at: monotonicMilliseconds))
+    }
+}
+
+/// What is odd about a value that was read without error.
+package enum MeterDoubt: Hashable, Sendable {
+    /// The meter did not give it, or refused it.
+    case missing
+    /// Outside the profile's bounds; the value is left out.
+    case outOfBounds(String)
+    /// The register stands still, or nearly, though power flows.
+    case registerStandsStill(grew: WattHours, expected: WattHours)
+    /// The register runs faster than the power that the same meter tells.
+    case registerRunsAhead(grew: WattHours, expected: WattHours)
+    /// Not one instantaneous value moved for so long, and the register does not agree with them.
+    case valuesStandStill(milliseconds: Int64)
+    /// Power is a thousand times, or a thousandth of, what voltage and current give.
+    case unitJump(watts: Int64, voltAmperes: Int64)
+    /// The register passed its end and began anew; the reading goes on counting from there.
+    case rolledOver(at: WattHours)
+}
+
+extension MeterDoubt: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .missing: "could not be read"
+        case .outOfBounds(let found): "is \(found)"
+        case .registerStandsStill(let grew, let expected):
+            "grew by \(grew) where the power says \(expected)"
+        case .registerRunsAhead(let grew, let expected):
+            "ran on by \(grew) where the power says \(expected)"
+        case .valuesStandStill(let milliseconds):
+            "has not moved for \(milliseconds / 1000) s, unlike the register"
+        case .unitJump(let watts, let voltAmperes):
+            "is \(watts) W where voltage and current give \(voltAmperes) VA"
+        case .rolledOver(let end): "began anew at \(end) and is counted on"
+        }
+    }
 }
 
 /// Who a meter is. Compared at boot and hourly: another serial means that somebody changed the meter.
@@ -99,6 +158,10 @@ package enum MeterError: Error, Hashable, Sendable {
     case implausible(MeterQuantity, found: String)
     /// The register fell from `was` to `now`. Stop billing; a person must look.
     case ranBackwards(was: WattHours, now: WattHours)
+    /// The register is a thousand times what it was, or a thousandth: its unit changed.
+    case unitJumped(was: WattHours, now: WattHours)
+    /// The meter could not sign, or its record cannot be had; the charge goes on without.
+    case notSigned(String)
     /// The device at this address is not the one that the profile describes.
     case wrongDevice(expected: String, found: String)
     /// The meter failed often and is left alone for a while, so that it does not slow the others.
@@ -118,6 +181,9 @@ extension MeterError: CustomStringConvertible {
         case .implausible(let quantity, let found):
             "\(quantity.rawValue) is impossible: \(found)"
         case .ranBackwards(let was, let now): "the register fell from \(was) to \(now)"
+        case .unitJumped(let was, let now):
+            "the register went from \(was) to \(now), as if its unit had changed"
+        case .notSigned(let why): "the meter does not sign: \(why)"
         case .wrongDevice(let expected, let found): "expected \(expected), found \(found)"
         case .resting(let left): "the meter failed repeatedly and rests for \(left) ms"
         case .busBusy: "too much waits for the meter's bus"

@@ -3,8 +3,32 @@ import Charging
 /// How far a value may be trusted.
 package enum Quality: Hashable, Sendable {
     case good
+    /// Read without error, but too long ago to act on.
+    case stale
     /// Read without error, but something about it is odd; the text says what.
     case suspect(String)
+
+    /// Older than this a value is stale: no connector starts from it.
+    package static let staleMilliseconds: Int64 = 3000
+
+    /// The same quality once the value has got so old. What is suspect stays so: its reason matters
+    /// more than its age.
+    package func aged(milliseconds: Int64) -> Quality {
+        switch self {
+        case .good, .stale: milliseconds > Self.staleMilliseconds ? .stale : self
+        case .suspect: self
+        }
+    }
+}
+
+extension Quality: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .good: "good"
+        case .stale: "stale"
+        case .suspect(let why): "suspect: \(why)"
+        }
+    }
 }
 
 /// A value together with when it was asked for and who said it. There is no value without.

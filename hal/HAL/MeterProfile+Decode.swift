@@ -51,8 +51,20 @@ extension MeterProfile.Value {
             else { return .absent }
             number.tens += Int(Int16(bitPattern: raised[0]))
         }
+        var first: Outcome?
+        for scale in [scale] + otherScales {
+            let outcome = outcome(of: number, scale: scale, rounding)
+            if case .steps = outcome { return outcome }
+            first = first ?? outcome
+        }
+        return first ?? .notAvailable
+    }
+
+    private func outcome(
+        of number: RawNumber, scale: Decimal, _ rounding: RawNumber.Rounding
+    ) -> Outcome {
         guard let steps = number.times(scale, unit.steps, rounding) else {
-            return .implausible("a number beyond all bounds (\(raw))")
+            return .implausible("a number beyond all bounds")
         }
         let value = Decimal(significand: Int128(steps), scale: unit.steps == 1000 ? 3 : 0)
         if let minimum, value < minimum { return .implausible("\(value.reduced) \(unit.rawValue)") }
@@ -70,7 +82,7 @@ extension MeterProfile {
     package func decode(
         _ image: RegisterImage, name: String, askedAt: Int64, at: Timestamp
     ) throws(MeterError) -> MeterReadings {
-        var oddities: [String] = []
+        var doubts: [MeterQuantity: MeterDoubt] = [:]
         func steps(_ quantity: MeterQuantity) throws(MeterError) -> Int64? {
             guard let value = values[quantity] else { return nil }
             let rounding: RawNumber.Rounding = quantity.isEnergy ? .down : .nearest
@@ -80,7 +92,7 @@ extension MeterProfile {
                 if quantity == .energyImport {
                     throw .wrongAnswer("the import register is missing")
                 }
-                oddities.append("\(quantity.rawValue) could not be read")
+                doubts[quantity] = .missing
             case .notAvailable:
                 if quantity == .energyImport { throw .notAvailable(quantity) }
             case .implausible(let found):
@@ -89,16 +101,20 @@ extension MeterProfile {
                 if quantity.isEnergy || quantity.provesTheProfile {
                     throw .implausible(quantity, found: found)
                 }
-                oddities.append("\(quantity.rawValue) is \(found)")
+                doubts[quantity] = .outOfBounds(found)
             }
             return nil
         }
+        /// As far as there is no hole: a phase that is missing must not give its place to the next.
         func all(_ quantities: MeterQuantity...) throws(MeterError) -> [Int64] {
-            var found: [Int64] = []
-            for quantity in quantities {
-                if let value = try steps(quantity) { found.append(value) }
+            let found = [
+                try steps(quantities[0]), try steps(quantities[1]), try steps(quantities[2]),
+            ]
+            let whole = found.prefix { $0 != nil }
+            for (index, value) in found.enumerated().dropFirst(whole.count) where value != nil {
+                doubts[quantities[index]] = .missing
             }
-            return found
+            return whole.compactMap { $0 }
         }
         guard let energy = try steps(.energyImport) else {
             throw .notAvailable(.energyImport)
@@ -116,7 +132,7 @@ extension MeterProfile {
             .map { Decimal(significand: Int128($0), scale: 3) }
         readings.powerFactor = try steps(.powerFactor)
             .map { Decimal(significand: Int128($0), scale: 3) }
-        if !oddities.isEmpty { readings.quality = .suspect(oddities.joined(separator: "; ")) }
+        readings.doubts = doubts
         return readings
     }
 }
@@ -124,4 +140,36 @@ extension MeterProfile {
 extension MeterQuantity {
     /// Values whose bounds are narrow enough to prove that profile and meter fit.
     var provesTheProfile: Bool { self == .voltageL1 || self == .frequency }
+}
+
+extension MeterProfile {
+    /// The import register's smallest step, rounded up to a watt-hour; a float's depends on its
+    /// height and counts as one here.
+    package var energyResolution: WattHours {
+        guard let value = values[.energyImport] else { return WattHours(1) }
+        switch value.type {
+        case .u16, .i16, .u32, .i32, .u64, .i64:
+            let step = RawNumber(1).times(value.scale, value.unit.steps, .nearest) ?? 1
+            return WattHours(max(1, step))
+        case .f32, .f64, .t5, .t6, .text: return WattHours(1)
+        }
+    }
+}
+
+extension MeterProfile.ProbeRule {
+    /// Whether the registers are what this kind of meter says.
+    package func matches(_ registers: [UInt16]) -> Bool {
+        if !startsWith.isEmpty {
+            let text = RegisterType.text(registers)
+            return startsWith.contains { text.hasPrefix($0) }
+        }
+        if !equals.isEmpty {
+            return equals.contains(
+                RegisterType.bits(registers, words: value.words, bytes: value.bytes))
+        }
+        var image = RegisterImage()
+        image.store(registers, function: value.function, address: value.address)
+        guard case .steps = value.outcome(in: image, rounding: .nearest) else { return false }
+        return true
+    }
 }

@@ -17,11 +17,13 @@ extension MeterProfile {
             section.problem(
                 "values", "`values.energyImport` is missing; without it nothing can be billed")
         }
-        let probe = section.section("probe")
+        var rules = [ProbeRule(section.section("probe"), defaults)]
+        rules += section.list("probeAlso", atMost: 8) { ProbeRule($0, defaults) }
         self.init(
             name: name,
             title: section.text("title"),
             source: section.text("source"),
+            sources: section.int("sources", default: 1, in: 1...20),
             line: Line(
                 baud: line.int("baud", in: 1200...230_400),
                 parity: line.choice("parity", default: Parity.none),
@@ -31,9 +33,12 @@ extension MeterProfile {
             model: section.sectionOrNil("model").map { Value($0, defaults, units: [.none]) },
             serial: section.sectionOrNil("serial").map { Value($0, defaults, units: [.none]) },
             firmware: section.sectionOrNil("firmware").map { Value($0, defaults, units: [.none]) },
-            probe: Probe(
-                value: Value(probe, defaults, units: MeterUnit.allCases),
-                equals: probe.patterns("equals")),
+            probe: rules,
+            probeUnless: section.list("probeUnless", atMost: 8) { ProbeRule($0, defaults) },
+            modelCodes: section.patterns("modelCodes"),
+            rollsOverAt: section.intOrNil("rollsOverAtWattHours", in: 1000...Int(Int64.max / 2))
+                .map { WattHours(Int64($0)) },
+            signing: section.sectionOrNil("signing").map { SigningProfile($0) },
             maxRegistersPerRead: section.int("maxRegistersPerRead", in: 4...125),
             fallbackRegistersPerRead: section.int(
                 "fallbackRegistersPerRead", default: 10, in: 4...125),
@@ -55,6 +60,21 @@ private struct ValueDefaults {
         function = section.int("function", default: 3, in: 3...4)
         words = section.choice("wordOrder", default: WordOrder.highFirst)
         bytes = section.choice("byteOrder", default: ByteOrder.highFirst)
+    }
+}
+
+extension MeterProfile.ProbeRule {
+    fileprivate init(_ section: ConfigSection, _ defaults: ValueDefaults) {
+        self.init(
+            value: MeterProfile.Value(section, defaults, units: MeterUnit.allCases),
+            equals: section.patterns("equals"), startsWith: section.texts("startsWith"))
+        if value.type == .text, startsWith.isEmpty {
+            section.problem("startsWith", "a text is known by how it begins: `startsWith: [iEM3]`")
+        }
+        if !isName, value.minimum == nil || value.maximum == nil {
+            section.problem(
+                "minimum", "without bounds every meter fits; give minimum and maximum, or equals")
+        }
     }
 }
 
@@ -84,6 +104,7 @@ extension MeterProfile.Value {
             words: section.choice("wordOrder", default: defaults.words),
             bytes: section.choice("byteOrder", default: defaults.bytes),
             scale: section.decimal("scale", default: Decimal(1)),
+            otherScales: section.decimals("otherScales"),
             unit: units.contains(unit) ? unit : fitting,
             notAvailable: section.patterns("notAvailable"),
             exponentAddress: section.textOrNil("exponentAddress") == nil
@@ -93,5 +114,15 @@ extension MeterProfile.Value {
         if let minimum, let maximum, minimum > maximum {
             section.problem("minimum", "`minimum` is above `maximum`; exchange them")
         }
+        // Two scales that both fit would let chance choose.
+        if !otherScales.isEmpty, !hasNarrowBounds {
+            section.problem(
+                "otherScales", "needs a minimum and a maximum of less than ten times as much")
+        }
+    }
+
+    private var hasNarrowBounds: Bool {
+        guard let minimum, let maximum, minimum > Decimal(0) else { return false }
+        return maximum < Decimal(significand: minimum.significand * 10, scale: minimum.scale)
     }
 }

@@ -13,8 +13,28 @@ extension MeterProfile {
     ///
     /// Two neighbours of one length are told apart where possible: an answer that arrives too late is
     /// then exposed by its byte count.
-    package func plan(most: Int? = nil) -> [ReadBlock] {
-        let most = most ?? maxRegistersPerRead
+    package func plan() -> [ReadBlock] {
+        plan(most: maxRegistersPerRead, bridging: bridgedRegisters, importAlone: false)
+    }
+
+    /// The plan for a meter that refuses the one above: short reads, none across a hole, and the
+    /// import register by itself, so that nothing else can spoil the read that is billed.
+    package func cautiousPlan() -> [ReadBlock] {
+        plan(most: fallbackRegistersPerRead, bridging: 0, importAlone: true)
+    }
+
+    /// A block's values one by one, for a meter that refuses the block.
+    package func pieces(of block: ReadBlock) -> [ReadBlock] {
+        block.quantities.flatMap { quantity in
+            (values[quantity]?.stretches ?? []).map {
+                ReadBlock(
+                    function: block.function, address: $0.address, count: $0.count,
+                    quantities: [quantity])
+            }
+        }
+    }
+
+    private func plan(most: Int, bridging bridged: Int, importAlone: Bool) -> [ReadBlock] {
         let ordered = values.sorted {
             ($0.value.function, $0.value.address, $0.key.rawValue)
                 < ($1.value.function, $1.value.address, $1.key.rawValue)
@@ -24,7 +44,8 @@ extension MeterProfile {
             for (address, count) in value.stretches {
                 let end = address + count
                 if let last = blocks.last, last.function == value.function,
-                    address - (last.address + last.count) <= bridgedRegisters,
+                    !importAlone || !Self.mixesImport(last, quantity),
+                    address - (last.address + last.count) <= bridged,
                     end - last.address <= most
                 {
                     let longer = max(last.address + last.count, end) - last.address
@@ -45,6 +66,11 @@ extension MeterProfile {
         }
         blocks.insert(blocks.remove(at: first), at: 0)
         return Self.interleaved(blocks)
+    }
+
+    private static func mixesImport(_ block: ReadBlock, _ quantity: MeterQuantity) -> Bool {
+        block.quantities != [quantity]
+            && (quantity == .energyImport || block.quantities.contains(.energyImport))
     }
 
     /// Swaps blocks behind the first so that neighbours differ in length where any order does it.

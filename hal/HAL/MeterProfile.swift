@@ -16,6 +16,9 @@ package struct MeterProfile: Hashable, Sendable {
         package var bytes: ByteOrder
         /// Raw value × scale = value in `unit`.
         package var scale: Decimal
+        /// Further scales of meters that differ in this alone; the first whose value lies within the
+        /// bounds holds. The bounds are so narrow that no two can.
+        package var otherScales: [Decimal]
         package var unit: MeterUnit
         /// Bit patterns, high word first, that mean "not available"; NaN always does.
         package var notAvailable: [UInt64]
@@ -28,7 +31,8 @@ package struct MeterProfile: Hashable, Sendable {
         package init(
             function: Int, address: Int, count: Int, type: RegisterType,
             words: WordOrder = .highFirst, bytes: ByteOrder = .highFirst,
-            scale: Decimal = Decimal(1), unit: MeterUnit, notAvailable: [UInt64] = [],
+            scale: Decimal = Decimal(1), otherScales: [Decimal] = [], unit: MeterUnit,
+            notAvailable: [UInt64] = [],
             exponentAddress: Int? = nil, minimum: Decimal? = nil, maximum: Decimal? = nil
         ) {
             self.function = function
@@ -38,6 +42,7 @@ package struct MeterProfile: Hashable, Sendable {
             self.words = words
             self.bytes = bytes
             self.scale = scale
+            self.otherScales = otherScales
             self.unit = unit
             self.notAvailable = notAvailable
             self.exponentAddress = exponentAddress
@@ -46,15 +51,21 @@ package struct MeterProfile: Hashable, Sendable {
         }
     }
 
-    /// How `probe` knows the meter: the value is one of `equals`, or lies in the value's bounds.
-    package struct Probe: Hashable, Sendable {
+    /// One thing by which `probe` knows the meter: the value is one of `equals`, or begins with one
+    /// of `startsWith`, or lies in the value's bounds.
+    package struct ProbeRule: Hashable, Sendable {
         package var value: Value
         package var equals: [UInt64]
+        package var startsWith: [String]
 
-        package init(value: Value, equals: [UInt64] = []) {
+        package init(value: Value, equals: [UInt64] = [], startsWith: [String] = []) {
             self.value = value
             self.equals = equals
+            self.startsWith = startsWith
         }
+
+        /// Whether it names the meter, and not only something that many meters have.
+        package var isName: Bool { !equals.isEmpty || !startsWith.isEmpty }
     }
 
     /// Serial line as the meter leaves the factory.
@@ -79,12 +90,24 @@ package struct MeterProfile: Hashable, Sendable {
     package var title: String
     /// Where the register map comes from.
     package var source: String
+    /// How many independent sources agree on it; with one, look at the meter's display first.
+    package var sources: Int
     package var line: Line
     package var values: [MeterQuantity: Value]
     package var model: Value?
     package var serial: Value?
     package var firmware: Value?
-    package var probe: Probe
+    /// All of them must hold.
+    package var probe: [ProbeRule]
+    /// None of them may hold: the marks of another kind that has the above too.
+    package var probeUnless: [ProbeRule]
+    /// What `model` reads on these meters; empty where nobody has written them down. A meter of
+    /// another number may still be one: it makes a finding certain, never impossible.
+    package var modelCodes: [UInt64]
+    /// Where the import register begins anew; nil where it never does in a meter's life.
+    package var rollsOverAt: WattHours?
+    /// How the meter signs; nil where it does not.
+    package var signing: SigningProfile?
     package var maxRegistersPerRead: Int
     /// The size to fall back to when the meter refuses the size above.
     package var fallbackRegistersPerRead: Int
@@ -97,21 +120,28 @@ package struct MeterProfile: Hashable, Sendable {
     package var quarantineMilliseconds: Int
 
     package init(
-        name: String, title: String, source: String, line: Line,
+        name: String, title: String, source: String, sources: Int = 1, line: Line,
         values: [MeterQuantity: Value], model: Value? = nil, serial: Value? = nil,
-        firmware: Value? = nil, probe: Probe, maxRegistersPerRead: Int,
+        firmware: Value? = nil, probe: [ProbeRule], probeUnless: [ProbeRule] = [],
+        modelCodes: [UInt64] = [], rollsOverAt: WattHours? = nil, signing: SigningProfile? = nil,
+        maxRegistersPerRead: Int,
         fallbackRegistersPerRead: Int, bridgedRegisters: Int, gapMilliseconds: Int,
         timeoutMilliseconds: Int, quarantineMilliseconds: Int
     ) {
         self.name = name
         self.title = title
         self.source = source
+        self.sources = sources
         self.line = line
         self.values = values
         self.model = model
         self.serial = serial
         self.firmware = firmware
         self.probe = probe
+        self.probeUnless = probeUnless
+        self.modelCodes = modelCodes
+        self.rollsOverAt = rollsOverAt
+        self.signing = signing
         self.maxRegistersPerRead = maxRegistersPerRead
         self.fallbackRegistersPerRead = fallbackRegistersPerRead
         self.bridgedRegisters = bridgedRegisters

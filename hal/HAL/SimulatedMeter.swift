@@ -13,7 +13,7 @@ package final class SimulatedMeter: EnergyMeter {
         var voltages: [Volts] = []
         var power: Watts?
         var failure: MeterError?
-        var quality = Quality.good
+        var doubts: [MeterQuantity: MeterDoubt] = [:]
     }
 
     package init(
@@ -28,12 +28,12 @@ package final class SimulatedMeter: EnergyMeter {
     /// What the next readings show.
     package func show(
         energy: WattHours, currents: [Amperes] = [], voltages: [Volts] = [], power: Watts? = nil,
-        quality: Quality = .good
+        doubts: [MeterQuantity: MeterDoubt] = [:]
     ) {
         told.withLock {
             $0 = Told(
                 energy: energy, currents: currents, voltages: voltages, power: power,
-                failure: $0.failure, quality: quality)
+                failure: $0.failure, doubts: doubts)
         }
     }
 
@@ -45,7 +45,7 @@ package final class SimulatedMeter: EnergyMeter {
         if let failure = told.failure { throw failure }
         return MeterReadings(
             energy: told.energy, voltages: told.voltages, currents: told.currents,
-            power: told.power, quality: told.quality, source: name,
+            power: told.power, doubts: told.doubts, source: name,
             askedAt: clock.monotonicMilliseconds, at: clock.now)
     }
 

@@ -11,6 +11,8 @@ final class BusWorker: @unchecked Sendable {
     private var devices: [Int: Device] = [:]
     /// Nobody but an opening speaks before this.
     private var quietUntil: Int64 = 0
+    /// Until then only the urgent speak: a device known to be dead was tried and stayed silent.
+    private var hushedUntil: Int64 = 0
     private var reopenAt: Int64 = 0
     private var reopenAfter = ModbusBus.firstReopenMilliseconds
     private var trouble = "not opened yet"
@@ -20,6 +22,9 @@ final class BusWorker: @unchecked Sendable {
         var failures = 0
         var restsUntil: Int64 = 0
         var restLength = ModbusBus.firstRestMilliseconds
+
+        /// Silent so often that nothing late is to be expected of it any more.
+        var isDead: Bool { failures > ModbusBus.failuresBeforeRest }
     }
 
     init(address: BusAddress, queue: BusQueue, report: Lock<ModbusBus.Report>) {
@@ -31,6 +36,10 @@ final class BusWorker: @unchecked Sendable {
     func run() {
         while let job = queue.take(readyAt: readyAt) { job.complete(perform(job)) }
         link = nil
+        report.withLock {
+            $0.isOpen = false
+            $0.hasEnded = true
+        }
     }
 
     private func readyAt(_ job: BusJob) -> Int64 {
@@ -38,7 +47,13 @@ final class BusWorker: @unchecked Sendable {
         let device = devices[job.unit] ?? Device()
         // A resting device's job is ready: it is refused at once instead of waiting.
         if device.restsUntil > BusQueue.now { return 0 }
-        return max(quietUntil, device.speaksAt)
+        return max(silence(before: job), device.speaksAt)
+    }
+
+    /// How long the line must stay silent before a job: the trials of a dead device put off neither
+    /// control nor state of the others, whose answers its unit number tells apart.
+    private func silence(before job: BusJob) -> Int64 {
+        job.priority <= .state ? quietUntil : max(quietUntil, hushedUntil)
     }
 
     private func perform(_ job: BusJob) -> Result<[UInt16], BusError> {
@@ -48,7 +63,7 @@ final class BusWorker: @unchecked Sendable {
             if device.restsUntil > now {
                 return .failure(.resting(milliseconds: device.restsUntil - now))
             }
-            if job.deadline <= now, max(quietUntil, device.speaksAt) > now {
+            if job.deadline <= now, max(silence(before: job), device.speaksAt) > now {
                 return .failure(.busy)
             }
         }
@@ -105,19 +120,16 @@ final class BusWorker: @unchecked Sendable {
         case .success:
             count.answers += 1
             device.recovered()
-        case .failure(.refused(code: 10)), .failure(.refused(code: 11)):
-            // A gateway's words for a silent device, whose answer may still come to the next one.
+        case .failure(.refused(code: 10)), .failure(.refused(code: 11)), .failure(.noAnswer):
+            // 10 and 11 are a gateway's words for a silent device, whose answer may still come to
+            // the next one.
             count.noAnswers += 1
-            device.failed(at: now)
-            silence(job.rules)
+            device.failed(at: now, longest: longestRest(job.rules))
+            silence(job.rules, onlyHushed: device.isDead)
         case .failure(.refused):
             // An exception is an answer: the device lives and the line is in step.
             count.refusals += 1
             device.recovered()
-        case .failure(.noAnswer):
-            count.noAnswers += 1
-            device.failed(at: now)
-            silence(job.rules)
         case .failure(.wrongAnswer):
             count.wrongAnswers += 1
             silence(job.rules)
@@ -139,13 +151,22 @@ final class BusWorker: @unchecked Sendable {
         report.withLock { $0.devices[job.unit] = counted }
     }
 
+    /// A dead device may cost the others at most a tenth of their line. Alone on it, it costs nobody
+    /// anything and is looked for often.
+    private func longestRest(_ rules: DeviceRules) -> Int64 {
+        guard devices.count > 1 else { return ModbusBus.longestRestMilliseconds }
+        let cost = Int64(rules.timeoutMilliseconds + rules.quarantineMilliseconds)
+        return max(ModbusBus.longestRestMilliseconds, 9 * cost)
+    }
+
     /// After an error the line is emptied and left alone. A TCP connection is thrown away instead:
     /// whatever comes late then comes to nobody.
-    private func silence(_ rules: DeviceRules) {
+    private func silence(_ rules: DeviceRules, onlyHushed: Bool = false) {
         switch address {
         case .serial:
             link?.flush()
-            quietUntil = BusQueue.now + Int64(rules.quarantineMilliseconds)
+            let until = BusQueue.now + Int64(rules.quarantineMilliseconds)
+            if onlyHushed { hushedUntil = until } else { quietUntil = until }
         case .tcp:
             link = nil
         }
@@ -159,10 +180,10 @@ extension BusWorker.Device {
         restLength = ModbusBus.firstRestMilliseconds
     }
 
-    fileprivate mutating func failed(at now: Int64) {
+    fileprivate mutating func failed(at now: Int64, longest: Int64) {
         failures += 1
         guard failures >= ModbusBus.failuresBeforeRest else { return }
         restsUntil = now + restLength
-        restLength = min(restLength * 2, ModbusBus.longestRestMilliseconds)
+        restLength = min(restLength * 2, longest)
     }
 }

@@ -38,6 +38,8 @@ package final class ModbusBus: Sendable {
     /// Failures in a row after which a device rests.
     package static let failuresBeforeRest = 3
     package static let firstRestMilliseconds: Int64 = 1000
+    /// On a shared line a dead device rests longer where its trials are dear, so that they take at
+    /// most a tenth of the line's time.
     package static let longestRestMilliseconds: Int64 = 5000
     package static let firstReopenMilliseconds: Int64 = 100
     package static let longestReopenMilliseconds: Int64 = 5000
@@ -50,6 +52,8 @@ package final class ModbusBus: Sendable {
         /// Why not, if not.
         package var trouble: String?
         package var opened = 0
+        /// After `close`: the thread is gone and the port is free.
+        package var hasEnded = false
         package var devices: [Int: Device] = [:]
 
         package struct Device: Hashable, Sendable {
