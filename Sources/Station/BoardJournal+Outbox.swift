@@ -125,15 +125,18 @@ extension BoardJournal {
                 try row.int("connector"), reference,
                 StoredText(text: try row.text("body"), shift: shift))
         case "stop":
+            let stoppedAt = try repaired("stopped_at")
+            let register = WattHours(try row.int64("meter_stop_wh"))
             return .stop(
                 SessionStop(
                     // OCPP 1.6 errata 3.18: −1 where the start was never answered.
                     transaction: reference ?? .number(-1),
-                    meterStop: WattHours(try row.int64("meter_stop_wh")),
-                    at: try repaired("stopped_at"),
+                    meterStop: register, at: stoppedAt,
                     reason: try row.textOrNil("stop_reason").flatMap(StopReason.init(rawValue:))
                         ?? .other,
-                    token: try row.textOrNil("stop_token")))
+                    token: try row.textOrNil("stop_token"),
+                    readings: SignedStop.readings(
+                        try row.textOrNil("body"), register: register, at: stoppedAt)))
         case let other: throw JournalError.damaged("message of kind \(other)")
         }
     }

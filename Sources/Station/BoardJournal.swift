@@ -1,4 +1,5 @@
 import Charging
+import HAL
 import SQL
 import Service
 
@@ -191,8 +192,13 @@ package final class BoardJournal: Sendable {
 
     /// Makes a stop durable together with its message. A second stop of the same charge changes
     /// nothing.
-    package func stop(_ stop: ConnectorMachine.Stop) async throws {
+    ///
+    /// - `signed`: the meter's own record of the charge; it goes with the message as it is.
+    package func stop(
+        _ stop: ConnectorMachine.Stop, signed: SignedRecord? = nil
+    ) async throws {
         let (bootID, base) = (bootID, base(of: stop.at))
+        let body = signed.map { SignedStop.text($0) }
         try await write(.stop) { sql in
             // The time of a recovered charge was read off the clock of an earlier run.
             let alive = try sql.queryOne(
@@ -214,7 +220,7 @@ package final class BoardJournal: Sendable {
             try Self.owe(
                 "stop", of: stop.transaction,
                 boot: isOld ? try alive?.text("boot_id") ?? bootID : bootID,
-                base: isOld ? try alive?.int64("alive_base") ?? base : base, sql)
+                base: isOld ? try alive?.int64("alive_base") ?? base : base, body: body, sql)
             if !isOld { try Self.alive(stop.at, bootID, base, sql) }
         }
     }

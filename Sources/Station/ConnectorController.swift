@@ -39,8 +39,14 @@ package actor ConnectorController {
     var lastMeterError: String?
     var lastOffered: Amperes?
     var isFailing: Set<String> = []
+    /// What a signing meter gave for charges whose stop is not on the disk yet.
+    var signedRecords: [Int64: SignedRecord] = [:]
+    /// The outlet as a signed record calls it.
+    let outlet: String
+    let signingOrders: AsyncStream<SigningOrder>
+    let signingWriter: AsyncStream<SigningOrder>.Continuation
     private let noticeWriter: AsyncStream<Notice>.Continuation
-    private let writeSignal: AsyncStream<Void>.Continuation
+    let writeSignal: AsyncStream<Void>.Continuation
     private let writeSignals: AsyncStream<Void>
     private let executor: ThreadExecutor
 
@@ -55,10 +61,11 @@ package actor ConnectorController {
 
     package init(
         machine: ConnectorMachine, devices: ConnectorDevices, journal: BoardJournal,
-        executor: ThreadExecutor, polls: PollIntervals = PollIntervals(),
+        executor: ThreadExecutor, polls: PollIntervals = PollIntervals(), outlet: String? = nil,
         clock: any ServiceClock = .system, log: Log
     ) {
         number = machine.number
+        self.outlet = outlet ?? "\(machine.number)"
         lastTaken = clock.monotonicMilliseconds
         self.machine = machine
         self.devices = devices
@@ -69,6 +76,8 @@ package actor ConnectorController {
         self.log = log
         (notices, noticeWriter) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(Self.mostWaitingNotices))
+        (signingOrders, signingWriter) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingNewest(Self.mostSigningOrders))
         (writeSignals, writeSignal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -84,6 +93,7 @@ package actor ConnectorController {
             group.addTask { await self.pollTemperature() }
             group.addTask { await self.pollMeter() }
             group.addTask { await self.writeJournal() }
+            group.addTask { await self.sign() }
             // Any of them ends only by cancellation.
             await group.waitForAll()
         }
@@ -186,7 +196,10 @@ package actor ConnectorController {
 
     private func queue(_ entry: ConnectorMachine.JournalEntry) {
         switch entry {
-        case .start, .stop: writes.append(entry)
+        case .start: writes.append(entry)
+        case .stop(let stop):
+            // It comes back once the meter has signed, or could not.
+            if !awaitsSignature(stop) { writes.append(entry) }
         case .latched:
             // Each names all that is latched: only the last one counts.
             writes.removeAll { if case .latched = $0 { true } else { false } }
@@ -226,6 +239,7 @@ package actor ConnectorController {
                 log.notice(
                     "session started",
                     ["connector": number, "charge": charge, "registerWh": register.value])
+                beginSigning(charge, token: token)
                 take(.journal(.started(charge)))
             case .sample(let charge, let snapshot, let context):
                 try await journal.sample(StoredSample(snapshot, context), of: charge)
@@ -233,7 +247,8 @@ package actor ConnectorController {
                 try await journal.keep(register: register, of: charge, at: at)
                 return
             case .stop(let stop):
-                try await journal.stop(stop)
+                try await journal.stop(stop, signed: signedRecords[stop.transaction])
+                signedRecords[stop.transaction] = nil
                 log.notice(
                     "session ended",
                     [

@@ -50,4 +50,6 @@ package enum ConnectorTimings {
     package static let authorizationWaits: Int64 = 60_000
     /// A suspended state shorter than this is not reported: every start passes through one.
     package static let suspensionSettles: Int64 = 1_500
+    /// How long a stop waits for the meter's signed record before it goes without.
+    package static let signedRecordWaits: Int64 = 10_000
 }

@@ -59,7 +59,7 @@ struct EdgeStation: Sendable {
                 at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,
-                polls: polls, clock: clock, log: log)
+                polls: polls, outlet: "\(settings.stationID)*\(number)", clock: clock, log: log)
             await controller.record(into: recorder)
             await controller.take(.limit(.site, settings.share))
             controllers.append(controller)

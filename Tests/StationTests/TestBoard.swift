@@ -15,6 +15,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var perReading: Int64 = 3
         var isMeterDead = false
         var isStopPressed = false
+        var signer: (any MeterSigner)?
         var isOutputLost = false
         /// What the board was told, in order.
         var contactor: [Bool] = []
@@ -73,6 +74,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
             at: clock.now)
     }
 
+    var signer: (any MeterSigner)? { state.withLock { $0.signer } }
     func identity() async throws(MeterError) -> MeterIdentity { MeterIdentity() }
     func isActive() async throws(DeviceError) -> Measured<Bool> {
         measured(state.withLock { $0.isStopPressed })
