@@ -16,6 +16,7 @@ extension ConnectorController {
         let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
         while await pause(polls.tick) {
             take(.tick)
+            tellClock()
             noteJournal()
             // Inputs may have come while no renewal went out.
             if machine.isContactorClosed, devices.contactor.deadMan.kind != .none {

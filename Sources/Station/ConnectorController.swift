@@ -86,6 +86,7 @@ package actor ConnectorController {
     /// Reads inputs and writes the journal until it is cancelled; then opens.
     package func run() async {
         devices.makeSafe()
+        tellClock()
         await withTaskGroup { group in
             // On the control thread throughout: a reading goes to its bus and comes back without a
             // third thread, forty times a second and outlet. What blocks is the bus's own thread.
@@ -110,14 +111,20 @@ package actor ConnectorController {
     /// The one inbox: no two inputs interleave, because nothing here awaits.
     ///
     /// - `askedAt`: when a reading was asked for; one from before an absence of this thread tells of
-    ///   a time that is over and is left out.
+    ///   a time that is over and is left out, unless it is an alarm.
     package func take(_ input: ConnectorMachine.Input, askedAt: Int64 = .max) {
         if isEnding, case .token = input { return }
         resumeIfAbsent(since: lastTaken)
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
         lastTaken = now.milliseconds
-        if askedAt >= resumedAt { apply(machine.handle(input, at: now)) }
+        if askedAt >= resumedAt || input.isAlarm { apply(machine.handle(input, at: now)) }
         recorder?.saw(input, machine, at: now)
+    }
+
+    /// Tells the machine whether the wall's clock can be believed, when that changed.
+    func tellClock() {
+        let isTrusted = journal.trust != .untrusted
+        if machine.isClockTrusted != isTrusted { take(.clock(isTrusted: isTrusted)) }
     }
 
     /// From now on what happens here is remembered there.
@@ -295,7 +302,17 @@ package actor ConnectorController {
             switch entry {
             case .start: take(.journal(.startFailed))
             case .stop: take(.journal(.stopFailed))
-            case .sample, .register, .limits, .wear: break
+            case .sample, .register, .wear: break
+            case .limits(let charge, _):
+                // They hold in memory; a charge that goes on after a loss of power needs them too.
+                if !writes.contains(where: {
+                    if case .limits(charge, _) = $0 { true } else { false }
+                }) {
+                    writes.append(entry)
+                }
+                // As below. A cancellation may cut the pause short.
+                try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)
+                writeSignal.yield()
             case .latched:
                 // The latch holds in memory; the disk is tried again, unless a newer one waits.
                 if !writes.contains(where: { if case .latched = $0 { true } else { false } }) {

@@ -39,6 +39,8 @@ extension ConnectorMachine {
         /// Where the charge of this number ends by itself; nil takes its limits away.
         case chargeLimit(Int64, ChargeLimits?)
         case rules(ConnectorRules)
+        /// Whether the wall's clock can be believed; without a battery it reads the last time it knew.
+        case clock(isTrusted: Bool)
         /// A person looked and cleared what was latched.
         case latchedFaultsCleared
         // From the controller.

@@ -42,6 +42,7 @@ extension ConnectorMachine {
         case .reserve(let wanted): absorbReservation(wanted, &effects)
         case .chargeLimit(let charge, let limits): absorbLimits(charge, limits, &effects)
         case .rules(let rules): self.rules = rules
+        case .clock(let isTrusted): isClockTrusted = isTrusted
         case .latchedFaultsCleared: clearLatched(&effects)
         case .journal(let answer): absorbJournal(answer, now, &effects)
         case .journalTrouble(let trouble): journalTrouble = trouble
@@ -316,6 +317,17 @@ extension ConnectorMachine {
 }
 
 extension ConnectorMachine.Input {
+    /// True for what forbids energy whenever it was: a pulse that is over is told once.
+    var isAlarm: Bool {
+        switch self {
+        case .pilot(let state, let diode): state == .e || state == .f || diode == .failed
+        case .residualCurrent(let state): state == .tripped
+        case .emergencyStop(let isActive): isActive
+        case .door(let isOpen): isOpen
+        default: false
+        }
+    }
+
     /// The sensor that spoke; nil for people, disk, meter and time.
     var sensor: ConnectorMachine.Sensor? {
         switch self {
@@ -329,7 +341,7 @@ extension ConnectorMachine.Input {
         case .temperature: .temperature
         case .meter, .meterFailed, .selfTest, .lapsed, .resumed, .outputs, .token, .authorization,
             .transactionToken,
-            .remoteStart, .stop, .operative, .limit, .reserve, .chargeLimit, .rules,
+            .remoteStart, .stop, .operative, .limit, .reserve, .chargeLimit, .rules, .clock,
             .latchedFaultsCleared,
             .journal, .journalTrouble,
             .tick:

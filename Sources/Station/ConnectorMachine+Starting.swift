@@ -65,8 +65,10 @@ extension ConnectorMachine {
             transaction?.phase = .stopping
             return
         }
-        // A clock that reads less than it did has not been set yet.
-        guard isReady, isPlugged, now.wall >= alive, let meter, let open = contactor.openSince,
+        // A clock that reads less than it did has not been set yet; one that nobody set since the power
+        // came back would call any outage short.
+        guard isReady, isPlugged, isClockTrusted, now.wall >= alive, let meter,
+            let open = contactor.openSince,
             meter.askedAt >= open
         else { return }
         if rules.freeVend?.token == found.token { found.isKnown = true }

@@ -38,6 +38,7 @@ package struct ConnectorMachine: Sendable {
     var outdated: Set<Sensor> = []
     /// When the control last came back from an absence.
     var resumedAt = Int64.min
+    var isClockTrusted = true
 
     // What was commanded.
     var contactor: Contactor

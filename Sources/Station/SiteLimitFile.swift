@@ -11,7 +11,8 @@ package enum SiteLimitFile {
 
     /// No file is no limit; a file that is no limit is told apart, because then nobody knows.
     package static func read(_ path: String) -> SiteLimitReading {
-        guard FileSystem.exists(path) else { return .none }
+        // Only a file that is not there is none; a folder nobody may look into hides one.
+        guard !FileSystem.isAbsent(path) else { return .none }
         do {
             return read(try FileSystem.read(path, limitBytes: longestBytes))
         } catch {

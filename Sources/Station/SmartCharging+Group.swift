@@ -24,7 +24,11 @@ extension SmartCharging {
 
     func listen(_ members: Group) async {
         await withTaskCancellationHandler {
-            for await datagram in members.socket.datagrams { hear(datagram) }
+            for await datagram in members.socket.datagrams {
+                hear(datagram)
+                // The control thread has contactors to open: a flood takes its turn with them.
+                await Task.yield()
+            }
         } onCancel: {
             members.socket.stop()
         }

@@ -157,7 +157,11 @@ package actor SmartCharging {
         }
         var outlets = PhaseCurrents.zero
         for outlet in settings.outlets {
-            guard let load = loads[outlet.connector] else { continue }
+            // An outlet whose meter fell silent counts as the others' load: too much is safe here, and
+            // what it drew when it was last heard may be nobody's any more.
+            guard let load = loads[outlet.connector], load.mayDraw, let at = load.currentsAskedAt,
+                readings.askedAt - at <= SiteLoad.isLost
+            else { continue }
             outlets = outlets + outlet.wiring.onSupply(load.currents)
         }
         siteLoad.take(

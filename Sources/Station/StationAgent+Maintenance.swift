@@ -69,7 +69,9 @@ extension StationAgent {
     func hold(_ isHeld: Bool) async {
         var operative: [ConnectorNumber: Bool] = [:]
         do { operative = try await journal.availability() } catch {
-            log.warning("journal not read", ["error": String(describing: error)])
+            log.error("journal not read", ["error": String(describing: error)])
+            // Nobody knows what the operator took out of service: all stays as it is.
+            if !isHeld { return }
         }
         for connector in connectors {
             let isOperative = !isHeld && operative[connector.number] ?? true

@@ -42,7 +42,10 @@ extension StationAgent {
         }
         if let why = await connector.reserve(wanted.ofConnector) { return .status(why.word) }
         guard await keep(wanted) else {
-            await connector.take(.reserve(nil))
+            // What it would have replaced stands, as the operator is told.
+            let old = reservations[wanted.id]
+            await connector.take(
+                .reserve(old?.connector == wanted.connector ? old?.ofConnector : nil))
             return .status("Rejected")
         }
         await shareOut()

@@ -39,6 +39,20 @@ import Testing
         await station.journal.close()
     }
 
+    @Test func `lets an alarm through from before an absence, because it is told once`()
+        async throws
+    {
+        let station = try await station()
+        let controller = station.controller
+        let asked = SystemClock().monotonicMilliseconds
+        await controller.resumeIfAbsent(since: asked - 5_000)
+        await controller.take(.residualCurrent(.healthy), askedAt: asked - 1)
+        #expect(await controller.machine.residualCurrent == nil)
+        await controller.take(.residualCurrent(.tripped), askedAt: asked - 1)
+        #expect(await controller.machine.latched == [.residualCurrent])
+        await station.journal.close()
+    }
+
     @Test func `notices lost outputs on a board without feedback`() async throws {
         var capabilities = BoardCapabilities.bench()
         capabilities.feedback = .none

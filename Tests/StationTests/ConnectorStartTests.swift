@@ -188,6 +188,17 @@ import Testing
         #expect(bench.stops.first?.limit == .time)
     }
 
+    @Test func `waits for a clock that can be believed before it calls an outage short`() {
+        var bench = found()
+        bench.give(.clock(isTrusted: false))
+        returned(&bench)
+        bench.give(.authorization(token: "TAG", AuthorizationInfo(.accepted)))
+        bench.pass(12_000)
+        #expect(!bench.isRelayClosed)
+        bench.pass(30_000)
+        expectClosed(bench)
+    }
+
     @Test func `closes as it was found where the token is no longer accepted`() {
         var bench = found()
         returned(&bench)

