@@ -96,10 +96,16 @@ package struct CommissioningMachine: Sendable {
     }
 
     /// The person's answer to the last question.
-    package mutating func answer(_ isYes: Bool, at now: Int64) -> [Effect] {
+    ///
+    /// - `isAssumed`: nobody was asked; the record says so.
+    package mutating func answer(
+        _ isYes: Bool, isAssumed: Bool = false, at now: Int64
+    ) -> [Effect] {
         guard let question = asked else { return [] }
         asked = nil
-        let found = isYes ? "confirmed by a person" : "denied by a person"
+        let found =
+            isAssumed
+            ? "assumed, nobody was asked" : isYes ? "confirmed by a person" : "denied by a person"
         switch question {
         case .relay:
             return isYes ? pass("relay", found, then: .measure) : fail("relay", found, now)

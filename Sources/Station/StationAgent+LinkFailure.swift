@@ -4,8 +4,9 @@ extension StationAgent {
     /// Says why there is no link. A certificate judged by a clock that nobody set is no news the
     /// second time: it is said once, with the clock, and then left to the log's readers of detail.
     func tell(linkFailure reason: String) {
-        let isCertificate = reason.lowercased().contains("cert")
-        guard isCertificate, journal.trust == .untrusted else {
+        // A wrong authority is wrong at any time.
+        let isAboutTime = reason.contains("expired") || reason.contains("not yet valid")
+        guard isAboutTime, journal.trust == .untrusted else {
             log.warning("link not made", ["error": reason])
             return
         }

@@ -1,12 +1,9 @@
 import JSON
 
 extension StatusScreen {
-    /// What bounds the offer, who the connector is kept for, and what the contactor has done so far.
+    /// Who the connector is kept for, where its charge ends, and what the contactor has done so far.
     static func details(_ connector: JSONValue) -> [String] {
         var lines: [String] = []
-        let limits = (connector["limits"]?.object ?? [:]).sorted { $0.key < $1.key }
-            .map { "\($0.key) \($0.value.number?.text ?? "?") A" }
-        if !limits.isEmpty { lines.append("  limits: \(limits.joined(separator: ", "))") }
         if let reservation = connector["reservation"] {
             lines.append(
                 "  reserved for \(reservation["token"]?.string ?? "?") until "

@@ -35,6 +35,9 @@ extension Program {
         let configuration = configurationPath(invocation)
         let backup = try await BoardBackup.read(file)
         if invocation.has("--identity") {
+            // Before anything is touched: a board that runs keeps its identity.
+            let folder = dataDirectory(of: backup)
+            if FileSystem.isFolder(folder) { try theOnlyOne(in: folder).release() }
             try takeIdentity(of: backup, configuration: configuration)
         } else if !FileSystem.exists(configuration) {
             throw Failure(
@@ -93,6 +96,17 @@ extension Program {
             if path.hasPrefix("/") { try giveToOwner(of: "/\(folder)", path) }
             print("\(path): written")
         }
+    }
+
+    /// As the configuration in the backup says, which cannot be read whole before its secrets lie there.
+    private static func dataDirectory(of backup: BoardBackup) -> String {
+        let key = "dataDirectory:"
+        let text = configurationIndex(backup).map {
+            String(decoding: backup.files[$0].bytes, as: UTF8.self)
+        }
+        let line = (text ?? "").split(separator: "\n").first { $0.hasPrefix(key) }
+        let value = line?.dropFirst(key.count).split(separator: " ").first
+        return value.map { String($0.filter { $0 != "\"" && $0 != "'" }) } ?? "/var/lib/kerb-edge"
     }
 
     private static func configurationIndex(_ backup: BoardBackup) -> Int? {

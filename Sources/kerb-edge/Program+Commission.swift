@@ -19,7 +19,7 @@ extension Program {
             .init("--by", "NAME", "who commissions", isRequired: true),
             .init("--rotation", "LIST", "phase rotation of the outlets, as in 1=RST,2=STR"),
             .init("--connector", "N", "this outlet alone; nothing is locked then"),
-            .init("--yes", "answer every question with yes"),
+            .init("--yes", "ask nobody: the record says that relay and RCD were assumed"),
         ],
         "take the cabinet into service outlet by outlet, lock the fuse, print the record")
 
@@ -72,7 +72,8 @@ extension Program {
                 case .say(let text): complain(text)
                 case .ask(let question):
                     let isYes = isSilent || yes(question)
-                    effects += machine.answer(isYes, at: clock.monotonicMilliseconds)
+                    effects += machine.answer(
+                        isYes, isAssumed: isSilent, at: clock.monotonicMilliseconds)
                 case .present(let number): _ = try asked("token \(token) \(number)", at: path)
                 case .finished: return machine.results
                 }
