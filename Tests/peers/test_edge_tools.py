@@ -170,10 +170,12 @@ def test_the_bundle_takes_out_a_secret_that_got_into_a_file(site, tmp_path):
 
 def watched(site, words, seconds, **more):
     """What a command draws on a terminal of its own."""
+    # Whoever runs the tests may want none; the terminal of this one shows colours unless `more` forbids.
+    colourful = {name: value for name, value in ENVIRONMENT.items() if name != "NO_COLOR"}
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [str(BIN / "kerb-edge"), *words, "--config", site.configuration], stdin=subprocess.DEVNULL,
-        stdout=follower, stderr=follower, env={**ENVIRONMENT, "TERM": "xterm", **more})
+        stdout=follower, stderr=follower, env={**colourful, "TERM": "xterm", **more})
     os.close(follower)
     text, deadline = b"", time.monotonic() + seconds
     while time.monotonic() < deadline and text.count(b"connector 2") < 2:
