@@ -13,7 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("KERB_")}
-MIRROR, SUITE = "http://mirror.example/debian", "bookworm"
+SUITE = "bookworm"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and chroot need root")
 
@@ -36,7 +36,8 @@ def packages():
 class System:
     def __init__(self, folder):
         self.folder = folder
-        run("debootstrap", "--variant=minbase", "--include=systemd,udev", SUITE, folder, MIRROR)
+        run("debootstrap", "--variant=minbase", "--include=systemd,udev", SUITE, folder,
+            run("python3", ROOT / ".ci" / "debian_mirror.py").strip())
         # Nothing is started in a chroot.
         (folder / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (folder / "usr/sbin/policy-rc.d").chmod(0o755)
