@@ -74,8 +74,8 @@ struct Program {
                 + "inputs, decides by one rule whether a contactor may be closed, switches it, "
                 + "journals every charge before it reports it, and speaks OCPP 1.6J with the "
                 + "operator's central system. It charges by its local rules while that is away.",
-            "A running agent answers status, read, token and clear on a socket in its data "
-                + "directory, which only its own user and root may open.",
+            "A running agent answers status, limit, settings, log, token, clear and blackbox --now "
+                + "on a socket in its data directory, which only its own user and root may open.",
             "Under systemd the log goes to journald with a field for each value, so that "
                 + "journalctl CONNECTOR=1 shows one outlet; the names are the log's keys in upper "
                 + "case with underscores (energyWh is ENERGY_WH). Elsewhere it is a line a fact on "
