@@ -13,13 +13,16 @@ extension Commands {
         let since = at.advanced(bySeconds: -2 * settings.remoteStartWindowSeconds)
         return try transaction.query(
             """
-            SELECT * FROM command WHERE station = ? AND name = 'start' AND id_tag = ?
-            AND state IN ('queued', 'sent', 'accepted', 'timedOut') AND created_at >= ?
+            SELECT * FROM command WHERE station = ? AND name IN ('start', 'startLimited')
+            AND id_tag = ? AND state IN ('queued', 'sent', 'accepted', 'timedOut') AND created_at >= ?
             AND effect IS NULL ORDER BY created_at
             """, station, Tokens.folded(idTag), since
         ).map(Command.init(row:)).first { command in
-            guard case .start(let wanted, _) = command.command else { return false }
-            return wanted == nil || connector == nil || wanted == connector
+            switch command.command {
+            case .start(let wanted, _), .startLimited(let wanted, _, _):
+                return wanted == nil || connector == nil || wanted == connector
+            default: return false
+            }
         }
     }
 
@@ -37,7 +40,7 @@ extension Commands {
     /// Marks the open commands of a name whose effect a station just reported.
     func saw(
         _ name: String, station: String, effect: String, at: Timestamp,
-        in transaction: Transaction, where fits: (StationCommand) -> Bool
+        in transaction: Transaction, where fits: (Command) -> Bool
     ) throws {
         let open = try transaction.query(
             """
@@ -45,7 +48,7 @@ extension Commands {
             AND state IN ('sent', 'accepted') AND created_at >= ? ORDER BY created_at
             """, station, name, at.advanced(bySeconds: -86_400)
         ).map(Command.init(row:))
-        for command in open where fits(command.command) {
+        for command in open where fits(command) {
             try saw(command, effect: effect, at: at, in: transaction)
         }
     }

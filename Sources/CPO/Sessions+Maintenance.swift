@@ -56,7 +56,9 @@ extension Sessions {
                 "updateFirmware", station: station, effect: status.rawValue, at: at,
                 in: transaction
             ) { command in
-                guard case .maintenance(.updateFirmware(let order)) = command else { return false }
+                guard case .maintenance(.updateFirmware(let order)) = command.command else {
+                    return false
+                }
                 return order.signed?.requestID == request
             }
         case .downloaded, .downloading, .downloadScheduled, .downloadPaused, .idle, .installing,
@@ -73,7 +75,7 @@ extension Sessions {
         try stores.commands.saw(
             "sendLog", station: station, effect: status.rawValue, at: at, in: transaction
         ) { command in
-            guard case .maintenance(.sendLog(let order)) = command else { return false }
+            guard case .maintenance(.sendLog(let order)) = command.command else { return false }
             return order.requestID == request
         }
     }

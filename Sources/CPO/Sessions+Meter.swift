@@ -13,11 +13,13 @@ extension Sessions {
             report, at: at, from: station, receivedAt: receivedAt, in: transaction)
         guard isNew else { return }
         let isOperative = report.status != .unavailable
+        // A status of before the command, out of a backlog, says nothing about its effect.
         try stores.commands.saw(
             "setAvailability", station: station, effect: report.status.rawValue, at: receivedAt,
             in: transaction
         ) { command in
-            command == .setAvailability(connector: report.connector, operative: isOperative)
+            command.command == .setAvailability(connector: report.connector, operative: isOperative)
+                && at.seconds(since: command.createdAt) >= -Self.clockToleranceSeconds
         }
         for key in book.withLock({
             $0.open(station: station, connector: report.connector)

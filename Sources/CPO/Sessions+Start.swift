@@ -67,10 +67,11 @@ extension Sessions {
             start.token, at: station, connector: connector, receivedAt: receivedAt,
             in: transaction)
         try stores.stations.adopt(station, connector, at: receivedAt, in: transaction)
-        try closeOlder(station: station, connector: connector, receivedAt, in: transaction)
+        let others = book.withLock { $0.open(station: station, connector: connector) }
         let opened = try open(
             start, Natural(connector: connector, idTag: idTag, at: natural, repetition: repetition),
             authorization, at: station, receivedAt: receivedAt, in: transaction)
+        try settle(opened, among: others, receivedAt, in: transaction)
         if let command = authorization.command {
             try stores.commands.saw(
                 command, effect: opened.session.id, at: receivedAt, in: transaction)
@@ -194,12 +195,21 @@ extension Sessions {
         return known.count == 1 ? try known[0].int("number") : number
     }
 
-    /// A session that runs while another one starts on its connector lost its stop.
-    private func closeOlder(
-        station: String, connector: ConnectorNumber, _ receivedAt: Timestamp,
+    /// A session that runs while a later one starts on its connector lost its stop. The later one is
+    /// told by its start, not by its arrival: a backlog brings old starts while a new charge runs.
+    private func settle(
+        _ opened: SessionBook.Entry, among others: [Int64], _ receivedAt: Timestamp,
         in transaction: Transaction
     ) throws {
-        for key in book.withLock({ $0.open(station: station, connector: connector) }) {
+        let startedAt = opened.session.startedAt
+        let isLate = book.withLock { book in
+            others.contains { (book.entries[$0]?.session.startedAt ?? startedAt) > startedAt }
+        }
+        if isLate {
+            return try closeProvisionally(
+                opened.key, because: "because a later charge runs", receivedAt, in: transaction)
+        }
+        for key in others {
             try closeProvisionally(
                 key, because: "because a new start came", receivedAt, in: transaction)
         }

@@ -198,7 +198,7 @@ extension Sessions {
         try stores.commands.saw(
             "stop", station: session.station, effect: session.id, at: receivedAt, in: transaction
         ) { command in
-            guard case .stop(let wanted) = command else { return false }
+            guard case .stop(let wanted) = command.command else { return false }
             return wanted == reference
         }
     }

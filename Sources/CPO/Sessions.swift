@@ -7,6 +7,8 @@ import Service
 package final class Sessions: Remembering {
     /// `session.updated` lines of one session are at least this far apart.
     static let journalSpacingMilliseconds: Int64 = 1000
+    /// A station's clock may be this wrong before a status counts as older than a command.
+    static let clockToleranceSeconds: Int64 = 300
     /// Readings of one message beyond this are cut off.
     static let mostReadingsPerMessage = 1000
 

@@ -185,9 +185,9 @@ final class MessageLog: Sendable {
             """, settings.refusalsKept)
     }
 
-    /// The text of a frame without the passwords that configuration carries.
+    /// The text of a frame without the passwords that configuration and the places of files carry.
     static func masked(_ frame: [UInt8], _ limit: Int) -> String {
-        guard holdsSecret(frame) else {
+        guard holdsSecret(frame) || mayHoldLogin(frame) else {
             return String(decoding: frame.prefix(limit), as: UTF8.self)
         }
         // A frame that cannot be read cannot be masked: then nothing of it is kept.
@@ -214,6 +214,14 @@ final class MessageLog: Sendable {
         }
     }
 
+    /// An `@` and two slashes, escaped or not: perhaps `ftp://user:password@host`.
+    private static func mayHoldLogin(_ frame: [UInt8]) -> Bool {
+        guard frame.contains(UInt8(ascii: "@")) else { return false }
+        return zip(frame, frame.dropFirst()).contains { first, second in
+            second == UInt8(ascii: "/") && (first == second || first == UInt8(ascii: "\\"))
+        }
+    }
+
     private static func maskedTree(_ value: JSONValue) -> JSONValue {
         switch value {
         case .array(let elements): return .array(elements.map(maskedTree))
@@ -222,7 +230,8 @@ final class MessageLog: Sendable {
                 members["value"] = "***"
             }
             return .object(members.mapValues(maskedTree))
-        case .null, .bool, .number, .string: return value
+        case .string(let text): return .string(ConfigSection.hidingPassword(text))
+        case .null, .bool, .number: return value
         }
     }
 }

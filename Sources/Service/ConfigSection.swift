@@ -304,8 +304,8 @@ extension ConfigSection {
     }
 
     /// `scheme://user:password@host` without the password.
-    static func hidingPassword(_ text: String) -> String {
-        let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
+    package static func hidingPassword(_ text: String) -> String {
+        let parts = text.parts(between: "://", most: 1)
         guard parts.count == 2 else { return text }
         let authority = parts[1].prefix { $0 != "/" }
         guard let at = authority.lastIndex(of: "@"),

@@ -124,6 +124,37 @@ struct ScriptedLinks: StationLinks {
         #expect(stored?.command == .changeSetting(key: "AuthorizationKey", value: "***"))
     }
 
+    @Test func `to start under a profile joins the session that follows as well`() async throws {
+        let house = try await House()
+        let profile = ChargingProfile(
+            id: 7, stackLevel: 2, purpose: .transaction, kind: .relative,
+            schedule: ChargingSchedule(unit: .amperes, periods: [.init(start: 0, tenths: 160)]))
+        let states = try await Self.carrying(house, .success(.status("Accepted"))) { _ in
+            let command = try await house.cpo.send(
+                .startLimited(connector: 1, token: "GUEST-9", profile), to: "CS-1",
+                origin: Self.origin)
+            _ = try await house.cpo.commands.settled(command.id, withinSeconds: 5)
+            let (_, status) = try await house.started(House.start(0, token: "GUEST-9"))
+            #expect(status == .accepted)
+            return await Self.states(house, command.id)
+        }
+        #expect(states.last == .seen)
+    }
+
+    @Test func `to set availability is not seen in a status of before it`() async throws {
+        let house = try await House()
+        let state = try await Self.carrying(house, .success(.status("Accepted"))) { _ in
+            let command = try await house.cpo.send(
+                .setAvailability(connector: 1, operative: false), to: "CS-1", origin: Self.origin)
+            _ = try await house.cpo.commands.settled(command.id, withinSeconds: 5)
+            _ = try await house.apply(House.status(-86_400, .unavailable), at: 10)
+            let before = try await house.cpo.commands.command(command.id)?.state
+            _ = try await house.apply(House.status(20, .unavailable), at: 20)
+            return (before, try await house.cpo.commands.command(command.id)?.state)
+        }
+        #expect(state == (.accepted, .seen))
+    }
+
     @Test func `to stop is seen when the session ends`() async throws {
         let house = try await House()
         let (transaction, _) = try await house.started(House.start(0))

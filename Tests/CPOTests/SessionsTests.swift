@@ -142,6 +142,22 @@ import Testing
         #expect(house.cpo.sessions.running().count == 1)
     }
 
+    @Test func `runs on when a backlog brings an older charge of its connector`() async throws {
+        let house = try await House()
+        let (new, _) = try await house.started(House.start(9000, register: 5000), at: 9000)
+        let running = try #require(house.cpo.sessions.running().first?.id)
+        // Told late: a whole charge of the morning.
+        let (old, _) = try await house.started(House.start(0), at: 9100)
+        #expect(house.cpo.sessions.running().map(\.id) == [running])
+        _ = try await house.apply(House.meter(old, 600, 1500), at: 9101)
+        _ = try await house.apply(House.stop(old, 900, 1700), at: 9102)
+        let first = try #require(try await house.cpo.cdrs.list().cdrs.first)
+        #expect(first.session.energy == WattHours(700))
+        _ = try await house.apply(House.stop(new, 9900, 5400), at: 9900)
+        let bills = try await house.cpo.cdrs.list().cdrs.map(\.session.energy)
+        #expect(bills.sorted() == [WattHours(400), WattHours(700)])
+    }
+
     @Test func `whose stop never comes is billed as it stands after the grace`() async throws {
         let house = try await House()
         let (old, _) = try await house.started(House.start(0))
