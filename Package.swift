@@ -14,8 +14,14 @@ let strict: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-/// Of what runs on a small board alone: size before speed.
-let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// Of what is in the board's agent: no regular expressions, which weigh over a megabyte in it. One search
+/// for text in a string brings all of them; `Service/Text.swift` has what is needed.
+let lean: [SwiftSetting] = [
+    .unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])
+]
+
+/// Of what runs on a board and in no hot path of a server: size before speed.
+let small: [SwiftSetting] = lean + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 func module(
     _ name: String, in folder: String = "Sources", _ arrows: [String], embedding: [String] = [],
@@ -53,9 +59,11 @@ let foundations: [Target] = [
     .systemLibrary(
         name: "CYAML", path: "Sources/System/CYAML", pkgConfig: "yaml-0.1",
         providers: [.apt(["libyaml-dev"])]),
-    .systemLibrary(
-        name: "CCurl", path: "Sources/System/CCurl", pkgConfig: "libcurl",
-        providers: [.apt(["libcurl4-openssl-dev"])]),
+    // libcurl's functions, found in it by the first call: a board that fetches nothing loads none of it.
+    .target(
+        name: "CCurl", path: "Sources/System/CCurl",
+        cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"])],
+        linkerSettings: [.linkedLibrary("dl")]),
     // The only real C of the server: libwebsockets' macros and its one callback cannot be imported.
     .target(
         name: "CWeb", path: "Sources/System/CWeb",
@@ -71,20 +79,20 @@ let foundations: [Target] = [
 ]
 
 let ground: [Target] = [
-    module("Charging", []),
-    module("JSON", ["Charging"]),
-    module("Crypto", ["COpenSSL"]),
-    module("Service", ["Charging", "CYAML"]),
+    module("Charging", [], small),
+    module("JSON", ["Charging"], lean),
+    module("Crypto", ["COpenSSL"], lean),
+    module("Service", ["Charging", "CYAML"], small),
 ]
 
 let instruments: [Target] = [
-    module("SQL", ["Charging", "Service", "CSQLite"]),
-    module("Web", ["Service", "JSON", "Crypto", "CWeb"]),
-    module("HTTPClient", ["Service", "CCurl"]),
+    module("SQL", ["Charging", "Service", "CSQLite"], lean),
+    module("Web", ["Service", "JSON", "Crypto", "CWeb"], lean),
+    module("HTTPClient", ["Service", "CCurl"], small),
     module("HAL", in: "hal", ["Charging", "Service"], small),
     module("LinuxHAL", in: "hal", ["HAL", "Charging", "Service", "CModbus", "CLinux"], small),
-    module("OCPP", ["Charging", "JSON", "Service"]),
-    module("OCPP16", ["OCPP", "Charging", "JSON"]),
+    module("OCPP", ["Charging", "JSON", "Service"], lean),
+    module("OCPP16", ["OCPP", "Charging", "JSON"], lean),
 ]
 
 let houses: [Target] = [

@@ -132,7 +132,7 @@ final class FileCarrier: @unchecked Sendable {
     ) throws(FileTransferError) -> Code {
         _ = HTTPClient.started
         isHTTP = try judge(url)
-        guard let handle = curl_easy_init() else { throw .failed("out of memory") }
+        guard let handle = curl_easy_init() else { throw .failed(HTTPClient.unusable) }
         self.handle = handle
         defer {
             self.handle = nil
@@ -181,8 +181,9 @@ final class FileCarrier: @unchecked Sendable {
     /// Whether the rules allow this place; true for HTTP, false for FTP.
     private func judge(_ text: String) throws(FileTransferError) -> Bool {
         guard text.utf8.count <= 2048,
-            !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }), let url = curl_url()
+            !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F })
         else { throw .badURL("a blank, a control character, or too long") }
+        guard let url = curl_url() else { throw .failed(HTTPClient.unusable) }
         defer { curl_url_cleanup(url) }
         guard curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK,
             let scheme = HTTPClient.part(url, CURLUPART_SCHEME),

@@ -36,7 +36,7 @@ package final class HTTPClient: Sendable {
         self.configuration = configuration
         _ = Self.started
         guard let multi = curl_multi_init() else {
-            preconditionFailure("libcurl has memory for its first handle")
+            fatalError(Self.unusable)
         }
         // The address goes to the new thread, which alone uses it; callers only wake it up.
         nonisolated(unsafe) let handle = multi
@@ -109,7 +109,12 @@ package final class HTTPClient: Sendable {
         if let multi = inbox.multi { curl_multi_wakeup(multi) }
     }
 
-    static let started: Void = { curl_global_init(Int(CURL_GLOBAL_ALL)) }()
+    static let started: Void = { _ = curl_global_init(Int(CURL_GLOBAL_ALL)) }()
+
+    /// Why libcurl gave no handle.
+    static var unusable: String {
+        kerb_curl_missing().map { String(cString: $0) } ?? "out of memory"
+    }
 }
 
 // MARK: Is the call usable?
@@ -128,7 +133,7 @@ extension HTTPClient {
         guard !call.url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
             throw .badCall("the URL has a blank or control character")
         }
-        guard let url = curl_url() else { throw .broken("out of memory") }
+        guard let url = curl_url() else { throw .broken(Self.unusable) }
         defer { curl_url_cleanup(url) }
         guard curl_url_set(url, CURLUPART_URL, call.url, 0) == CURLUE_OK,
             let scheme = Self.part(url, CURLUPART_SCHEME),
@@ -146,7 +151,7 @@ extension HTTPClient {
 
     static func part(_ url: OpaquePointer, _ what: CURLUPart) -> String? {
         var text: UnsafeMutablePointer<CChar>?
-        guard curl_url_get(url, what, &text, 0) == CURLUE_OK, let text else { return nil }
+        guard kerb_curl_url_get(url, what, &text, 0) == CURLUE_OK, let text else { return nil }
         defer { curl_free(text) }
         return String(cString: text)
     }

@@ -109,7 +109,7 @@ final class TransferThread {
 
     private func start(_ transfer: Transfer) {
         guard let handle = pool.popLast() ?? curl_easy_init() else {
-            return finish(transfer, .failure(.broken("out of memory")))
+            return finish(transfer, .failure(.broken(HTTPClient.unusable)))
         }
         transfer.prepare(handle, configuration, now: clock.monotonicMilliseconds)
         flying[handle] = transfer

@@ -1,4 +1,5 @@
 import CSQLite
+import Service
 
 /// One connection to a SQLite file. Not Sendable: it lives on one thread.
 final class SQLiteConnection: SQLConnection {
@@ -90,7 +91,8 @@ final class SQLiteConnection: SQLConnection {
 
     func script(_ sql: String) throws(SQLError) {
         // AUTOINCREMENT: a journal's number must never come twice, even after its last line went.
-        let text = sql.replacing("{identity}", with: "INTEGER PRIMARY KEY AUTOINCREMENT")
+        let text = sql.replacing(
+            text: "{identity}", with: "INTEGER PRIMARY KEY AUTOINCREMENT")
         try check(sqlite3_exec(handle, text, nil, nil, nil))
     }
 

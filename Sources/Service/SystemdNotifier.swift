@@ -21,7 +21,7 @@ package struct SystemdNotifier: Sendable {
     package func watchdog() { send("WATCHDOG=1") }
     /// One line for `systemctl status`.
     package func status(_ text: String) {
-        send("STATUS=" + text.replacing("\n", with: " "))
+        send("STATUS=" + text.replacing(text: "\n", with: " "))
     }
     /// Then `ready()` once the new configuration is in force.
     package func reloading() { send("RELOADING=1") }

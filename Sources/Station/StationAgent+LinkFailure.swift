@@ -5,7 +5,7 @@ extension StationAgent {
     /// second time: it is said once, with the clock, and then left to the log's readers of detail.
     func tell(linkFailure reason: String) {
         // A wrong authority is wrong at any time.
-        let isAboutTime = reason.contains("expired") || reason.contains("not yet valid")
+        let isAboutTime = reason.contains(text: "expired") || reason.contains(text: "not yet valid")
         guard isAboutTime, journal.trust == .untrusted else {
             log.warning("link not made", ["error": reason])
             return

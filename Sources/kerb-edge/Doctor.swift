@@ -247,7 +247,7 @@ struct Doctor {
         let path = settings.journalPath
         // A folder that cannot be listed is the disk's finding.
         let names = (try? FileSystem.names(in: settings.dataDirectory)) ?? []
-        let damaged = names.filter { $0.contains(".damaged-") }
+        let damaged = names.filter { $0.contains(text: ".damaged-") }
         if let first = damaged.first {
             findings.append(
                 .warning(

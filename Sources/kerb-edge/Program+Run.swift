@@ -11,7 +11,6 @@ import Web
 extension Program {
     /// The agent: outputs safe first, then the journal, then connectors, last the operator.
     static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        ProcessMemory.useOneHeap()
         // Before the configuration, the network or anything else that may take its time or fail.
         let held = holdSafeLines(configurationPath(invocation))
         let lines = LogQueue(format: invocation.logFormat)

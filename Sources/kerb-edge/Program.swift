@@ -1,4 +1,5 @@
 import Glibc
+import LinuxHAL
 import Service
 import Station
 
@@ -105,7 +106,9 @@ struct Program {
         "--config", "FILE", "configuration (/etc/kerb/edge.yaml)")
     private static let watch = CommandTable.Flag("--watch", "again every second, until Ctrl-C")
 
-    static func main() async {
+    static func main() {
+        // Before there is a second thread, which would get a heap of its own with its first piece.
+        ProcessMemory.useOneHeap()
         switch table.parse(Array(CommandLine.arguments.dropFirst())) {
         case .help(let text):
             print(text)
@@ -114,8 +117,10 @@ struct Program {
             complain(text)
             leave(.usage)
         case .run(let invocation):
-            leave(await run(invocation))
+            Task { leave(await run(invocation)) }
         }
+        // The work is done by the pool's threads, which end the program.
+        while true { pause() }
     }
 
     private static func run(_ invocation: CommandTable.Invocation) async -> ExitCode {

@@ -1,3 +1,5 @@
+import Service
+
 /// What a GPIO line is for. The raw value is the key in a board's file and in `edge.yaml`.
 package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     /// Energises the contactor's relay; on a split board: allows the safety controller to.
@@ -91,8 +93,7 @@ package struct LineProfile: Hashable, Sendable {
     }
 
     package func name(connector: Int) -> String {
-        let parts = name.split(separator: "{n}", omittingEmptySubsequences: false)
-        return parts.joined(separator: String(connector))
+        name.replacing(text: "{n}", with: String(connector))
     }
 }
 

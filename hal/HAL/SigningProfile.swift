@@ -1,3 +1,5 @@
+import Service
+
 /// How a meter signs a charge, as its file says: which registers, which words, in which order.
 ///
 /// - Every register here is a holding register, zero-based, high word first.
@@ -89,10 +91,10 @@ package struct SigningProfile: Hashable, Sendable {
     /// cannot end it. `|` would end the record's field in OCMF.
     package func metadata(of charge: SignedCharge) -> String {
         metadata
-            .replacing("{outlet}", with: Self.escaped(charge.outlet))
-            .replacing("{charge}", with: "\(charge.charge)")
+            .replacing(text: "{outlet}", with: Self.escaped(charge.outlet))
+            .replacing(text: "{charge}", with: "\(charge.charge)")
             // Last, so that nothing in a token is taken for a place to fill in.
-            .replacing("{token}", with: Self.escaped(charge.token))
+            .replacing(text: "{token}", with: Self.escaped(charge.token))
     }
 
     private static func escaped(_ text: String) -> String {
