@@ -3,28 +3,71 @@ import Glibc
 import SQL
 import Service
 
-/// A board in one file: its journal, who it is, and the files it needs to be that. What a technician
-/// carries from a dead controller to a new one.
+/// A board in one file: its journal, who it is, what it proves that with, and what commissioning locked.
+/// What a technician carries from a dead controller to a new one. It holds secrets.
 package struct BoardBackup: Hashable, Sendable {
-    /// A file of the configuration, with the path it had.
+    /// A file of the board and where another one puts it.
     package struct Carried: Hashable, Sendable {
+        package enum Place: String, Hashable, Sendable, CaseIterable {
+            /// The configuration, wherever the other board has it.
+            case configuration
+            /// What the configuration names: a whole path, or one that begins at its folder.
+            case named
+            /// Below the data directory.
+            case data
+        }
+
+        package var place: Place
         package var path: String
+        /// Permission bits; who may read a secret is the same on both boards.
+        package var mode: UInt32
         package var bytes: [UInt8]
 
-        package init(path: String, bytes: [UInt8]) {
+        package init(_ place: Place, path: String, mode: UInt32 = 0o600, bytes: [UInt8]) {
+            self.place = place
             self.path = path
+            self.mode = mode
             self.bytes = bytes
         }
     }
 
     package var stationID: String
     package var madeAt: Timestamp
+    /// As the configuration says it: a whole path, or one that begins at its folder.
+    package var dataDirectory: String
     package var files: [Carried]
 
-    package init(stationID: String, madeAt: Timestamp, files: [Carried]) {
+    package init(
+        stationID: String, madeAt: Timestamp, dataDirectory: String, files: [Carried]
+    ) {
         self.stationID = stationID
         self.madeAt = madeAt
+        self.dataDirectory = dataDirectory
         self.files = files
+    }
+
+    /// The parts of the data directory that make a board what it is. The roots' bundles are made anew.
+    package static let folders = ["credentials", "certificates", "commissioning"]
+    package static let lock = "commissioned.json"
+
+    /// What of a data directory belongs into a backup.
+    ///
+    /// - Throws: where a file cannot be read: half an identity is none.
+    package static func carried(from data: String) throws(FileError) -> [Carried] {
+        var paths: [String] = []
+        for folder in folders where FileSystem.isFolder("\(data)/\(folder)") {
+            paths += try FileSystem.names(in: "\(data)/\(folder)").filter {
+                !$0.hasSuffix(".part") && !$0.hasPrefix("bundle-")
+            }.map { "\(folder)/\($0)" }
+        }
+        if FileSystem.exists("\(data)/\(lock)") { paths.append(lock) }
+        var files: [Carried] = []
+        for path in paths {
+            // The agent's alone, whatever a hand has made of it.
+            files.append(
+                Carried(.data, path: path, bytes: try FileSystem.read("\(data)/\(path)")))
+        }
+        return files
     }
 
     package enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
@@ -43,8 +86,10 @@ package struct BoardBackup: Hashable, Sendable {
 
     /// Copies the journal as it is now, the agent may run meanwhile, and puts the identity beside it.
     ///
+    /// - Returns: the connectors with an open charge, whose end the file cannot know.
     /// - Throws: `SQLError.notAllowed` if the file is there already.
-    package func write(journal: String, to file: String) async throws {
+    @discardableResult
+    package func write(journal: String, to file: String) async throws -> [ConnectorNumber] {
         guard !FileSystem.exists(file) else {
             throw SQLError.notAllowed("\(file) is there already")
         }
@@ -59,13 +104,15 @@ package struct BoardBackup: Hashable, Sendable {
             }
             await source.close()
             let copy = try Database(path: scratch, readers: 0)
-            do { try await copy.write { try store($0) } } catch {
+            let open: [ConnectorNumber]
+            do { open = try await copy.write { try store($0) } } catch {
                 await copy.close()
                 throw error
             }
             await copy.close()
             guard rename(scratch, file) == 0 else { throw FileError(file, errno: errno) }
             try FileSystem.syncFolder(of: file)
+            return open
         } catch {
             // The first error is the one to tell.
             try? Self.remove(scratch)
@@ -73,14 +120,28 @@ package struct BoardBackup: Hashable, Sendable {
         }
     }
 
-    private func store(_ sql: Transaction) throws {
+    private func store(_ sql: Transaction) throws -> [ConnectorNumber] {
         try sql.execute(
-            "CREATE TABLE board_identity (station_id TEXT NOT NULL, made_at BIGINT NOT NULL)")
-        try sql.execute("CREATE TABLE board_file (path TEXT PRIMARY KEY, bytes BLOB NOT NULL)")
-        try sql.execute("INSERT INTO board_identity VALUES (?, ?)", stationID, madeAt)
+            """
+            CREATE TABLE board_identity (
+                station_id TEXT NOT NULL, made_at BIGINT NOT NULL, data_directory TEXT NOT NULL)
+            """)
+        try sql.execute(
+            """
+            CREATE TABLE board_file (
+                place TEXT NOT NULL, path TEXT NOT NULL, mode BIGINT NOT NULL, bytes BLOB NOT NULL,
+                PRIMARY KEY (place, path))
+            """)
+        try sql.execute(
+            "INSERT INTO board_identity VALUES (?, ?, ?)", stationID, madeAt, dataDirectory)
         for file in files {
-            try sql.execute("INSERT INTO board_file VALUES (?, ?)", file.path, file.bytes)
+            try sql.execute(
+                "INSERT INTO board_file VALUES (?, ?, ?, ?)", file.place.rawValue, file.path,
+                Int64(file.mode), file.bytes)
         }
+        return try sql.query(
+            "SELECT DISTINCT connector FROM charge WHERE stopped_at IS NULL ORDER BY connector"
+        ).map { try $0.int("connector") }
     }
 
     // MARK: Reading one
@@ -102,10 +163,14 @@ package struct BoardBackup: Hashable, Sendable {
                         "SELECT name FROM sqlite_master WHERE name = 'board_identity'") != nil,
                     let row = try sql.queryOne("SELECT * FROM board_identity")
                 else { throw Failure.noBackup(file) }
+                guard row.has("data_directory") else {
+                    throw Failure.damaged(file, "an older kerb-edge made it; make it again")
+                }
                 return BoardBackup(
                     stationID: try row.text("station_id"), madeAt: try row.timestamp("made_at"),
-                    files: try sql.query("SELECT * FROM board_file ORDER BY path").map {
-                        Carried(path: try $0.text("path"), bytes: try $0.blob("bytes"))
+                    dataDirectory: try row.text("data_directory"),
+                    files: try sql.query("SELECT * FROM board_file ORDER BY rowid").map {
+                        try Self.carried($0, of: file)
                     })
             }
             await database.close()
@@ -116,14 +181,27 @@ package struct BoardBackup: Hashable, Sendable {
         }
     }
 
-    /// Puts the journal of a backup in place; one that is there is kept aside.
-    ///
-    /// - Returns: where the old one is, if there was one.
-    package static func restoreJournal(
-        from file: String, to journal: String, at now: Timestamp
-    ) async throws -> String? {
-        let scratch = "\(journal).restoring"
-        try remove(scratch)
+    private static func carried(_ row: Row, of file: String) throws -> Carried {
+        let path = try row.text("path")
+        guard let place = Carried.Place(rawValue: try row.text("place")),
+            // Nothing in a file may name a place outside what it is for.
+            place == .named || isInside(path)
+        else { throw Failure.damaged(file, "it names the place \(path)") }
+        return Carried(
+            place, path: path, mode: UInt32(truncatingIfNeeded: try row.int64("mode")) & 0o777,
+            bytes: try row.blob("bytes"))
+    }
+
+    private static func isInside(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." }
+    }
+
+    /// Copies the journal alone out of a backup: without what the board proves itself with, and
+    /// without an update that was under way, whose file and program are the old controller's.
+    package static func extractJournal(from file: String, to target: String) async throws {
+        let scratch = "\(target).scratch"
+        for path in [scratch, target] { try remove(path) }
         let source = try Database(path: file, readers: 0)
         do { try await source.backup(to: scratch) } catch {
             await source.close()
@@ -131,27 +209,21 @@ package struct BoardBackup: Hashable, Sendable {
         }
         await source.close()
         let copy = try Database(path: scratch, readers: 0)
-        // Credentials have no business in a journal; the copy below leaves no trace of them.
-        try await copy.write { sql in
-            try sql.execute("DROP TABLE board_identity")
-            try sql.execute("DROP TABLE board_file")
-        }
-        var aside: String?
-        if FileSystem.exists(journal) {
-            let old = "\(journal).before-restore-\(now.milliseconds)"
-            for suffix in ["", "-wal", "-shm"] where FileSystem.exists(journal + suffix) {
-                guard rename(journal + suffix, old + suffix) == 0 else {
-                    throw FileError(journal, errno: errno)
-                }
+        do {
+            try await copy.write { sql in
+                try sql.execute("DROP TABLE board_identity")
+                try sql.execute("DROP TABLE board_file")
+                try sql.execute("DELETE FROM upkeep_state WHERE name = 'firmware'")
             }
-            aside = old
+            // A second copy leaves no trace of the secrets in free pages.
+            try await copy.backup(to: target)
+        } catch {
+            await copy.close()
+            try? remove(scratch)  // The first error is the one to tell.
+            throw error
         }
-        try await copy.backup(to: journal)
         await copy.close()
         try remove(scratch)
-        // The kept first page is the old file's.
-        try FileSystem.remove("\(journal).head")
-        return aside
     }
 
     private static func remove(_ path: String) throws(FileError) {

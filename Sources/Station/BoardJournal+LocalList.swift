@@ -21,6 +21,21 @@ extension BoardJournal {
         return try sql.queryOne("SELECT version FROM local_list WHERE id = 1")?.int("version") ?? 0
     }
 
+    /// Rows may be missing since the journal was rebuilt: only a full list makes it whole again.
+    private static func isListIncomplete(_ sql: Transaction) throws -> Bool {
+        try sql.queryOne("SELECT version FROM local_list WHERE id = 1")?.int("version") == 0
+    }
+
+    /// Takes the list's version away, which asks the operator for a full one. What is left of the
+    /// list goes on being used, and so does the time it was taken at.
+    static func doubtLocalList(_ sql: Transaction) throws {
+        try sql.execute(
+            """
+            INSERT INTO local_list (id, version, taken_at) VALUES (1, 0, 0)
+            ON CONFLICT (id) DO UPDATE SET version = 0
+            """)
+    }
+
     private static func localTokens(_ sql: Transaction) throws -> Int {
         try sql.queryOne("SELECT COUNT(*) AS n FROM local_token")?.int("n") ?? 0
     }
@@ -30,11 +45,11 @@ extension BoardJournal {
         if let why = Self.fault(in: update, most: limits.localListUpdate) { return .failed(why) }
         let most = limits.localTokens
         do {
-            return try await database.write { sql in
+            return try await write(.list) { sql in
                 if update.kind == .differential {
-                    guard try update.version > Self.localListVersion(sql) else {
-                        return .versionMismatch
-                    }
+                    guard try !Self.isListIncomplete(sql),
+                        try update.version > Self.localListVersion(sql)
+                    else { return .versionMismatch }
                 } else {
                     try sql.execute("DELETE FROM local_token")
                 }

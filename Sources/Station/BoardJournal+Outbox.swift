@@ -91,14 +91,22 @@ extension BoardJournal {
         if let told = try row.int64OrNil("told_base"), try row.textOrNil("told_boot") == boot {
             return told - written
         }
-        var shift: Int64 = 0
-        if let base = try row.int64OrNil("base_ms"),
-            abs(base - written) > BoardClock.tolerancesMilliseconds
-        {
-            shift = base - written
-        }
-        let settled = shift
+        let known = try row.int64OrNil("base_ms")
+        let settled = known.map { Self.shift(from: written, to: $0) } ?? 0
+        let isStart = try row.text("kind") == "start"
         try await write(.time) { sql in
+            // What the stop repeats of an earlier boot moves as it was told, before that is forgotten.
+            try sql.execute(
+                """
+                UPDATE stop_sample
+                SET shift_ms = (SELECT told_base FROM charge WHERE id = ?1) - clock_base
+                WHERE charge_id = ?1 AND shift_ms IS NULL
+                    AND boot_id = (SELECT told_boot FROM charge WHERE id = ?1)
+                """, charge)
+            if isStart {
+                try sql.execute(
+                    "UPDATE charge SET start_shift_ms = ? WHERE id = ?", settled, charge)
+            }
             try sql.execute(
                 "UPDATE charge SET told_base = ?, told_boot = ? WHERE id = ?", written + settled,
                 boot, charge)

@@ -21,7 +21,7 @@ extension BoardJournal {
     /// Makes a profile durable in the place of those it replaces.
     func store(_ entry: InstalledProfiles.Entry, replacing ids: [Int]) async throws {
         let body = entry.profile.json.text
-        try await database.write { sql in
+        try await write(.profile) { sql in
             for id in ids + [entry.profile.id] {
                 try sql.execute("DELETE FROM charging_profile WHERE profile_id = ?", id)
             }
@@ -34,7 +34,7 @@ extension BoardJournal {
     }
 
     func removeProfiles(_ ids: Set<Int>) async throws {
-        try await database.write { sql in
+        try await write(.profile) { sql in
             for id in ids {
                 try sql.execute("DELETE FROM charging_profile WHERE profile_id = ?", id)
             }

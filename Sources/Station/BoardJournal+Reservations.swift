@@ -16,7 +16,7 @@ extension BoardJournal {
 
     /// Keeps a reservation in the place of one with the same number.
     func keep(_ reservation: Reservation) async throws {
-        try await database.write { sql in
+        try await write(.reservation) { sql in
             try sql.execute(
                 """
                 INSERT INTO reservation (id, connector, token, group_token, expires_at)
@@ -31,7 +31,7 @@ extension BoardJournal {
     }
 
     func forget(reservation id: Int) async throws {
-        try await database.write { sql in
+        try await write(.reservation) { sql in
             try sql.execute("DELETE FROM reservation WHERE id = ?", id)
         }
     }

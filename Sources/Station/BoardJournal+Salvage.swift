@@ -33,6 +33,7 @@ extension BoardJournal {
             where !["boot", "charge", "message"].contains(table) {
                 for row in tables[table] ?? [] { try Self.insert(row, into: table, names, sql) }
             }
+            try Self.doubtLocalList(sql)
             return saved
         }
     }

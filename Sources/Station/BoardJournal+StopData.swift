@@ -51,20 +51,29 @@ extension BoardJournal {
             """, charge)
     }
 
-    /// The samples kept for a charge's stop, their times repaired as those of its messages are.
+    /// The samples kept for a charge's stop, their times repaired as those of its messages are, in
+    /// whichever boot they were taken; once and for good, so that a second stop is the same.
     func stopData(of charge: Int64) async throws -> StopData? {
-        let (bootID, base) = (bootID, base)
-        return try await database.write { sql in
-            try sql.execute(
+        try await write(.time) { sql in
+            guard let row = try sql.queryOne("SELECT * FROM charge WHERE id = ?", charge) else {
+                return nil
+            }
+            for clock in try sql.query(
                 """
-                UPDATE stop_sample SET shift_ms = CASE
-                    WHEN boot_id = ? AND ABS(? - clock_base) > ? THEN ? - clock_base ELSE 0 END
+                SELECT DISTINCT boot_id, clock_base FROM stop_sample
                 WHERE charge_id = ? AND shift_ms IS NULL
-                """, bootID, base, BoardClock.tolerancesMilliseconds, base, charge)
-            guard
-                let row = try sql.queryOne(
-                    "SELECT meter_start_wh, started_at FROM charge WHERE id = ?", charge)
-            else { return nil }
+                """, charge)
+            {
+                let (boot, base) = (try clock.text("boot_id"), try clock.int64("clock_base"))
+                try sql.execute(
+                    """
+                    UPDATE stop_sample SET shift_ms = ?
+                    WHERE charge_id = ? AND boot_id = ? AND clock_base = ? AND shift_ms IS NULL
+                    """, try Self.shift(from: base, boot: boot, of: row, sql), charge, boot, base)
+            }
+            let startShift = try Self.startShift(row, sql)
+            try sql.execute(
+                "UPDATE charge SET start_shift_ms = ? WHERE id = ?", startShift, charge)
             let samples = try sql.query(
                 "SELECT body, shift_ms FROM stop_sample WHERE charge_id = ? ORDER BY seq", charge
             ).compactMap { row -> StoredSample? in
@@ -74,7 +83,9 @@ extension BoardJournal {
             }
             return StopData(
                 start: WattHours(try row.int64("meter_start_wh")),
-                startedAt: try row.timestamp("started_at"), samples: samples)
+                startedAt: Timestamp(
+                    milliseconds: try row.timestamp("started_at").milliseconds + startShift),
+                samples: samples)
         }
     }
 }

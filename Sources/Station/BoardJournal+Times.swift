@@ -44,6 +44,40 @@ extension BoardJournal {
             boot)
     }
 
+    /// By how much a time moves that was written with `base`: as the boot of its charge was told, else
+    /// as that boot is known now; not at all while nobody knows.
+    static func shift(
+        from base: Int64, boot: String, of charge: Row, _ sql: Transaction
+    ) throws -> Int64 {
+        if let told = try charge.int64OrNil("told_base"), try charge.textOrNil("told_boot") == boot
+        {
+            return told - base
+        }
+        let row = try sql.queryOne("SELECT base_ms, trust FROM boot WHERE boot_id = ?", boot)
+        guard let row, try row.text("trust") != ClockTrust.untrusted.rawValue else { return 0 }
+        return try shift(from: base, to: row.int64("base_ms"))
+    }
+
+    /// An answer's way over the network moves nothing.
+    static func shift(from base: Int64, to known: Int64) -> Int64 {
+        abs(known - base) > BoardClock.tolerancesMilliseconds ? known - base : 0
+    }
+
+    /// When a charge began, as it was told or would be now.
+    static func startedAt(_ charge: Row, _ sql: Transaction) throws -> Timestamp {
+        let at = try charge.timestamp("started_at")
+        return Timestamp(milliseconds: at.milliseconds + (try startShift(charge, sql)))
+    }
+
+    static func startShift(_ charge: Row, _ sql: Transaction) throws -> Int64 {
+        if let settled = try charge.int64OrNil("start_shift_ms") { return settled }
+        // A charge of an older program's: its boot is no longer known.
+        guard let boot = try charge.textOrNil("start_boot"),
+            let base = try charge.int64OrNil("start_base")
+        else { return 0 }
+        return try shift(from: base, boot: boot, of: charge, sql)
+    }
+
     /// The base of this boot as an earlier run of the program, or its operator, found it.
     package func trustedBase() async throws -> Int64? {
         let bootID = bootID
@@ -69,6 +103,10 @@ extension BoardJournal {
                 DELETE FROM boot WHERE boot_id <> ?
                     AND boot_id NOT IN (SELECT boot_id FROM message)
                     AND boot_id NOT IN (SELECT boot_id FROM charge)
+                    AND boot_id NOT IN (SELECT boot_id FROM stop_sample)
+                    AND boot_id NOT IN (SELECT boot_id FROM upkeep_report)
+                    AND boot_id NOT IN (
+                        SELECT start_boot FROM charge WHERE start_boot IS NOT NULL)
                 """, bootID)
             if trust != .untrusted { try Self.settle(bootID, base, trust, sql) }
         }

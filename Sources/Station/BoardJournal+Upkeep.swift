@@ -14,9 +14,9 @@ extension BoardJournal {
 
     /// Queues a report; a security event stays as a line of the security log afterwards.
     func note(_ report: MaintenanceReport, at: Timestamp) async throws {
-        let (bootID, base, most) = (bootID, base, limits.securityEvents)
+        let (bootID, base, most) = (bootID, base(of: at), limits.securityEvents)
         guard let row = ReportRow(report) else { return }
-        try await database.write { sql in
+        try await write(.report) { sql in
             try sql.execute(
                 """
                 INSERT INTO upkeep_report
@@ -33,16 +33,18 @@ extension BoardJournal {
         }
     }
 
-    /// The oldest report that is owed; nil when none is.
+    /// The oldest report that may be told; nil when none is owed. A security event of a boot in which
+    /// nobody knows the time yet waits for it; what carries no time does not.
     ///
     /// A line that this program cannot read, left by a newer one that was taken back, is dropped: it
     /// must not stand in the way of the others.
     func nextReport() async throws -> Report? {
+        try await settleTimes()
         while true {
             do {
                 return try await oldestReport()
             } catch JournalError.damaged(let seq) {
-                try await database.write { sql in
+                try await write(.report) { sql in
                     try sql.execute("DELETE FROM upkeep_report WHERE seq = ?", Int64(seq) ?? 0)
                 }
             }
@@ -50,13 +52,18 @@ extension BoardJournal {
     }
 
     private func oldestReport() async throws -> Report? {
-        let (bootID, base) = (bootID, base)
-        return try await database.read { sql in
+        try await database.read { sql in
             guard
                 let row = try sql.queryOne(
-                    "SELECT * FROM upkeep_report WHERE is_told = 0 ORDER BY seq LIMIT 1")
+                    """
+                    SELECT upkeep_report.*, boot.base_ms, boot.trust
+                    FROM upkeep_report LEFT JOIN boot ON boot.boot_id = upkeep_report.boot_id
+                    WHERE is_told = 0
+                        AND (kind <> 'security' OR COALESCE(boot.trust, '') <> 'untrusted')
+                    ORDER BY seq LIMIT 1
+                    """)
             else { return nil }
-            let at = try Self.time(of: row, bootID, base)
+            let at = try Self.time(of: row)
             guard let report = try ReportRow(row).report(at: at) else {
                 throw JournalError.damaged(String(try row.int64("seq")))
             }
@@ -65,19 +72,20 @@ extension BoardJournal {
         }
     }
 
-    /// The clock may have been set since the line was written.
-    private static func time(of row: Row, _ bootID: String, _ base: Int64) throws -> Timestamp {
+    /// A line's time, repaired by what is known of its boot; one that was told stays as it was.
+    private static func time(of row: Row) throws -> Timestamp {
         var at = try row.timestamp("at")
-        let moved = base - (try row.int64("clock_base"))
-        if try row.text("boot_id") == bootID, abs(moved) > BoardClock.tolerancesMilliseconds {
-            at.milliseconds += moved
+        if try row.textOrNil("trust") != ClockTrust.untrusted.rawValue,
+            let base = try row.int64OrNil("base_ms")
+        {
+            at.milliseconds += shift(from: try row.int64("clock_base"), to: base)
         }
         return at
     }
 
     /// The operator has heard it, or never will. Security events stay in the log.
     func confirm(report: Report) async throws {
-        try await database.write { sql in
+        try await write(.report) { sql in
             if case .security(let event) = report.report {
                 // As it was told, so that log and operator agree whatever the clock does later.
                 try sql.execute(
@@ -90,32 +98,44 @@ extension BoardJournal {
     }
 
     func refused(report: Report) async throws {
-        try await database.write { sql in
+        try await write(.report) { sql in
             try sql.execute(
                 "UPDATE upkeep_report SET refusals = refusals + 1 WHERE seq = ?", report.seq)
         }
     }
 
-    /// The security log, oldest first.
+    /// The security log, oldest first. A line whose time nobody knows yet says so, and is part of
+    /// every span of time that is asked for.
     package func securityLog(from: Timestamp? = nil, until: Timestamp? = nil) async throws
         -> [SecurityEvent]
     {
-        let (bootID, base) = (bootID, base)
+        try await settleTimes()
         return try await database.read { sql in
-            try sql.query("SELECT * FROM upkeep_report WHERE kind = 'security' ORDER BY seq")
-                .compactMap { row -> SecurityEvent? in
-                    let at = try Self.time(of: row, bootID, base)
+            try sql.query(
+                """
+                SELECT upkeep_report.*, boot.base_ms, boot.trust
+                FROM upkeep_report LEFT JOIN boot ON boot.boot_id = upkeep_report.boot_id
+                WHERE kind = 'security' ORDER BY seq
+                """
+            ).compactMap { row -> SecurityEvent? in
+                let at = try Self.time(of: row)
+                var info = try row.textOrNil("info")
+                if try row.textOrNil("trust") == ClockTrust.untrusted.rawValue {
+                    info = (info.map { "\($0); " } ?? "") + Self.timeNotKnown
+                } else {
                     if let from, at < from { return nil }
                     if let until, at > until { return nil }
-                    return SecurityEvent(
-                        type: try row.text("word"), at: at, info: try row.textOrNil("info"))
                 }
+                return SecurityEvent(type: try row.text("word"), at: at, info: info)
+            }
         }
     }
 
+    static let timeNotKnown = "by a clock that nobody has set"
+
     /// Empties the security log but for what the operator has not heard.
     package func clearSecurityLog() async throws {
-        try await database.write { sql in
+        try await write(.report) { sql in
             try sql.execute("DELETE FROM upkeep_report WHERE is_told = 1")
         }
     }
@@ -132,7 +152,7 @@ extension BoardJournal {
 
     func keep(firmwareJob job: FirmwareMachine.Job?) async throws {
         let text = job?.json.text
-        try await database.write { sql in
+        try await write(.firmware) { sql in
             guard let text else {
                 try sql.execute("DELETE FROM upkeep_state WHERE name = 'firmware'")
                 return

@@ -136,11 +136,12 @@ package final class BoardJournal: Sendable {
             try sql.execute(
                 """
                 INSERT INTO charge (id, connector, token, is_remote, meter_start_wh, started_at,
-                    last_register_wh, last_alive_at, boot_id, alive_base, start_sum)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    last_register_wh, last_alive_at, boot_id, alive_base, start_boot, start_base,
+                    start_sum)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 id, connector, token, isRemote, register.value, at, register.value, at, bootID,
-                base, sum)
+                base, bootID, base, sum)
             try Self.owe(
                 "start", of: id, boot: bootID, base: base, body: reservation.map { String($0) },
                 sql)
@@ -240,7 +241,7 @@ package final class BoardJournal: Sendable {
                     // The board ran on and only the program ended, or the power was gone.
                     reason: sameBoot ? .reboot : .powerLoss,
                     startRegister: WattHours(try row.int64("meter_start_wh")),
-                    startedAt: try row.timestamp("started_at"),
+                    startedAt: try Self.startedAt(row, sql),
                     limits: ChargeLimits(text: try row.textOrNil("limits") ?? ""))
             }
             return found
@@ -285,7 +286,9 @@ extension JournalStep {
         switch self {
         case .stop, .orphans, .confirmStart, .confirmSample, .confirmStop, .time, .latch, .opening:
             true
-        case .start, .keep, .sample, .refusal, .setting, .availability, .token, .probe: false
+        case .start, .keep, .sample, .refusal, .setting, .availability, .token, .limits, .list,
+            .profile, .reservation, .report, .firmware, .probe:
+            false
         }
     }
 }

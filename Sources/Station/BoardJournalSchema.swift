@@ -153,5 +153,12 @@ extension BoardJournal {
                 body TEXT NOT NULL
             );
             """),
+        Migration(
+            40, "the time of a start can be repaired after it was told",
+            """
+            ALTER TABLE charge ADD COLUMN start_boot TEXT;
+            ALTER TABLE charge ADD COLUMN start_base BIGINT;
+            ALTER TABLE charge ADD COLUMN start_shift_ms BIGINT;
+            """),
     ]
 }

@@ -34,7 +34,7 @@ extension BoardJournal {
     /// Keeps the limits of an open charge, so that they hold when it goes on after a loss of power.
     func setLimits(_ limits: ChargeLimits, of charge: Int64) async throws {
         let text = limits == .none ? nil : limits.json.text
-        try await database.write { sql in
+        try await write(.limits) { sql in
             try sql.execute(
                 "UPDATE charge SET limits = ? WHERE id = ? AND stopped_at IS NULL", text, charge)
         }

@@ -2,7 +2,8 @@
 package enum JournalStep: String, Hashable, Sendable, CaseIterable {
     case opening, start, keep, sample, stop, orphans, time, confirmStart, confirmSample,
         confirmStop, refusal
-    case setting, availability, latch, token, probe
+    case setting, availability, latch, token, limits, list, profile, reservation, report, firmware
+    case probe
 }
 
 /// Where in a step something may go wrong.
@@ -76,8 +77,6 @@ package enum JournalTrouble: Hashable, Sendable, CustomStringConvertible {
 }
 
 package enum JournalError: Error, Hashable, Sendable {
-    /// The database gave no number to a new row.
-    case noNumber
     /// A row holds what this program never writes.
     case damaged(String)
     /// A start that could not be promised to be kept.

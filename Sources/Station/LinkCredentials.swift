@@ -31,7 +31,9 @@ package final class LinkCredentials: Sendable {
         /// Tells one configuration from another without holding its secret in the clear.
         var fingerprint: String {
             let password = password.map { Hex.encode(SHA256.hash($0)) } ?? ""
-            let parts = [url, String(profile), password, certificateFile ?? "", keyFile ?? ""]
+            // By their names: a board that takes this one's place may keep them in another folder.
+            let files = [certificateFile, keyFile].map { $0?.split(separator: "/").last ?? "" }
+            let parts = [url, String(profile), password] + files.map { String($0) }
             return Hex.encode(SHA256.hash(parts.joined(separator: "\n")))
         }
     }

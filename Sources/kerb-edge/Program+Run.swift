@@ -18,6 +18,7 @@ extension Program {
         defer { lines.close() }
         let log = Log(
             level: invocation.logLevel, format: invocation.logFormat, sink: lines.sink)
+        try refuseHalfRestored(configurationPath(invocation))
         let read = try Configuration.load(file: configurationPath(invocation), EdgeSettings.read)
         let settings = read.value
         let password = try password(settings.csms)
@@ -51,6 +52,15 @@ extension Program {
         socket.close()
         await journal.close()
         return .done
+    }
+
+    /// Between two boards this one is neither.
+    private static func refuseHalfRestored(_ configuration: String) throws {
+        let mark = BoardRestore.mark(of: configuration)
+        guard FileSystem.exists(mark) else { return }
+        throw Failure(
+            code: .usage,
+            text: "\(mark): a restore was cut off; run the same `kerb-edge restore` once more")
     }
 
     private static func password(_ csms: EdgeSettings.CSMS) throws -> [UInt8]? {

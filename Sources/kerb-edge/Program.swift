@@ -52,14 +52,17 @@ struct Program {
             commissionCommand,
             .init(
                 "backup", arguments: ["FILE"], flags: [config],
-                "the journal, the configuration and its secrets in one file; the agent may run"),
+                "the journal, the configuration, every secret and the fuse lock in one file, mode 0600"
+            ),
             .init(
                 "restore", arguments: ["FILE"],
                 flags: [
                     config,
-                    .init("--identity", "also take over the configuration and its secrets"),
+                    .init(
+                        "--identity",
+                        "also take over the configuration, passwords, keys and fuse lock"),
                 ],
-                "take over a board's journal; the agent must be down"),
+                "take over a board's journal, all or nothing; the agent must be down"),
             .init(
                 "blackbox",
                 flags: [config, .init("--now", "what a running agent remembers, fault or not")],

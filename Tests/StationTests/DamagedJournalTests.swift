@@ -120,6 +120,33 @@ import Testing
         await journal.close()
     }
 
+    @Test func `asks for the whole local list again, and goes on using what is left of it`()
+        async throws
+    {
+        let journal = try await open()
+        func update(
+            _ kind: LocalListUpdate.Kind, _ version: Int, on journal: BoardJournal
+        ) async throws -> BoardJournal.ListOutcome {
+            try await journal.take(
+                LocalListUpdate(
+                    kind: kind, version: version,
+                    entries: [.init(token: "GUEST", info: AuthorizationInfo(.blocked))]),
+                at: clock.now)
+        }
+        #expect(try await update(.full, 7, on: journal) == .accepted)
+        try await journal.database.checkpoint()
+        await journal.close()
+        try change { bytes in for index in 0..<4096 { bytes[index] = 0xA5 } }
+        let rebuilt = try await open()
+        #expect(try await rebuilt.localListVersion() == 0)
+        #expect(try await rebuilt.listed(token: "guest", at: clock.now)?.status == .blocked)
+        #expect(try await update(.differential, 8, on: rebuilt) == .versionMismatch)
+        #expect(try await update(.full, 8, on: rebuilt) == .accepted)
+        #expect(try await rebuilt.localListVersion() == 8)
+        #expect(try await update(.differential, 9, on: rebuilt) == .accepted)
+        await rebuilt.close()
+    }
+
     @Test func `is replaced by an empty one when not a byte of it is left, and says so`()
         async throws
     {

@@ -11,7 +11,7 @@ import websockets
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "peers"))
 
 from ocpp.v16 import call  # noqa: E402
-from test_ocpp16_security import Guarded, Visit, signed_update  # noqa: E402
+from upkeep_visit import Guarded, Visit, signed_update  # noqa: E402
 
 ROUNDS = 25
 KILLS = 3

@@ -1,0 +1,184 @@
+import Charging
+import Glibc
+import Service
+
+/// Puts files and folders in place together: all of them, or none. What was there is kept aside.
+///
+/// Everything is written beside its place first; then it is moved. A failure moves it all back. For the
+/// power that goes in between there is a mark beside the configuration, with which no agent starts:
+/// half a board would charge under a wrong name or without its lock. The same restore once more
+/// completes it.
+package struct BoardRestore: ~Copyable {
+    private struct Change {
+        var path: String
+        /// nil: nothing shall be there.
+        var staged: String?
+        var aside: String
+        var isAside = false
+        var isPlaced = false
+    }
+
+    /// Of whoever shall read a file.
+    package struct Owner: Hashable, Sendable {
+        package var user: UInt32
+        package var group: UInt32
+
+        /// Of what lies at a path; nil where nothing does.
+        package init?(of path: String) {
+            var info = stat()
+            guard stat(path, &info) == 0 else { return nil }
+            user = info.st_uid
+            group = info.st_gid
+        }
+    }
+
+    private var changes: [Change] = []
+    private let mark: String
+    private let suffix: String
+
+    /// The file that says that a restore of the board with this configuration was cut off.
+    package static func mark(of configuration: String) -> String {
+        "\(configuration).restore-incomplete"
+    }
+
+    package init(configuration: String, at now: Timestamp) {
+        mark = Self.mark(of: configuration)
+        suffix = ".before-restore-\(now.milliseconds)"
+    }
+
+    // MARK: Beside their places
+
+    /// Writes a file beside its place. One that is there with the same bytes stays.
+    package mutating func stage(
+        _ bytes: [UInt8], at path: String, mode: mode_t, owner: Owner?
+    ) throws(FileError) {
+        if FileSystem.exists(path), try FileSystem.read(path, limitBytes: .max) == bytes { return }
+        let owner = Owner(of: path) ?? owner
+        try Self.makeFolder(above: path)
+        let staged = "\(path).restoring"
+        add(path, staged)
+        try FileSystem.writeAtomically(bytes, to: staged, mode: mode)
+        try Self.give(staged, to: owner)
+    }
+
+    /// Writes a whole folder beside its place; empty: none shall be there.
+    package mutating func stage(
+        _ files: [(name: String, mode: mode_t, bytes: [UInt8])], folder path: String, owner: Owner?
+    ) throws(FileError) {
+        let staged = "\(path).restoring"
+        // Left by a restore that was cut off.
+        if FileSystem.isFolder(staged) { try Self.removeFolder(staged) }
+        guard !files.isEmpty else { return add(path, nil) }
+        add(path, staged)
+        try FileSystem.makeFolder(staged)
+        try Self.give(staged, to: owner)
+        for file in files {
+            try FileSystem.writeAtomically(
+                file.bytes, to: "\(staged)/\(file.name)", mode: file.mode)
+            try Self.give("\(staged)/\(file.name)", to: owner)
+        }
+    }
+
+    /// Takes a journal that lies beside its place already.
+    package mutating func stage(
+        journal staged: String, at path: String, owner: Owner?
+    ) throws(FileError) {
+        try Self.give(staged, to: owner)
+        // A log of the old journal must not be read into the new one, nor its first page be kept.
+        for end in ["-wal", "-shm", ".head"] { add(path + end, nil, aside: path + suffix + end) }
+        add(path, staged)
+    }
+
+    /// Nothing shall be there.
+    package mutating func stageAbsence(of path: String) { add(path, nil) }
+
+    private mutating func add(_ path: String, _ staged: String?, aside: String? = nil) {
+        changes.append(Change(path: path, staged: staged, aside: aside ?? path + suffix))
+    }
+
+    // MARK: In their places
+
+    /// - Returns: what was there, by its new name.
+    /// - Throws: after everything was put back as it was.
+    package mutating func commit() throws(FileError) -> [String] {
+        try FileSystem.writeAtomically([], to: mark, mode: 0o644)
+        do throws(FileError) {
+            for index in changes.indices { try place(index) }
+            for change in changes { try FileSystem.syncFolder(of: change.path) }
+        } catch {
+            try undo()
+            throw error
+        }
+        return changes.filter(\.isAside).map(\.aside)
+    }
+
+    private mutating func place(_ index: Int) throws(FileError) {
+        let change = changes[index]
+        if FileSystem.exists(change.path) {
+            try Self.move(change.path, to: change.aside)
+            changes[index].isAside = true
+        }
+        guard let staged = change.staged else { return }
+        try Self.move(staged, to: change.path)
+        changes[index].isPlaced = true
+    }
+
+    /// Puts everything back as it was before `commit`.
+    package mutating func undo() throws(FileError) {
+        for index in changes.indices.reversed() {
+            let change = changes[index]
+            if change.isPlaced, let staged = change.staged {
+                try Self.move(change.path, to: staged)
+                changes[index].isPlaced = false
+            }
+            if change.isAside {
+                try Self.move(change.aside, to: change.path)
+                changes[index].isAside = false
+            }
+            try FileSystem.syncFolder(of: change.path)
+        }
+        discard()
+        try FileSystem.remove(mark)
+    }
+
+    /// It is done: an agent may start.
+    package func finish() throws(FileError) {
+        try FileSystem.remove(mark)
+        try FileSystem.syncFolder(of: mark)
+    }
+
+    /// Removes what lies beside its place.
+    package func discard() {
+        for staged in changes.compactMap(\.staged) {
+            guard FileSystem.isFolder(staged) else {
+                try? FileSystem.remove(staged)  // What stays is replaced by the next restore.
+                continue
+            }
+            try? Self.removeFolder(staged)  // See above.
+        }
+    }
+
+    // MARK: Steps
+
+    private static func move(_ path: String, to target: String) throws(FileError) {
+        guard rename(path, target) == 0 else { throw FileError(target, errno: errno) }
+    }
+
+    private static func makeFolder(above path: String) throws(FileError) {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
+        try FileSystem.makeFolder(String(path[..<slash]), mode: 0o755)
+    }
+
+    /// Restored by root, read by the agent's own user.
+    package static func give(_ path: String, to owner: Owner?) throws(FileError) {
+        guard geteuid() == 0, let owner else { return }
+        guard lchown(path, owner.user, owner.group) == 0 else {
+            throw FileError(path, errno: errno)
+        }
+    }
+
+    private static func removeFolder(_ path: String) throws(FileError) {
+        for name in try FileSystem.names(in: path) { try FileSystem.remove("\(path)/\(name)") }
+        guard rmdir(path) == 0 else { throw FileError(path, errno: errno) }
+    }
+}
