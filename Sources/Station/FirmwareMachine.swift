@@ -19,6 +19,8 @@ package struct FirmwareMachine: Hashable, Sendable {
         /// The operator has accepted this program's boot.
         case healthy
         case rolledBack(Bool)
+        /// The new program did not come up, and the old one was brought back from outside.
+        case broughtBack
     }
 
     package enum Effect: Hashable, Sendable {
@@ -132,9 +134,11 @@ package struct FirmwareMachine: Hashable, Sendable {
         case (.installEnded(false), .installing), (.rolledBack, .rollingBack):
             return installFailed(input)
         case (.healthy, .probation) where isNewProgram: return installed()
+        case (.broughtBack, .installing), (.broughtBack, .probation), (.broughtBack, .rollingBack):
+            return end([.report(.installationFailed)])
         // Late news of what has been replaced or has ended.
         case (.downloaded, _), (.downloadFailed, _), (.verified, _), (.installEnded, _),
-            (.healthy, _), (.rolledBack, _), (.ordered, _), (.started, _):
+            (.healthy, _), (.rolledBack, _), (.broughtBack, _), (.ordered, _), (.started, _):
             return []
         }
     }

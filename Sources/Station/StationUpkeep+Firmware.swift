@@ -35,10 +35,8 @@ extension StationUpkeep {
 
     /// Why the certificate of an update is not one of the manufacturer's; nil if it is.
     private func refusal(of signed: FirmwareOrder.Signed) -> String? {
-        guard let chain = try? Certificate.all(pem: signed.certificate), let signer = chain.first
-        else { return "no certificate" }
-        return signer.refusal(
-            between: Array(chain.dropFirst()), roots: roots.roots(.manufacturer).map(\.certificate),
+        FirmwareSignature.refusal(
+            ofSigner: signed.certificate, roots: roots.roots(.manufacturer).map(\.certificate),
             at: clock.now.milliseconds / 1000)
     }
 
@@ -77,9 +75,9 @@ extension StationUpkeep {
         case .verify: startChecking(order)
         case .holdConnectors(let isHeld): await agent?.hold(isHeld)
         case .install:
-            start(configuration.installCommand, as: "install") { .installEnded(isGood: $0) }
+            run(.install, configuration.installCommand, order) { .installEnded(isGood: $0) }
         case .rollBack:
-            start(configuration.rollbackCommand, as: "rollback") { .rolledBack($0) }
+            run(.rollBack, configuration.rollbackCommand, order) { .rolledBack($0) }
         case .restart: await agent?.restartForUpdate()
         case .note(let kind):
             let info = kind == .firmwareUpdated ? configuration.version : nil
@@ -162,6 +160,17 @@ extension StationUpkeep {
             // What stays is replaced by the next update.
             try? FileSystem.remove(path)
         }
+        settleHelper()
+    }
+
+    /// Tells root's helper that nothing is to be undone any more.
+    func settleHelper() {
+        guard let handover = configuration.handover, handover.mustBeSettled else { return }
+        let request = FirmwareRequest(id: FirmwareHandover.newID(), kind: .settled)
+        do throws(FileError) { try handover.hand(request) } catch {
+            // The next start tries again.
+            log.warning("helper not told", ["error": error.description])
+        }
     }
 
     // MARK: Signature
@@ -183,16 +192,55 @@ extension StationUpkeep {
     }
 
     private func isGenuine(_ hash: [UInt8]?, _ order: FirmwareOrder) -> Bool {
-        guard let hash, let signed = order.signed,
-            let signature = Base64.decodeLeniently(signed.signature.filter { !$0.isWhitespace }),
-            // The certificate may have ended, or its root been deleted, since the order came.
-            refusal(of: signed) == nil,
-            let signer = try? Certificate(pem: signed.certificate)
-        else { return false }
-        return signer.signed(sha256: hash, signature: signature)
+        guard let hash, let signed = order.signed else { return false }
+        // The certificate may have ended, or its root been deleted, since the order came.
+        return FirmwareSignature.isGenuine(
+            sha256: hash, signer: signed.certificate, signature: signed.signature,
+            roots: roots.roots(.manufacturer).map(\.certificate), at: clock.now.milliseconds / 1000)
     }
 
     // MARK: Commands
+
+    private func run(
+        _ kind: FirmwareRequest.Kind, _ command: [String], _ order: FirmwareOrder,
+        _ input: @escaping @Sendable (Bool) -> FirmwareMachine.Input
+    ) {
+        guard let handover = configuration.handover else {
+            return start(command, as: kind.rawValue, input)
+        }
+        let name = firmwarePath.flatMap { $0.split(separator: "/").last }.map(String.init)
+        let request = FirmwareRequest(
+            id: FirmwareHandover.newID(), kind: kind,
+            file: kind == .install ? FirmwareRequest.File(rawValue: name ?? "") : nil,
+            certificate: order.signed?.certificate, signature: order.signed?.signature)
+        // As with a command of ours: nothing cuts it off.
+        Task { await self.handle(input(await self.isDone(request, by: handover))) }
+    }
+
+    /// Hands over and waits for the helper's answer.
+    private func isDone(_ request: FirmwareRequest, by handover: FirmwareHandover) async -> Bool {
+        let deadline =
+            clock.monotonicMilliseconds + Int64(configuration.commandSeconds) * 1000
+            + FirmwareHandover.patienceMilliseconds
+        do {
+            try handover.hand(request)
+            while clock.monotonicMilliseconds < deadline {
+                if let answer = handover.answer(to: request.id) {
+                    log.notice(
+                        "helper answered",
+                        ["asked": request.kind.rawValue, "done": answer.isGood, "why": answer.why])
+                    return answer.isGood
+                }
+                try await clock.sleep(milliseconds: FirmwareHandover.pollMilliseconds)
+            }
+            log.error("helper silent", ["asked": request.kind.rawValue])
+            // Not to be found by a helper that comes up tomorrow.
+            try FileSystem.remove(handover.requestPath)
+        } catch {
+            log.error("firmware not handed over", ["error": String(describing: error)])
+        }
+        return false
+    }
 
     private func start(
         _ command: [String], as name: String,

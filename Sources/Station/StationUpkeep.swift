@@ -19,6 +19,8 @@ package actor StationUpkeep {
         package var installCommand: [String] = []
         package var rollbackCommand: [String] = []
         package var commandSeconds = 900
+        /// Root's helper, which runs the commands in our place; nil: we run them.
+        package var handover: FirmwareHandover?
         package var acceptsUnsigned = false
         package var firmwareBytes: Int64 = 512 << 20
         package var firmware = FirmwareMachine.Rules()
@@ -100,6 +102,10 @@ package actor StationUpkeep {
     /// Runs until it is cancelled, for the agent that carries its words.
     func run(for agent: StationAgent) async {
         self.agent = agent
+        if let handover = configuration.handover {
+            if handover.isBroughtBack { await handle(.broughtBack) }
+            if machine.job == nil { settleHelper() }
+        }
         await handle(.started(version: configuration.version))
         await withDiscardingTaskGroup { group in
             group.addTask { await self.tellForEver() }

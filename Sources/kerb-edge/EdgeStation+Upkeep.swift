@@ -28,6 +28,7 @@ extension EdgeStation {
         configuration.installCommand = settings.upkeep.installCommand
         configuration.rollbackCommand = settings.upkeep.rollbackCommand
         configuration.commandSeconds = settings.upkeep.commandSeconds
+        configuration.handover = settings.handover
         configuration.acceptsUnsigned = settings.upkeep.acceptUnsigned
         configuration.firmwareBytes = Int64(settings.upkeep.maximumMegabytes) << 20
         configuration.firmware.healthMilliseconds = Int64(settings.upkeep.healthMinutes) * 60_000

@@ -9,6 +9,7 @@ struct UpkeepSettings: Sendable {
     var installCommand: [String]
     var rollbackCommand: [String]
     var commandSeconds: Int
+    var helperFolder: String?
     var rootFile: String?
     var acceptUnsigned: Bool
     var maximumMegabytes: Int
@@ -36,6 +37,10 @@ struct UpkeepSettings: Sendable {
             commandSeconds: firmware.int(
                 "commandSeconds", default: 900, in: 1...7200,
                 about: "after which one of the two is killed and counts as failed"),
+            helperFolder: firmware.pathOrNil(
+                "helperFolder",
+                about: "root's helper runs the two and keeps its files here; left out: the agent "
+                    + "runs them as its own user"),
             rootFile: firmware.pathOrNil(
                 "rootFile", about: "the manufacturer's root certificates, PEM"),
             acceptUnsigned: firmware.bool(
@@ -55,6 +60,11 @@ struct UpkeepSettings: Sendable {
             if let path, !FileSystem.exists(path) {
                 section.problem(key, "\(path): no such file")
             }
+        }
+        if settings.helperFolder != nil, settings.rootFile == nil, !settings.acceptUnsigned {
+            firmware.problem(
+                "rootFile", "root's helper trusts no root that came over OCPP; name a file of roots"
+            )
         }
         for host in settings.hosts
         where host.isEmpty || host.contains(where: { "/:@ ".contains($0) }) {

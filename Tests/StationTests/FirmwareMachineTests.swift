@@ -160,6 +160,23 @@ import Testing
         #expect(resumed(.rollingBack) == [.rollBack])
     }
 
+    @Test(arguments: [FirmwareMachine.Phase.installing, .probation, .rollingBack])
+    func `has failed once the old program was brought back from outside`(
+        _ phase: FirmwareMachine.Phase
+    ) {
+        var machine = FirmwareMachine(version: "1.0", job: job(phase))
+        let effects = machine.handle(.broughtBack, at: at(0))
+        #expect(effects == [.report(.installationFailed), .discard])
+        #expect(machine.job == nil)
+        #expect(machine.handle(.started(version: "1.0"), at: at(1)) == [])
+    }
+
+    @Test func `goes on with what is not installed yet when an older one was brought back`() {
+        var machine = FirmwareMachine(version: "1.0", job: job(.waitingForCharges))
+        #expect(machine.handle(.broughtBack, at: at(0)) == [])
+        #expect(machine.job?.phase == .waitingForCharges)
+    }
+
     @Test(arguments: FirmwareMachine.Phase.allCases)
     func `comes back from the journal`(_ phase: FirmwareMachine.Phase) throws {
         for signed in [true, false] {
@@ -178,7 +195,7 @@ import Testing
             var isVerified = false
             for step in 0..<40 {
                 let input: FirmwareMachine.Input =
-                    switch Int.random(in: 0..<9, using: &random) {
+                    switch Int.random(in: 0..<10, using: &random) {
                     case 0: .ordered(Self.order())
                     case 1, 2: .tick(isCharging: Bool.random(using: &random))
                     case 3: .downloaded
@@ -186,6 +203,7 @@ import Testing
                     case 5: .verified(Bool.random(using: &random))
                     case 6: .installEnded(isGood: Bool.random(using: &random))
                     case 7: .healthy
+                    case 8: .broughtBack
                     default: .rolledBack(Bool.random(using: &random))
                     }
                 let effects = machine.handle(input, at: at(Int64(step)))
