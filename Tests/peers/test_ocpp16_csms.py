@@ -118,6 +118,7 @@ class System:
         self.central = None
         self.connected = asyncio.Event()
         self.refuses = False
+        self.makes = Central
 
     async def handle(self, socket):
         if self.refuses:
@@ -125,7 +126,7 @@ class System:
             return
         assert socket.subprotocol == "ocpp1.6"
         assert socket.request.path == "/ocpp/PEER-1"
-        self.central = Central(self, Wire(socket, self.capture))
+        self.central = self.makes(self, Wire(socket, self.capture))
         self.socket = socket
         self.connected.set()
         with contextlib.suppress(websockets.ConnectionClosed):
