@@ -88,8 +88,10 @@ package struct FirmwareHandover: Hashable, Sendable {
     var isBroughtBack: Bool { FileSystem.exists(broughtBackPath) }
     var mustBeSettled: Bool { isBroughtBack || FileSystem.exists(pendingPath) }
 
-    static func newID() -> String {
-        String(UInt64.random(in: .min ... .max), radix: 16)
+    /// The same for the same step of the same order: an installer that restarts the agent before it
+    /// answers finds it asking for what is done already.
+    static func id(_ kind: FirmwareRequest.Kind, orderedAt: Int64) -> String {
+        kind.rawValue.lowercased() + String(UInt64(bitPattern: orderedAt), radix: 16)
     }
 
     func hand(_ request: FirmwareRequest) throws(FileError) {

@@ -54,7 +54,8 @@ package struct FirmwareHelper: Sendable {
     package func serve(unless doubt: String? = nil) async throws(FileError) -> Bool {
         guard let request = try takeRequest() else { return false }
         var why = doubt ?? ""
-        if doubt == nil {
+        let isDone = folders.answer(to: request.id)?.isGood == true
+        if doubt == nil, !isDone {
             do {
                 try await perform(request)
             } catch {

@@ -7,7 +7,8 @@ extension FirmwareMachine.Job {
         .members([
             "phase": .string(phase.rawValue), "attempts": .number(attempts),
             "installs": .number(installs), "starts": .number(starts),
-            "rollbacks": .number(rollbacks), "version": .string(version),
+            "rollbacks": .number(rollbacks), "orderedAt": .number(orderedAt),
+            "version": .string(version),
             "location": .string(order.transfer.location),
             "retries": order.transfer.retries.map { .number($0) },
             "retrySeconds": order.transfer.retrySeconds.map { .number($0) },
@@ -38,6 +39,7 @@ extension FirmwareMachine.Job {
         self.init(
             order: order, phase: phase, attempts: json["attempts"]?.int ?? 0,
             installs: json["installs"]?.int ?? 0, starts: json["starts"]?.int ?? 0,
-            rollbacks: json["rollbacks"]?.int ?? 0, version: version)
+            rollbacks: json["rollbacks"]?.int ?? 0, orderedAt: json["orderedAt"]?.int64 ?? 0,
+            version: version)
     }
 }

@@ -50,6 +50,8 @@ package struct FirmwareMachine: Hashable, Sendable {
         package var starts = 0
         /// Tries of the way back so far.
         package var rollbacks = 0
+        /// Milliseconds UTC; tells two orders of the same file apart.
+        package var orderedAt: Int64 = 0
         /// The program that was to be replaced.
         package var version: String
     }
@@ -146,7 +148,8 @@ package struct FirmwareMachine: Hashable, Sendable {
     private mutating func ordered(_ order: FirmwareOrder, _ now: Instant) -> [Effect] {
         guard canBeReplaced else { return [] }
         let before: [Effect] = job == nil ? [] : [.stopDownload] + hold(false) + [.discard]
-        job = Job(order: order, phase: .scheduled, version: version)
+        job = Job(
+            order: order, phase: .scheduled, orderedAt: now.wall.milliseconds, version: version)
         if let at = order.retrieveAt, at > now.wall {
             return before + [.report(.downloadScheduled)]
         }

@@ -166,7 +166,8 @@ extension StationUpkeep {
     /// Tells root's helper that nothing is to be undone any more.
     func settleHelper() {
         guard let handover = configuration.handover, handover.mustBeSettled else { return }
-        let request = FirmwareRequest(id: FirmwareHandover.newID(), kind: .settled)
+        let request = FirmwareRequest(
+            id: FirmwareHandover.id(.settled, orderedAt: clock.now.milliseconds), kind: .settled)
         do throws(FileError) { try handover.hand(request) } catch {
             // The next start tries again.
             log.warning("helper not told", ["error": error.description])
@@ -210,7 +211,7 @@ extension StationUpkeep {
         }
         let name = firmwarePath.flatMap { $0.split(separator: "/").last }.map(String.init)
         let request = FirmwareRequest(
-            id: FirmwareHandover.newID(), kind: kind,
+            id: FirmwareHandover.id(kind, orderedAt: machine.job?.orderedAt ?? 0), kind: kind,
             file: kind == .install ? FirmwareRequest.File(rawValue: name ?? "") : nil,
             certificate: order.signed?.certificate, signature: order.signed?.signature)
         // As with a command of ours: nothing cuts it off.

@@ -59,7 +59,8 @@ struct LineExamination {
             look("ADC \(profile.adcDevice)", "enable it in the device tree") {
                 () throws(DeviceError) in _ = try sysfs.analogDevice(profile.adcDevice)
             },
-        ]
+            // A chip that is not there is a finding of its own above.
+        ] + ((try? sysfs.pwmChip(profile.pwmDevice)).map(PWMExamination.findings) ?? [])
     }
 
     private func look(

@@ -30,11 +30,12 @@ import Testing
     }
 
     private func ask(
-        _ kind: FirmwareRequest.Kind, certificate: String? = nil, signature: String? = nil
+        _ kind: FirmwareRequest.Kind, id: String = "1a", certificate: String? = nil,
+        signature: String? = nil
     ) throws {
         try folders.hand(
             FirmwareRequest(
-                id: "1a", kind: kind, file: kind == .install ? .package : nil,
+                id: id, kind: kind, file: kind == .install ? .package : nil,
                 certificate: certificate, signature: signature))
     }
 
@@ -57,12 +58,27 @@ import Testing
         #expect(!FileSystem.exists(folders.requestPath))
         #expect(try await !helper.serve())
 
-        try ask(.rollBack)
+        try ask(.rollBack, id: "2b")
         #expect(try await helper.serve())
         #expect(FileSystem.exists(folder.file("it's back")))
         #expect(!folders.mustBeSettled)
-        try ask(.rollBack)
+        try ask(.rollBack, id: "3c")
         #expect(try await !helper.serve())
+    }
+
+    @Test func `does not do again what it has done, for an agent that was restarted meanwhile`()
+        async throws
+    {
+        let helper = try helper(installs: [
+            "/bin/sh", "-c", "echo once >>\(folder.file("count"))", "{file}",
+        ])
+        for _ in 0..<2 {
+            try put([1])
+            try ask(.install)
+            #expect(try await helper.serve())
+            #expect(folders.answer(to: "1a")?.isGood == true)
+        }
+        #expect(try FileSystem.read(folder.file("count")) == Array("once\n".utf8))
     }
 
     @Test func `forgets the way back once the new program is well`() async throws {
@@ -70,7 +86,7 @@ import Testing
         try put([1])
         try ask(.install)
         #expect(try await helper.serve())
-        try ask(.settled)
+        try ask(.settled, id: "2b")
         #expect(try await helper.serve())
         #expect(try FileSystem.names(in: folders.state) == ["answer", "install.log"])
     }
@@ -169,7 +185,8 @@ import Testing
     @Test func `speaks of requests as they were written`() throws {
         for kind in FirmwareRequest.Kind.allCases {
             let request = FirmwareRequest(
-                id: FirmwareHandover.newID(), kind: kind, file: kind == .install ? .image : nil,
+                id: FirmwareHandover.id(kind, orderedAt: -1), kind: kind,
+                file: kind == .install ? .image : nil,
                 certificate: "PEM", signature: "AA==")
             let tree = try JSONValue(parsing: request.json.text)
             #expect(FirmwareRequest(json: tree) == request)

@@ -132,6 +132,30 @@ def test_an_upgrade_keeps_what_the_operator_wrote(system, packages, tmp_path):
     assert system.path("/var/lib/kerb-edge/journal.db").exists()
 
 
+def version(system):
+    return system.sh("dpkg-query -W -f '${Version}' kerb-edge")
+
+
+def test_an_update_keeps_the_package_it_replaces_and_brings_it_back(system, packages, tmp_path):
+    """What `firmware.installCommand` and `rollbackCommand` call as root."""
+    before = version(system)
+    (tmp_path / "once").mkdir()
+    update = newer(newer(packages["kerb-edge"], tmp_path / "once"), tmp_path)
+    shutil.copy(update, system.path("/tmp/firmware.deb"))
+    for _ in range(2):
+        # The second time is after a power cut in the middle of the first.
+        system.sh("/usr/lib/kerb-edge/package install /tmp/firmware.deb 2>&1")
+        assert version(system) == before + "+next"
+    system.sh("echo broken >/usr/bin/kerb-edge")
+    system.sh("/usr/lib/kerb-edge/package roll-back 2>&1")
+    assert version(system) == before
+    assert system.sh("kerb-edge --version").startswith("kerb-edge")
+    assert system.sh("dpkg --verify kerb-edge || true").split() in ([], ["??5??????", "c", "/etc/kerb/edge.yaml"])
+    assert "stationID: MINE-7" in system.path("/etc/kerb/edge.yaml").read_text()
+    assert "no package of kerb-edge" in system.sh(
+        "/usr/lib/kerb-edge/package install /tmp/kerb-sim*.deb 2>&1 || true")
+
+
 def test_a_removal_keeps_configuration_and_journal_and_a_purge_leaves_nothing(system):
     system.sh("apt-get remove -y kerb-edge 2>&1")
     assert system.path("/etc/kerb/edge.yaml").exists()
