@@ -18,6 +18,8 @@ extension ConnectorMachine {
         case failed
         /// The device could not be asked.
         case notRun
+        /// Another outlet uses the sensor: it stays due.
+        case postponed
     }
 
     /// Asks for the test when it is due and nothing can flow. Until it has passed the gate is shut.
@@ -53,6 +55,8 @@ extension ConnectorMachine {
             latch(.selfTestFailed, &effects)
         case .notRun:
             selfTest = .waiting(until: now.milliseconds + ConnectorTimings.selfTestRetries)
+        case .postponed:
+            selfTest = .waiting(until: now.milliseconds + ConnectorTimings.selfTestPostponed)
         }
     }
 

@@ -18,6 +18,8 @@ package enum ConnectorTimings {
     package static let selfTestLasts: Int64 = 10_000
     /// A self-test that could not be run is tried again after this.
     package static let selfTestRetries: Int64 = 60_000
+    /// One that another outlet on the same sensor put off is looked at again after this.
+    package static let selfTestPostponed: Int64 = 2_000
     /// After a closing the voltages have this long to settle before they are judged.
     package static let supplySettles: Int64 = 2_000
     /// Voltages out of their bounds for this long are a fault of the supply; a motor's start is not.

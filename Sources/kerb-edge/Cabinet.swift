@@ -139,7 +139,10 @@ struct Cabinet: Sendable {
     /// Starts what runs on threads of its own, when every driver is made.
     private func start() {
         lines?.start()
-        for outlet in outlets { (outlet.devices.pilot as? PWMPilot)?.start() }
+        for outlet in outlets {
+            (outlet.devices.pilot as? PWMPilot)?.start()
+            (outlet.devices.proximity as? ADCProximity)?.start()
+        }
     }
 }
 

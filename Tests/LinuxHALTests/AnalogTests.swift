@@ -45,7 +45,23 @@ private final class FakeSysfs: Sendable {
     }
 
     func remove(_ path: String) { unlink(folder.file(path)) }
+
+    /// From now on whoever opens the file waits: a driver that hangs.
+    func hang(_ path: String) {
+        remove(path)
+        mkfifo(folder.file(path), 0o600)
+    }
+
+    /// Lets go of who waits, for as long as the descriptor is open.
+    func release(_ path: String) -> Int32 {
+        let descriptor = open(folder.file(path), O_RDWR | O_NONBLOCK | O_CLOEXEC)
+        _ = Glibc.write(descriptor, "0\n", 2)
+        return descriptor
+    }
 }
+
+private let pwmFolder = "class/pwm/pwmchip3/pwm0"
+private let adcFolder = "bus/iio/devices/iio:device7"
 
 @Suite struct `A direct pilot` {
     private let clock = ManualClock()
@@ -62,69 +78,134 @@ private final class FakeSysfs: Sendable {
                 negative: ADCScale(microvoltsPerCount: -1_000)), connector: 1, clock: clock)
     }
 
-    private func sample(_ times: Int = 2) throws {
-        let (positive, negative) = try pilot.inputs()
+    private func sample(_ times: Int = 2) {
         for _ in 0..<times {
             clock.advance(milliseconds: PWMPilot.sampleMilliseconds)
-            try pilot.sample(positive, negative)
+            pilot.sample()
         }
     }
 
+    private func tell(_ signal: PilotSignal) {
+        pilot.set(signal)
+        pilot.write()
+    }
+
     @Test func `puts X1, F and a duty on its PWM`() throws {
-        pilot.set(.x1)
+        tell(.x1)
         #expect(try fake.pwm("period") == "1000000")
         #expect(try fake.pwm("duty_cycle") == "1000000")
         #expect(try fake.pwm("enable") == "1")
-        pilot.set(.pwm(Amperes(16)))
+        tell(.pwm(Amperes(16)))
         #expect(try fake.pwm("duty_cycle") == "266666")
-        pilot.set(.pwm(Amperes(5)))
+        tell(.pwm(Amperes(5)))
         #expect(try fake.pwm("duty_cycle") == "1000000", "below 6 A there is no duty")
-        pilot.set(.f)
+        tell(.f)
         #expect(try fake.pwm("duty_cycle") == "0")
     }
 
     @Test func `reads the car twice before it believes it, and its diode on a square wave`()
         async throws
     {
-        pilot.set(.x1)
+        tell(.x1)
         await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
         fake.line(positive: 9_000, negative: 0)
-        try sample(1)
+        sample(1)
         await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
-        try sample(1)
+        sample(1)
         #expect(try await pilot.reading().value == PilotReading(state: .b, offered: .zero))
-        pilot.set(.pwm(Amperes(16)))
+        tell(.pwm(Amperes(16)))
         // Right after the change the negative detector still shows the steady level.
-        try sample(3)
+        sample(3)
         #expect(try await pilot.reading().value.diode == .unknown)
         clock.advance(milliseconds: PWMPilot.settleMilliseconds)
         fake.line(positive: 6_000, negative: -12_000)
-        try sample()
+        sample()
         let reading = try await pilot.reading().value
         #expect(reading.state == .c)
         #expect(reading.diode == .passed)
         #expect(reading.offered.milliamperes == 15_999)
         fake.line(positive: 6_000, negative: -6_000)
-        try sample()
+        sample()
         #expect(try await pilot.reading().value.diode == .failed)
     }
 
-    @Test func `has no reading when its ADC hangs or its PWM refuses`() async throws {
-        pilot.set(.x1)
+    @Test func `has no reading when its ADC is late or its PWM refuses`() async throws {
+        tell(.x1)
         fake.line(positive: 12_000, negative: 0)
-        try sample()
+        sample()
         #expect(try await pilot.reading().value.state == .a)
         clock.advance(milliseconds: PWMPilot.staleMilliseconds + 1)
         await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
-        try sample()
-        fake.remove("class/pwm/pwmchip3/pwm0/period")
-        pilot.set(.pwm(Amperes(16)))
+        sample()
+        fake.remove("\(pwmFolder)/period")
+        tell(.pwm(Amperes(16)))
         await #expect(throws: DeviceError.self) { try await pilot.reading() }
-        // The next sample tries again.
+        // The writer tries again.
         fake.pwm("period", "1000000")
-        try sample()
+        pilot.write()
+        sample()
         #expect(try fake.pwm("duty_cycle") == "266666")
         #expect(try await pilot.reading().value.state == .a)
+    }
+
+    @Test func `whose ADC hangs tells no state that is too old for C to B in 100 ms`()
+        async throws
+    {
+        tell(.x1)
+        fake.line(positive: 6_000, negative: 0)
+        sample()
+        clock.advance(milliseconds: PWMPilot.staleMilliseconds)
+        #expect(try await pilot.reading().value.state == .c)
+        clock.advance(milliseconds: 1)
+        await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
+        let poll: Int64 = 50
+        #expect(PWMPilot.sampleMilliseconds + PWMPilot.staleMilliseconds + poll < 100)
+        // One sample from after the gap is not two in a row.
+        sample(1)
+        await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
+        sample(1)
+        #expect(try await pilot.reading().value.state == .c)
+    }
+
+    @Test func `whose ADC hangs holds up neither a reading nor X1`() async throws {
+        fake.hang("\(adcFolder)/in_voltage0_raw")
+        pilot.start()
+        pilot.set(.pwm(Amperes(16)))
+        await until { (try? fake.pwm("duty_cycle")) == "266666" }
+        await #expect(throws: DeviceError.noAnswer) { try await pilot.reading() }
+        pilot.set(.x1)
+        await until { (try? fake.pwm("duty_cycle")) == "1000000" }
+        #expect(try fake.pwm("duty_cycle") == "1000000")
+        pilot.stop()
+        close(fake.release("\(adcFolder)/in_voltage0_raw"))
+    }
+
+    @Test func `whose PWM hangs holds up neither a reading nor who sets it, and says so`()
+        async throws
+    {
+        fake.pwm("period", "1000000")
+        fake.hang("\(pwmFolder)/duty_cycle")
+        fake.line(positive: 9_000, negative: 0)
+        pilot.start()
+        pilot.set(.pwm(Amperes(16)))
+        pilot.set(.x1)
+        clock.advance(milliseconds: PWMPilot.writtenWithinMilliseconds + 1)
+        await #expect(throws: DeviceError.self) { try await pilot.reading() }
+        var failure: DeviceError?
+        do throws(DeviceError) { _ = try await pilot.reading() } catch { failure = error }
+        #expect(failure.map { "\($0)" }?.contains("has not taken its signal") == true)
+        let descriptor = fake.release("\(pwmFolder)/duty_cycle")
+        await until {
+            do throws(DeviceError) {
+                _ = try await pilot.reading()
+                return true
+            } catch {
+                if case .outputNotSet = error { return false }
+                return true
+            }
+        }
+        pilot.stop()
+        close(descriptor)
     }
 
     @Test func `says which devices there are when its own is not`() throws {
@@ -142,20 +223,39 @@ private final class FakeSysfs: Sendable {
         }
     }
 
-    @Test func `measures the cable's resistor`() async throws {
-        let proximity = ADCProximity(
+    private var proximity: ADCProximity {
+        ADCProximity(
             sysfs: fake.sysfs,
             profile: ADCProximityProfile(
                 adcDevice: "mcp3208", channel: 4, scale: ADCScale(microvoltsPerCount: 1_000),
                 referenceMillivolts: 5_000, pullUpOhms: 330), connector: 1, clock: clock)
-        fake.adc("in_voltage4_raw", "2000")
-        #expect(try await proximity.rating().value == Amperes(32))
-        fake.adc("in_voltage4_raw", "4990")
-        #expect(try await proximity.rating().value == nil)
-        fake.adc("in_voltage4_raw", "3")
-        await #expect(throws: DeviceError.self) { try await proximity.rating() }
-        fake.adc("in_voltage4_raw", "nonsense")
-        await #expect(throws: DeviceError.self) { try await proximity.rating() }
+    }
+
+    @Test func `measures the cable's resistor`() async throws {
+        let proximity = proximity
+        func rating(_ text: String) async throws -> Amperes? {
+            fake.adc("in_voltage4_raw", text)
+            proximity.sample()
+            return try await proximity.rating().value
+        }
+        #expect(try await rating("2000") == Amperes(32))
+        #expect(try await rating("4990") == nil)
+        await #expect(throws: DeviceError.self) { _ = try await rating("3") }
+        await #expect(throws: DeviceError.self) { _ = try await rating("nonsense") }
+        #expect(try await rating("2000") == Amperes(32))
+        clock.advance(milliseconds: ADCProximity.staleMilliseconds)
+        #expect(try await proximity.rating().askedAt == 0, "a sample carries its age")
+        clock.advance(milliseconds: 1)
+        await #expect(throws: DeviceError.noAnswer) { try await proximity.rating() }
+    }
+
+    @Test func `whose ADC hangs has no cable's resistor, at once`() async throws {
+        let proximity = proximity
+        fake.hang("\(adcFolder)/in_voltage4_raw")
+        proximity.start()
+        await #expect(throws: DeviceError.noAnswer) { try await proximity.rating() }
+        proximity.stop()
+        close(fake.release("\(adcFolder)/in_voltage4_raw"))
     }
 }
 

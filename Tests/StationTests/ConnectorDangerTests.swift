@@ -83,6 +83,25 @@ import Testing
         #expect(!bench.isRelayClosed)
     }
 
+    @Test func `takes a closing that lapsed before its mirror followed for a fall, not for stuck`()
+    {
+        var bench = BenchBoard.ready()
+        bench.mirrorFollows = false
+        bench.give(.pilot(.b, diode: .passed))
+        bench.give(.remoteStart(token: "TAG", needsAuthorization: false))
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(600)
+        #expect(bench.contactorCommands == [true])
+        bench.give(.lapsed)
+        bench.mirrorFollows = true
+        bench.give(.mirror(.open))
+        bench.pass(9_000)
+        #expect(bench.machine.faults == [])
+        #expect(bench.contactorCommands == [true, false])
+        bench.pass(2_000)
+        #expect(bench.contactorCommands == [true, false, true])
+    }
+
     @Test func `waits ten seconds after a fall before it closes again`() {
         var bench = BenchBoard.charging()
         bench.pass(60_000)

@@ -185,6 +185,22 @@ import Testing
         #expect(bench.effects.count { $0 == .selfTest } == 3)
     }
 
+    @Test func `stays shut while another outlet puts the test off, and asks every two seconds`() {
+        var bench = BenchBoard()
+        bench.selfTestResult = .postponed
+        bench.readInputs()
+        bench.give(.pilot(.b, diode: .passed))
+        bench.give(.remoteStart(token: "TAG", needsAuthorization: false))
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(20_000)
+        #expect(bench.contactorCommands == [])
+        #expect(bench.verdict(.close) == [.residualCurrentNotReady])
+        #expect((9...11).contains(bench.effects.count { $0 == .selfTest }))
+        bench.selfTestResult = .passed
+        bench.pass(3_000)
+        #expect(bench.contactorCommands == [true])
+    }
+
     // MARK: Wear
 
     @Test func `counts cold and hot openings`() {

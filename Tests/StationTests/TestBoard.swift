@@ -96,5 +96,5 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
     func state() async throws(DeviceError) -> Measured<ResidualCurrentState> {
         measured(.healthy)
     }
-    func selfTest() async throws(DeviceError) {}
+    func selfTest() async throws(DeviceError) -> SelfTestOutcome { .passed }
 }

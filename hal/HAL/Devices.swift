@@ -47,7 +47,10 @@ package protocol ConnectorLock: Sendable {
 package protocol ResidualCurrentDevice: Sendable {
     func state() async throws(DeviceError) -> Measured<ResidualCurrentState>
     /// Trips the sensor on purpose and watches it come back. Only with the contactor open.
-    func selfTest() async throws(DeviceError)
+    ///
+    /// - Throws: `.selfTestFailed` where the sensor did not do its part; anything else means that it
+    ///   could not be asked.
+    func selfTest() async throws(DeviceError) -> SelfTestOutcome
 }
 
 /// The red button. Like the RCD it acts in hardware; we learn of it and stay off.
@@ -129,6 +132,13 @@ package enum ResidualCurrentState: String, Hashable, Sendable {
     case notTested
 }
 
+/// What became of a self-test that did not fail.
+package enum SelfTestOutcome: Hashable, Sendable {
+    case passed
+    /// Nothing was tried, so nothing is known: another outlet uses the same sensor.
+    case notRun(String)
+}
+
 /// What a connector's light or display shows.
 package enum Indication: String, Hashable, Sendable, CaseIterable {
     case available, preparing, charging, suspended, finishing, unavailable, faulted, refused
@@ -149,8 +159,8 @@ package enum DeviceError: Error, Hashable, Sendable {
     /// The last thing that was set did not reach the device.
     case outputNotSet(String)
     case selfTestFailed(String)
-    /// A closing was not renewed in time: it has fallen, or may have. It does not close again before
-    /// it was opened.
+    /// A closing was not renewed in time, or a safety input opened it: it has fallen, or may have. It
+    /// does not close again before it was opened.
     case lapsed
 }
 
@@ -165,7 +175,7 @@ extension DeviceError: CustomStringConvertible {
         case .busBusy: "too much waits for the device's bus"
         case .outputNotSet(let why): "the output could not be set: \(why)"
         case .selfTestFailed(let why): "the self-test failed: \(why)"
-        case .lapsed: "the closing was not renewed in time"
+        case .lapsed: "the closing fell: not renewed in time, or opened by a safety input"
         }
     }
 }

@@ -27,13 +27,23 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
         /// Until when a closing holds without a renewal.
         var closedUntil = Int64.min
         /// Why it opened without being told; refuses to close until told to open.
-        var fell: String?
+        var fell: Fall?
+        /// When both lines were last put where nothing is energised.
+        var openedAt = Int64.min / 2
         var kickLevel = false
         var kickDue = Int64.min
         /// The opening that did not reach the line; tried again until it does.
         var failure: String?
     }
 
+    private enum Fall: Sendable {
+        /// Nobody renewed it in time, or a safety input forbids it: the contactor itself is well.
+        case lapsed
+        case failed(String)
+    }
+
+    /// An opening is ordered again this often for as long as the feedback says closed.
+    package static let repeatMilliseconds: Int64 = 1_000
     /// An opening that failed is tried again this often, for ever.
     private static let retryMilliseconds: Int64 = 20
 
@@ -79,14 +89,10 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
             }
             if state.isClosed, now >= state.closedUntil {
                 // Stopped or hung for longer than the dead-man allows, and back.
-                fall(&state, "nobody renewed the closing in time")
+                fall(&state, .lapsed)
             }
             guard state.fell == nil, state.failure == nil else { return }
-            guard let blocked = guards.first(where: { !$0.isClear }) else {
-                close(&state, now)
-                return
-            }
-            fall(&state, "line \(blocked.name) forbids it")
+            if guards.allSatisfy(\.isClear) { close(&state, now) } else { fall(&state, .lapsed) }
         }
         board.wake()
     }
@@ -104,7 +110,7 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
             state.isClosed = true
             state.closedUntil = now + leaseMilliseconds
         } catch {
-            fall(&state, "\(error)")
+            fall(&state, .failed("\(error)"))
         }
     }
 
@@ -113,6 +119,7 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
         state.isClosed = false
         state.closedUntil = .min
         state.kickLevel = false
+        state.openedAt = board.clock.monotonicMilliseconds
         var failure: String?
         for line in [coil, kick] {
             do throws(DeviceError) { try line?.set(false) } catch { failure = "\(error)" }
@@ -120,7 +127,7 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
         state.failure = failure
     }
 
-    private func fall(_ state: inout State, _ why: String) {
+    private func fall(_ state: inout State, _ why: Fall) {
         state.fell = why
         open(&state)
     }
@@ -130,7 +137,7 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
         state.withLock { state in
             let wasClosed = state.isClosed
             if wasClosed {
-                fall(&state, "a safety input opened it")
+                fall(&state, .lapsed)
             } else {
                 open(&state)
             }
@@ -146,7 +153,7 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
             }
             guard state.isClosed else { return nil }
             guard now < state.closedUntil else {
-                fall(&state, "nobody renewed the closing in time")
+                fall(&state, .lapsed)
                 return state.failure == nil ? nil : now + Self.retryMilliseconds
             }
             guard let kick else { return state.closedUntil }
@@ -156,7 +163,7 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
                     state.kickLevel.toggle()
                     state.kickDue = now + Int64(profile.kickMilliseconds)
                 } catch {
-                    fall(&state, "\(error)")
+                    fall(&state, .failed("\(error)"))
                     return now + Self.retryMilliseconds
                 }
             }
@@ -168,14 +175,26 @@ package final class GPIOContactor: Contactor, GPIOClockwork {
         let askedAt = board.clock.monotonicMilliseconds
         let now = state.withLock { $0 }
         if let failure = now.failure { throw .outputNotSet(failure) }
+        // Before the mirror: one that says open of a closing which fell is no stuck contact.
+        switch now.fell {
+        case .lapsed: throw .lapsed
+        case .failed(let why): throw .outputNotSet(why)
+        case nil: break
+        }
         guard let mirror else {
-            // Nothing else could tell that it is open although it was told to close.
-            if let fell = now.fell { throw .outputNotSet(fell) }
             return Measured(.unknown, source: name, askedAt: askedAt, at: board.clock.now)
         }
-        let isActive = try mirror.read().isActive
-        return mirror.measured(
-            isActive != isMirrorInverse ? MirrorState.closed : .open, askedAt: askedAt)
+        let isClosed = try mirror.read().isActive != isMirrorInverse
+        if isClosed { repeatOpening(askedAt) }
+        return mirror.measured(isClosed ? MirrorState.closed : .open, askedAt: askedAt)
+    }
+
+    /// Orders the opening once more: a weld may break loose, an order may have been lost on the way.
+    private func repeatOpening(_ now: Int64) {
+        state.withLock { state in
+            guard !state.isClosed, now - state.openedAt >= Self.repeatMilliseconds else { return }
+            open(&state)
+        }
     }
 
     /// Whether the coil is energised, as far as this program knows.

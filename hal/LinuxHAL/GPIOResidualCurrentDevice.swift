@@ -33,6 +33,9 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
         }
 
         package func isOn(_ trip: GPIOInput) -> Bool { self.trip.key == trip.key }
+
+        /// Whether nothing that it guards is closed: a test would open it under load.
+        var areAllOpen: Bool { trip.guardedContactors.allSatisfy { !$0.isClosed } }
     }
 
     package let sensor: Sensor
@@ -61,19 +64,20 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
         return sensor.trip.measured(state, askedAt: askedAt)
     }
 
-    package func selfTest() async throws(DeviceError) {
-        guard let test = sensor.test else { return }
-        // Another outlet on the same sensor is charging; its turn comes when all are open.
-        guard sensor.trip.guardedContactors.allSatisfy({ !$0.isClosed }) else { return }
+    package func selfTest() async throws(DeviceError) -> SelfTestOutcome {
+        guard let test = sensor.test else { return .passed }
+        // Before the line is held: a renewal of a closed contactor must not meet the hold.
+        guard sensor.areAllOpen else { return .notRun(Self.isInUse) }
+        sensor.trip.holdForTest(true)
+        defer { sensor.trip.holdForTest(false) }
+        guard sensor.areAllOpen else { return .notRun(Self.isInUse) }
         let isMine = sensor.tested.withLock { tested in
             guard !tested.isRunning else { return false }
             tested.isRunning = true
             tested.isPassed = false
             return true
         }
-        // The outlet that shares the sensor tests it already.
-        guard isMine else { return }
-        sensor.trip.holdForTest(true)
+        guard isMine else { return .notRun("another outlet tests the sensor") }
         var failure: DeviceError?
         do throws(DeviceError) { try await tripOnPurpose(test) } catch { failure = error }
         // Whatever happened: the sensor must not stay provoked, which would hide a true trip.
@@ -86,9 +90,11 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
             $0.isRunning = false
             $0.activations = activations
         }
-        sensor.trip.holdForTest(false)
         if let failure { throw failure }
+        return .passed
     }
+
+    private static let isInUse = "another outlet on the sensor is closed"
 
     private func tripOnPurpose(_ test: GPIOOutput) async throws(DeviceError) {
         if try sensor.trip.read().isActive { throw .selfTestFailed("it is tripped") }

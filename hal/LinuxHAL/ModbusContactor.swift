@@ -20,6 +20,8 @@ package final class ModbusContactor: Contactor {
 
     /// An opening that failed is sent again this often; by then every dead-man has fallen.
     package static let openingTries = 20
+    /// An opening is ordered again this often for as long as the feedback says closed.
+    package static let repeatMilliseconds: Int64 = 1_000
 
     private struct Wish: Sendable {
         var isClosed = false
@@ -33,6 +35,8 @@ package final class ModbusContactor: Contactor {
         /// The closing fell, or may have, before it was renewed. Nothing renews it any more: that
         /// would be a closing which no gate has allowed.
         var hasLapsed = false
+        /// When an opening was last ordered, by the bus's clock.
+        var openedAt = Int64.min / 2
     }
 
     /// How long a closing that reached the card holds for certain, a tenth left for the card's own
@@ -115,6 +119,8 @@ package final class ModbusContactor: Contactor {
     }
 
     private func open(_ number: Int, tries: Int) {
+        let now = bus.clock.monotonicMilliseconds
+        wish.withLock { $0.openedAt = now }
         bus.post(
             unit: unit, rules: rules, priority: .opening, key: key,
             prepare: { [self] in
@@ -164,12 +170,23 @@ package final class ModbusContactor: Contactor {
             let bits = try await bus.call(
                 unit: unit, request, rules: rules, priority: .state)
             let isClosed = bits.first == 1
+            if isClosed { repeatOpening() }
             return Measured(
                 isClosed ? .closed : .open, source: source,
                 askedAt: askedAt, at: at)
         } catch {
             throw error.asDeviceError
         }
+    }
+
+    /// Orders the opening once more: a weld may break loose, somebody else may have set the coil.
+    private func repeatOpening() {
+        let now = bus.clock.monotonicMilliseconds
+        let number: Int? = wish.withLock { wish in
+            guard !wish.isClosed, now - wish.openedAt >= Self.repeatMilliseconds else { return nil }
+            return wish.number
+        }
+        if let number { open(number, tries: 1) }
     }
 }
 

@@ -1,40 +1,6 @@
 import Charging
 import HAL
-import TestSupport
 import Testing
-
-@Suite struct `A simulated contactor` {
-    @Test func `falls when nobody renews its closing`() async throws {
-        let clock = ManualClock()
-        let contactor = SimulatedContactor(clock: clock)
-        contactor.set(closed: true)
-        clock.advance(milliseconds: 900)
-        #expect(try await contactor.state().value == .closed)
-        contactor.set(closed: true)
-        clock.advance(milliseconds: 999)
-        #expect(contactor.isClosed)
-        clock.advance(milliseconds: 1)
-        #expect(try await contactor.state().value == .open)
-        #expect(contactor.closings == 1)
-    }
-
-    @Test func `shows a weld in its mirror`() async throws {
-        let contactor = SimulatedContactor(clock: ManualClock())
-        contactor.suffer(.welded)
-        #expect(try await contactor.state().value == .closed)
-        #expect(!contactor.isClosed)
-    }
-}
-
-@Suite struct `A simulated meter` {
-    @Test func `fails as it is told and never shows a zero instead`() async throws {
-        let meter = SimulatedMeter(energy: WattHours(5))
-        meter.fail(.noAnswer)
-        await #expect(throws: MeterError.noAnswer) { try await meter.readings() }
-        meter.fail(nil)
-        #expect(try await meter.readings().energy == WattHours(5))
-    }
-}
 
 @Suite struct `The guard of an import register` {
     @Test func `takes a register that stands or rises as fast as the wires carry`() throws {
