@@ -1,5 +1,5 @@
 /// What a database call can fail with. The cases say what the caller can do.
-package enum SQLError: Error, Hashable, Sendable {
+package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The disk, or the size allowed to the database, is full. Free some; nothing was stored.
     case full
     /// Somebody else holds the database, or too many calls wait for it. Trying again may help.
@@ -24,5 +24,25 @@ package enum SQLError: Error, Hashable, Sendable {
 
     package enum Constraint: Hashable, Sendable {
         case unique, foreignKey, notNull, check, other
+    }
+
+    /// What happened and what to do about it, for whoever runs the program.
+    package var description: String {
+        switch self {
+        case .full: "the disk, or the size allowed to the database, is full; free some"
+        case .busy: "another program holds the database; stop it, or try again"
+        case .corrupt(let what): "damaged, or no database (\(what)); set it aside, restore a backup"
+        case .disk(let what): "the disk fails (\(what)); look at it and at the folder's owner"
+        case .constraint(_, let what): "what was to be stored contradicts what is there (\(what))"
+        case .mismatch(let what): "holds something else than this program stored (\(what))"
+        case .tooLarge(let what): "too large (\(what))"
+        case .newerDatabase(let number):
+            "a newer program has been here (step \(number) of its schema); install that one"
+        case .changedMigration(let number):
+            "another program's database (step \(number) of its schema differs); check the path"
+        case .notAllowed(let what): "may not be opened or written (\(what)); check owner and mode"
+        case .statement(let what): "a mistake of this program, please report it: \(what)"
+        case .closed: "is closed"
+        }
     }
 }

@@ -189,12 +189,19 @@ package final class ConfigSection {
     // MARK: What only the program can check
 
     /// Notes that a value does not fit for a reason the readers do not know: `what` names the mend.
+    ///
+    /// It is told at the key: at the value of one line, else where the key stands.
     package func problem(_ key: String, _ what: String) {
         let variable = ConfigContext.variable(full(key))
+        let name = "`\(full(key))`"
+        let said = what.contains(name) ? what : "\(name): \(what)"
         if context.environment[variable] != nil {
-            context.add(.environment(variable), what)
+            context.add(.environment(variable), said)
+        } else if let entry = entries[key] {
+            let isLine = if case .scalar = entry.value.content { true } else { false }
+            context.add(isLine ? entry.value.place : entry.keyPlace, said)
         } else {
-            context.add(entries[key]?.value.place ?? place, what)
+            context.add(place, said)
         }
     }
 

@@ -108,9 +108,17 @@ package struct BoundAddress: Sendable, Hashable {
     package var isTLS: Bool
 }
 
-package enum WebServerError: Error, Hashable, Sendable {
+package enum WebServerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The address cannot be bound; the reason is the system's.
     case cannotBind(address: String, port: Int, reason: String)
     /// libwebsockets refused: a certificate file, a missing plug-in.
     case cannotStart(reason: String)
+
+    package var description: String {
+        switch self {
+        case .cannotBind(let address, let port, let reason):
+            "\(address) port \(port) cannot be listened at: \(reason)"
+        case .cannotStart(let reason): "the server cannot start: \(reason)"
+        }
+    }
 }

@@ -91,7 +91,7 @@ package final class WebSocketClient: Sendable {
 }
 
 /// Why there is no connection.
-package enum WebSocketClientError: Error, Hashable, Sendable {
+package enum WebSocketClientError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The URL or a file of the configuration is unusable; trying again does not help.
     case badConfiguration(reason: String)
     /// The name does not resolve.
@@ -105,6 +105,25 @@ package enum WebSocketClientError: Error, Hashable, Sendable {
     case timedOut
     case closed
     case queueFull
+
+    /// What happened and where to look, for whoever reads the log.
+    package var description: String {
+        switch self {
+        case .badConfiguration(let reason): "not usable: \(reason)"
+        case .unknownHost(let host): "the name \(host) is not known; check network and name server"
+        case .refused(let reason): "no connection: \(reason)"
+        case .status(401):
+            "the server refuses identity or password (401); check both with its operator"
+        case .status(403): "the server wants a higher security profile or a certificate (403)"
+        case .status(404): "the server knows no such station or path (404); check id and URL"
+        case .status(429): "the server holds us off for a while (429)"
+        case .status(let code): "the server answers with status \(code) instead of a WebSocket"
+        case .wrongSubprotocol: "the server speaks no OCPP version that we speak"
+        case .timedOut: "the server does not answer in time"
+        case .closed: "the connection is closed"
+        case .queueFull: "too much waits to be sent"
+        }
+    }
 }
 
 /// The loop that carries clients which name none. It lives as long as the process.

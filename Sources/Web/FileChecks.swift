@@ -1,0 +1,58 @@
+import Crypto
+import Glibc
+import Service
+
+/// Files that a section names: whether they are there and what they should be. A file that this user
+/// may not read is left to the agent's own user.
+package struct FileChecks {
+    private static let longestSecretBytes = 16_384
+
+    private let section: ConfigSection
+
+    package init(_ section: ConfigSection) { self.section = section }
+
+    /// A password or key, of its owner alone.
+    package func secret(_ key: String, _ path: String?, isRequired: Bool = false) {
+        guard let path = there(key, path, isRequired) else { return }
+        do throws(FileError) {
+            if try FileSystem.mode(of: path) & 0o007 != 0 {
+                section.problem(key, "\(path) can be read by everybody here; chmod 600 \(path)")
+            }
+            guard access(path, R_OK) == 0 else { return }
+            let bytes = try FileSystem.read(path, limitBytes: Self.longestSecretBytes)
+            if bytes.allSatisfy({ $0 == 0x0A || $0 == 0x0D }) {
+                section.problem(
+                    key, "\(path) is empty; write the secret into its first line")
+            }
+        } catch {
+            section.problem(key, "\(error)")
+        }
+    }
+
+    /// One certificate or more, PEM.
+    package func certificates(_ key: String, _ path: String?, isRequired: Bool = false) {
+        guard let path = there(key, path, isRequired), access(path, R_OK) == 0 else { return }
+        do {
+            let text = String(decoding: try FileSystem.read(path), as: UTF8.self)
+            _ = try Certificate(pem: text)
+        } catch let error as FileError {
+            section.problem(key, "\(error)")
+        } catch {
+            section.problem(
+                key, "\(path) holds no certificate; it begins with -----BEGIN CERTIFICATE-----")
+        }
+    }
+
+    private func there(_ key: String, _ path: String?, _ isRequired: Bool) -> String? {
+        guard let path else {
+            if isRequired { section.problem(key, "is missing; add the path of a file") }
+            return nil
+        }
+        // A folder that this user may not enter is as good as one that is fine.
+        if FileSystem.isAbsent(path) {
+            section.problem(key, "\(path): no such file")
+            return nil
+        }
+        return path
+    }
+}
