@@ -119,9 +119,11 @@ package struct SimulatedCar: Hashable, Sendable {
 
     /// One step of the car: looks at the offer, follows it, draws.
     ///
+    /// - Parameter phases: how many it draws on.
     /// - Returns: the current that flows during the step, per phase.
     mutating func step(
-        offered: Int64, isPowered: Bool, millivolts: Int64, at now: Int64, nanoseconds: Int64
+        offered: Int64, isPowered: Bool, millivolts: Int64, phases: Int, at now: Int64,
+        nanoseconds: Int64
     ) -> Int64 {
         if offered != offer { offerSince = (offered, now) }
         let waited = (now - offerAt) / 1_000_000
@@ -142,7 +144,7 @@ package struct SimulatedCar: Hashable, Sendable {
             milliamperes = min(allowed, from + rise)
         }
         // mV · mA = µW
-        let milliwatts = millivolts * milliamperes * Int64(model.phases) / 1000
+        let milliwatts = millivolts * milliamperes * Int64(phases) / 1000
         taken.add(milliwatts: milliwatts, nanoseconds: nanoseconds)
         return milliamperes
     }

@@ -42,6 +42,8 @@ package struct SimulatedEVSE: Hashable, Sendable {
     package private(set) var meter: EnergyIntegral
     /// Per phase, as the meter sees it.
     package private(set) var milliamperes: Int64 = 0
+    /// The phases, from 0, that the car draws on; nil: all it has. For the proof of a wiring.
+    package var loaded: Set<Int>?
     /// The registers stand still while the energy runs on.
     package var frozenRegister: Int64?
     package private(set) var now: Int64
@@ -105,16 +107,23 @@ package struct SimulatedEVSE: Hashable, Sendable {
             milliamperes = 0
             return
         }
+        let phases = usedPhases.count
         milliamperes =
             car?.step(
-                offered: offered, isPowered: contactor.isClosed, millivolts: millivolts, at: now,
-                nanoseconds: nanoseconds) ?? 0
+                offered: offered, isPowered: contactor.isClosed, millivolts: millivolts,
+                phases: phases, at: now, nanoseconds: nanoseconds) ?? 0
         meter.add(milliwatts: milliwatts, nanoseconds: nanoseconds)
     }
 
     /// What flows through the meter.
     package var milliwatts: Int64 {
-        millivolts * milliamperes * Int64(min(phases, car?.model.phases ?? 0)) / 1000
+        millivolts * milliamperes * Int64(usedPhases.count) / 1000
+    }
+
+    /// The phases that carry current while the car draws.
+    package var usedPhases: Set<Int> {
+        let own = Set(0..<min(phases, car?.model.phases ?? 0))
+        return loaded.map(own.intersection) ?? own
     }
 
     /// The import register in whole watt-hours, as the meter shows it.

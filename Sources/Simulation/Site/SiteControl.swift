@@ -12,6 +12,7 @@ import Web
 /// | `POST /evses/NAME/plug-in` | a car comes; the body may hold `curve` |
 /// | `POST /evses/NAME/unplug` | it leaves |
 /// | `POST /evses/NAME/curve` | `{"curve":[{"untilWattHours":200,"milliamperes":32000}]}` |
+/// | `POST /evses/NAME/load` | `{"phases":[2]}`: it draws on these alone; `{}` on all |
 /// | `POST /evses/NAME/defect` | `{"welded":true}`, `{"stuck":true}`, `{"frozen":true}` |
 /// | `POST /buses/NAME/units/N/fault` | `{"kind":"silence","requests":3}`; `{}` heals |
 /// | `POST /buses/NAME/unplug`, `…/plug-in` | a serial adapter is pulled out, put back |
@@ -33,6 +34,7 @@ package struct SiteControl: Sendable {
             }
         }
         router.add("POST", "/evses/{name}/curve") { request in onBench(request, setCurve) }
+        router.add("POST", "/evses/{name}/load") { request in onBench(request, setLoad) }
         router.add("POST", "/evses/{name}/defect") { request in onBench(request, setDefect) }
         router.add("POST", "/buses/{name}/units/{unit}/fault") { request in setFault(request) }
         router.add("POST", "/buses/{name}/unplug") { request in
@@ -127,6 +129,16 @@ package struct SiteControl: Sendable {
     private func setCurve(_ bench: EVSEBench, _ body: JSONValue) -> HTTPResponse {
         guard let curve = Self.curve(body) else { return Self.noCurve }
         bench.now { $0.setCurve(curve) }
+        return .json(status(of: bench))
+    }
+
+    private func setLoad(_ bench: EVSEBench, _ body: JSONValue) -> HTTPResponse {
+        let phases = body["phases"]?.array?.map { $0.int ?? 0 }
+        guard phases?.allSatisfy({ (1...3).contains($0) }) ?? true else {
+            return .problem(
+                400, "no such phase", detail: "give {\"phases\":[2]}, from 1 to 3", field: "phases")
+        }
+        bench.now { $0.loaded = phases.map { Set($0.map { $0 - 1 }) } }
         return .json(status(of: bench))
     }
 

@@ -41,10 +41,10 @@ package struct EastronMeter: SlaveDevice {
 
     private func inputs() -> [Int: UInt32] {
         let (volts, amperes, watts, energy, phases) = bench.now {
-            evse -> (Int64, Int64, Int64, Int64, Int) in
+            evse -> (Int64, Int64, Int64, Int64, Set<Int>) in
             (
                 evse.millivolts, evse.milliamperes, evse.milliwatts, evse.registerWattHours,
-                min(evse.phases, evse.car?.model.phases ?? 0)
+                evse.usedPhases
             )
         }
         func thousandths(_ value: Int64) -> UInt32 { (Float(value) / 1000).bitPattern }
@@ -60,13 +60,13 @@ package struct EastronMeter: SlaveDevice {
             words[0x001E] = thousandths(1000)
         case .sdm630:
             for phase in 0..<3 {
-                let isUsed = phase < phases
+                let isUsed = phases.contains(phase)
                 words[2 * phase] = thousandths(volts)
                 words[0x0006 + 2 * phase] = thousandths(isUsed ? amperes : 0)
-                words[0x000C + 2 * phase] = thousandths(isUsed ? watts / Int64(phases) : 0)
+                words[0x000C + 2 * phase] = thousandths(isUsed ? watts / Int64(phases.count) : 0)
                 words[0x001E + 2 * phase] = thousandths(1000)
             }
-            words[0x0030] = thousandths(amperes * Int64(phases))
+            words[0x0030] = thousandths(amperes * Int64(phases.count))
             words[0x0034] = thousandths(watts)
             words[0x003E] = thousandths(1000)
         }
