@@ -26,7 +26,7 @@ package struct CommissioningMachine: Sendable {
     }
 
     private enum Step: Hashable, Sendable {
-        case free, plug, charge, relay, measure, residualCurrent, stop, leave
+        case free, plug, charge, relay, measure, wiring, residualCurrent, stop, leave
     }
 
     /// Waiting for a person; then the step has failed.
@@ -40,17 +40,30 @@ package struct CommissioningMachine: Sendable {
     package static let mostStrayWatts: Int64 = 100
     /// 230 V within 15 %; a missing neutral or phase is far outside.
     package static let goodMillivolts: ClosedRange<Int64> = 195_500...264_500
-    private static let leastMilliamperes: Int64 = 500
+    static let leastMilliamperes: Int64 = 500
 
     package private(set) var results: [Result] = []
     private var waiting: [ConnectorNumber]
+    private let wiring: [ConnectorNumber: PhaseWiring]
+    private let provesPhases: Bool
+    private var proof = PhaseProof()
     private var step = Step.free
     private var since: Int64?
     private var asked: Step?
     private var startWh: Int64 = 0
     private var isOver = false
 
-    package init(connectors: [ConnectorNumber]) { waiting = connectors }
+    /// - Parameters:
+    ///   - wiring: as configured; an outlet without has nothing to prove.
+    ///   - provesPhases: the test vehicle can draw on one phase at a time.
+    package init(
+        connectors: [ConnectorNumber], wiring: [ConnectorNumber: PhaseWiring] = [:],
+        provesPhases: Bool = false
+    ) {
+        waiting = connectors
+        self.wiring = wiring
+        self.provesPhases = provesPhases
+    }
 
     /// True once every step of every outlet has passed.
     package var isPassed: Bool { isOver && results.allSatisfy(\.isPassed) }
@@ -76,13 +89,16 @@ package struct CommissioningMachine: Sendable {
             return fail(name, "not within \(limit / 1000) s: \(why(own))", now)
         }
         switch step {
-        case .free: return free(number, own, isFirst, now)
+        case .free:
+            proof = PhaseProof(others: PhaseProof.others(status))
+            return free(number, own, isFirst, now)
         case .plug: return plug(number, own, others, isFirst, now)
         case .charge: return charge(number, own, isFirst, now)
         case .relay:
             asked = .relay
             return [.ask("connector \(number): did its contactor close, and no other?")]
         case .measure: return measure(number, own, others, began, isFirst, now)
+        case .wiring: return prove(number, own, PhaseProof.others(status), now)
         case .residualCurrent:
             asked = .residualCurrent
             return [
@@ -188,10 +204,37 @@ package struct CommissioningMachine: Sendable {
         let shown = volts.map { String($0 / 1000) }.joined(separator: "/")
         var effects = pass(
             "meter", "\(power) W, \(counted) Wh so far, no other outlet's counts", then: .measure)
+        guard let wired = wiring[number] else {
+            return effects
+                + pass(
+                    "phases", "\(phases.joined(separator: " ")) under load, \(shown) V",
+                    then: .residualCurrent)
+        }
         effects += pass(
-            "phases", "\(phases.joined(separator: " ")) under load, \(shown) V",
-            then: .residualCurrent)
+            "phases", "\(phases.joined(separator: " ")) under load, \(shown) V", then: .wiring)
+        guard provesPhases, currents.count > 1 || proof.hasOthers else {
+            let why = provesPhases ? "its meter tells no phases" : "not measured"
+            return effects
+                + pass("wiring", "\(wired.rawValue) as configured, \(why)", then: .residualCurrent)
+        }
         return effects
+    }
+
+    /// Load on one phase at a time: the outlet's meter must count it there, and the site's meter on the
+    /// phase of the supply that the wiring says.
+    private mutating func prove(
+        _ number: ConnectorNumber, _ own: JSONValue, _ others: [Int64]?, _ now: Int64
+    ) -> [Effect] {
+        let wired = wiring[number] ?? .rst
+        let currents = (own["meter"]?["currentsA"]?.array ?? []).map(Self.thousandths)
+        switch proof.see(currents, others: others, wired, at: now) {
+        case .wait: return []
+        case .load(let phase):
+            since = nil
+            return [.say("connector \(number): let the vehicle draw on L\(phase + 1) alone")]
+        case .wrong(let what): return fail("wiring", what, now)
+        case .proven(let what): return pass("wiring", what, then: .residualCurrent)
+        }
     }
 
     private mutating func stop(
@@ -223,6 +266,7 @@ package struct CommissioningMachine: Sendable {
         case .charge: "start"
         case .relay: "relay"
         case .measure: "meter"
+        case .wiring: "wiring"
         case .residualCurrent: "residual current device"
         case .stop: "stop"
         case .leave: "unplugged"
@@ -251,7 +295,7 @@ package struct CommissioningMachine: Sendable {
         guard let number = waiting.first else { return [] }
         results.append(Result(connector: number, step: step, isPassed: false, found: found))
         // The charge that was begun for the test ends by the token that began it.
-        let isCharging = [.relay, .measure, .residualCurrent].contains(self.step)
+        let isCharging = [.relay, .measure, .wiring, .residualCurrent].contains(self.step)
         waiting.removeFirst()
         self.step = .free
         since = nil
@@ -259,7 +303,7 @@ package struct CommissioningMachine: Sendable {
             + (isCharging ? [.present(number)] : [])
     }
 
-    private static func thousandths(_ value: JSONValue) -> Int64 {
+    static func thousandths(_ value: JSONValue) -> Int64 {
         value.decimal.map { $0 * Decimal(1000) }?.floor ?? 0
     }
 }

@@ -10,14 +10,14 @@ package struct CommissioningRecord: Hashable, Sendable {
     package var by: String
     package var fuse: Amperes
     package var phases: Int
-    /// As the person told it, an entry an outlet: `1=RST`.
-    package var rotation: String?
+    /// As configured; `--rotation` had to say the same.
+    package var wiring: [ConnectorNumber: PhaseWiring]
     package var maximum: [ConnectorNumber: Amperes]
     package var results: [CommissioningMachine.Result]
 
     package init(
         station: String, board: String, version: String, at: Timestamp, by: String, fuse: Amperes,
-        phases: Int, rotation: String?, maximum: [ConnectorNumber: Amperes],
+        phases: Int, wiring: [ConnectorNumber: PhaseWiring], maximum: [ConnectorNumber: Amperes],
         results: [CommissioningMachine.Result]
     ) {
         self.station = station
@@ -27,18 +27,27 @@ package struct CommissioningRecord: Hashable, Sendable {
         self.by = by
         self.fuse = fuse
         self.phases = phases
-        self.rotation = rotation
+        self.wiring = wiring
         self.maximum = maximum
         self.results = results
     }
 
     package var isPassed: Bool { !results.isEmpty && results.allSatisfy(\.isPassed) }
 
+    /// `1=RST,2=STR`
+    private var rotation: String {
+        wiring.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.rawValue)" }
+            .joined(separator: ",")
+    }
+
     package var json: JSONValue {
         .members([
             "station": .string(station), "board": .string(board), "version": .string(version),
             "at": .time(at), "by": .string(by), "fuseAmperes": .number(fuse.decimal),
-            "phases": .number(phases), "phaseRotation": rotation.map(JSONValue.string),
+            "phases": .number(phases), "phaseRotation": .string(rotation),
+            "wiring": .object(
+                Dictionary(
+                    uniqueKeysWithValues: wiring.map { (String($0), .string($1.rawValue)) })),
             "maximumAmperes": .object(
                 Dictionary(
                     uniqueKeysWithValues: maximum.map { (String($0), .number($1.decimal)) })),
@@ -58,7 +67,7 @@ package struct CommissioningRecord: Hashable, Sendable {
         var lines = [
             "Commissioning of \(station), \(at)", "by \(by), kerb-edge \(version), board \(board)",
             "fuse \(fuse.decimal.reduced) A per phase, \(phases) phases"
-                + (rotation.map { ", rotation \($0) as told" } ?? ""), "",
+                + ", wiring \(rotation)", "",
         ]
         for result in results {
             lines.append(
@@ -66,7 +75,7 @@ package struct CommissioningRecord: Hashable, Sendable {
                     + "\(result.step): \(result.found)")
         }
         lines += [
-            "", isPassed ? "All passed; the fuse is locked at this value." : "NOT passed.", "",
+            "", isPassed ? "All passed; fuse and wiring are locked." : "NOT passed.", "",
             "Date, signature: ______________________________",
         ]
         return lines.joined(separator: "\n")
@@ -79,10 +88,14 @@ package struct CommissioningLock: Hashable, Sendable {
     package var fuse: Amperes
     package var phases: Int
     package var maximum: [ConnectorNumber: Amperes]
+    /// Of outlets whose record has it; which fuse phase a car loads hangs on it.
+    package var wiring: [ConnectorNumber: String]
 
     package init(
-        board: String, fuse: Amperes, phases: Int, maximum: [ConnectorNumber: Amperes]
+        board: String, fuse: Amperes, phases: Int, maximum: [ConnectorNumber: Amperes],
+        wiring: [ConnectorNumber: String] = [:]
     ) {
+        self.wiring = wiring
         self.board = board
         self.fuse = fuse
         self.phases = phases
@@ -100,7 +113,12 @@ package struct CommissioningLock: Hashable, Sendable {
             guard let number = Int(number), let amperes = Self.amperes(value) else { return nil }
             maximum[number] = amperes
         }
-        self.init(board: board, fuse: fuse, phases: phases, maximum: maximum)
+        var wiring: [ConnectorNumber: String] = [:]
+        for (number, value) in record["wiring"]?.object ?? [:] {
+            guard let number = Int(number), let text = value.string else { return nil }
+            wiring[number] = text
+        }
+        self.init(board: board, fuse: fuse, phases: phases, maximum: maximum, wiring: wiring)
     }
 
     private static func amperes(_ value: JSONValue?) -> Amperes? {
@@ -110,7 +128,8 @@ package struct CommissioningLock: Hashable, Sendable {
 
     /// What of a configuration goes beyond; each names key, both values and the mend.
     package func breaches(by other: CommissioningLock) -> [String] {
-        let mend = "put it back, or commission the cabinet again"
+        let mend =
+            "put it back; or `kerb-edge decommission`, start the agent and commission the cabinet again"
         var breaches: [String] = []
         func refuse(_ key: String, _ is: String, _ was: String) {
             breaches.append("\(key) is \(`is`), commissioning locked \(was); \(mend)")
@@ -126,6 +145,9 @@ package struct CommissioningLock: Hashable, Sendable {
             }
             if amperes > most {
                 refuse("limits.maximumAmperes of connector \(number)", text(amperes), text(most))
+            }
+            if let was = wiring[number], let now = other.wiring[number], now != was {
+                refuse("wiring of connector \(number)", now, was)
             }
         }
         return breaches

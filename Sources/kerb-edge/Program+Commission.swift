@@ -17,11 +17,25 @@ extension Program {
                 "--fuse", "AMPERES", "value read from the fuse; locked when all passed",
                 isRequired: true),
             .init("--by", "NAME", "who commissions", isRequired: true),
-            .init("--rotation", "LIST", "phase rotation of the outlets, as in 1=RST,2=STR"),
+            .init(
+                "--rotation", "LIST",
+                "wiring as read in the cabinet, as in 1=RST,2=STR; must be the configuration's"),
+            .init(
+                "--phase-by-phase",
+                "the test vehicle can draw on one phase at a time: the wiring is measured"),
             .init("--connector", "N", "this outlet alone; nothing is locked then"),
             .init("--yes", "ask nobody: the record says that relay and RCD were assumed"),
         ],
-        "take the cabinet into service outlet by outlet, lock the fuse, print the record")
+        "take the cabinet into service outlet by outlet, lock fuse and wiring, print the record")
+
+    static let decommissionCommand = CommandTable.Command(
+        "decommission",
+        flags: [
+            .init("--config", "FILE", "configuration (/etc/kerb/edge.yaml)"),
+            .init("--by", "NAME", "who takes it back", isRequired: true),
+        ],
+        "take back what commissioning locked, so that a changed cabinet starts and can be commissioned"
+    )
 
     private static let seesEveryMilliseconds: Int64 = 500
 
@@ -37,6 +51,7 @@ extension Program {
                     + "\(settings.fuse.decimal.reduced); write the fuse's own value into the "
                     + "configuration, restart the agent, commission again")
         }
+        if let told = invocation.value("--rotation") { try settings.checkRotation(told) }
         let every = settings.evses.map(\.connector).sorted()
         let chosen = invocation.value("--connector").map { [Int($0) ?? 0] } ?? every
         guard let token = invocation.value("--token"), LineTokenReader.isToken(token),
@@ -47,12 +62,15 @@ extension Program {
                 text: "--token is 1 to 20 letters and digits, --connector one of "
                     + every.map(String.init).joined(separator: ", "))
         }
+        let machine = CommissioningMachine(
+            connectors: chosen, wiring: settings.wiring,
+            provesPhases: invocation.has("--phase-by-phase"))
         let results = try await results(
-            of: chosen, token, settings.socketPath, isSilent: invocation.has("--yes"))
+            of: machine, token, settings.socketPath, isSilent: invocation.has("--yes"))
         let record = CommissioningRecord(
             station: settings.stationID, board: settings.board, version: version,
             at: SystemClock().now, by: invocation.value("--by") ?? "", fuse: settings.fuse,
-            phases: settings.phases, rotation: invocation.value("--rotation"),
+            phases: settings.phases, wiring: settings.wiring,
             maximum: settings.lock.maximum, results: results)
         try store(record, settings, isWhole: chosen == every)
         print(invocation.isJSON ? record.json.text : record.text)
@@ -60,9 +78,9 @@ extension Program {
     }
 
     private static func results(
-        of connectors: [ConnectorNumber], _ token: String, _ path: String, isSilent: Bool
+        of machine: CommissioningMachine, _ token: String, _ path: String, isSilent: Bool
     ) async throws -> [CommissioningMachine.Result] {
-        var machine = CommissioningMachine(connectors: connectors)
+        var machine = machine
         let clock = SystemClock()
         while true {
             let status = try JSONValue(parsing: try asked("status", at: path))
@@ -99,15 +117,41 @@ extension Program {
         if record.isPassed, isWhole {
             try FileSystem.writeAtomically(bytes, to: settings.lockPath)
         }
-        // Root's files would keep the agent's user from reading them.
-        if geteuid() == 0 {
-            var info = stat()
-            guard stat(settings.dataDirectory, &info) == 0 else { return }
-            let names = try FileSystem.names(in: folder).map { "\(folder)/\($0)" }
-            for path in [folder, settings.lockPath] + names {
-                _ = chown(path, info.st_uid, info.st_gid)
-            }
+        try give(settings, folder)
+    }
+
+    /// Root's files would keep the agent's user from reading them.
+    private static func give(_ settings: EdgeSettings, _ folder: String) throws {
+        guard geteuid() == 0 else { return }
+        var info = stat()
+        guard stat(settings.dataDirectory, &info) == 0 else { return }
+        let names = try FileSystem.names(in: folder).map { "\(folder)/\($0)" }
+        for path in [folder, settings.lockPath] + names {
+            _ = chown(path, info.st_uid, info.st_gid)
         }
+    }
+
+    /// The record stays among the others, with who took it back.
+    static func decommission(_ invocation: CommandTable.Invocation) throws -> ExitCode {
+        let settings = try settings(invocation)
+        guard FileSystem.exists(settings.lockPath) else {
+            throw Failure(
+                text: "\(settings.lockPath) is not there; the cabinet is not commissioned")
+        }
+        let folder = settings.dataDirectory + "/commissioning"
+        try FileSystem.makeFolder(folder)
+        let now = SystemClock().now
+        let note: JSONValue = [
+            "decommissioned": .time(now), "by": .string(invocation.value("--by") ?? ""),
+        ]
+        try FileSystem.writeAtomically(
+            note.encoded(), to: "\(folder)/\(now.milliseconds)-decommissioned.json")
+        try give(settings, folder)
+        try FileSystem.remove(settings.lockPath)
+        print(
+            "\(settings.stationID): nothing is locked; start the agent, then `kerb-edge commission`"
+        )
+        return .done
     }
 }
 
@@ -118,7 +162,42 @@ extension EdgeSettings {
     var lock: CommissioningLock {
         CommissioningLock(
             board: board, fuse: fuse, phases: phases,
-            maximum: Dictionary(evses.map { ($0.connector, $0.maximum) }, uniquingKeysWith: { $1 }))
+            maximum: Dictionary(evses.map { ($0.connector, $0.maximum) }, uniquingKeysWith: { $1 }),
+            wiring: wiring.mapValues(\.rawValue))
+    }
+
+    var wiring: [ConnectorNumber: PhaseWiring] {
+        Dictionary(evses.map { ($0.connector, $0.wiring) }, uniquingKeysWith: { $1 })
+    }
+
+    /// Holds what a person read in the cabinet against the configuration.
+    ///
+    /// - Throws: `Program.Failure` with every outlet that is missing or differs.
+    func checkRotation(_ told: String) throws {
+        var read: [ConnectorNumber: PhaseWiring] = [:]
+        for part in told.split(separator: ",") {
+            let sides = part.split(separator: "=", omittingEmptySubsequences: false)
+            guard sides.count == 2, let number = Int(sides[0]),
+                let phases = PhaseWiring(rawValue: sides[1].uppercased()), wiring[number] != nil,
+                read.updateValue(phases, forKey: number) == nil
+            else {
+                let known = PhaseWiring.allCases.map(\.rawValue).joined(separator: ", ")
+                throw Program.Failure(
+                    code: .usage,
+                    text:
+                        "--rotation: `\(part)` is no outlet with its wiring; say 1=RST,2=STR with "
+                        + "each outlet once and one of \(known)")
+            }
+        }
+        let wrong = evses.filter { read[$0.connector] != $0.wiring }.map { evse in
+            "--rotation: connector \(evse.connector) is "
+                + "\(read[evse.connector]?.rawValue ?? "not told"), its `wiring` in the configuration "
+                + "is \(evse.wiring.rawValue); look again, then write what is wired into the "
+                + "configuration, restart the agent, commission again"
+        }
+        guard wrong.isEmpty else {
+            throw Program.Failure(code: .usage, text: wrong.joined(separator: "\nkerb-edge: "))
+        }
     }
 
     /// Holds the configuration against what commissioning locked.

@@ -30,6 +30,9 @@ extension Program {
             settings, clock: clock, lines: .drive(held, tell: { tell($0, log) }))
         cabinet.makeSafe()
         try settings.checkAgainstCommissioning()
+        if !FileSystem.exists(settings.lockPath) {
+            log.notice("not commissioned; see `kerb-edge commission`")
+        }
         let signals = Signals.stream()
         log.info(
             "starting",
@@ -69,7 +72,11 @@ extension Program {
         var bytes = try FileSystem.read(file, limitBytes: 4096)
         while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
         guard !bytes.isEmpty else {
-            throw Failure(code: .usage, text: "\(file): the password file is empty")
+            throw Failure(
+                code: .usage,
+                text:
+                    "csms.passwordFile: \(file) is empty; write the password that the operator gave "
+                    + "into its first line, or run `kerb-edge enrol`")
         }
         return bytes
     }

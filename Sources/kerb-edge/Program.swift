@@ -49,7 +49,7 @@ struct Program {
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
                 "clear latched faults after a person has looked; `journal`: its notices"),
-            commissionCommand, firmwareCommand,
+            commissionCommand, decommissionCommand, firmwareCommand,
             .init(
                 "backup", arguments: ["FILE"], flags: [config],
                 "the journal, the configuration, every secret and the fuse lock in one file, mode 0600"
@@ -141,6 +141,7 @@ struct Program {
             case "token": return try ask(invocation, "token \(tokenWords(invocation))")
             case "limit": return try ask(invocation, limitWords(invocation))
             case "clear": return try ask(invocation, "clear \(invocation.arguments[0])")
+            case "decommission": return try decommission(invocation)
             case "commission": return try await commission(invocation)
             case "firmware apply": return try await applyFirmware(invocation)
             case "backup": return try await backup(invocation)

@@ -30,7 +30,7 @@ def edge(site, *words, path=None):
         capture_output=True, text=True, env=ENVIRONMENT, timeout=120)
 
 
-def commission(site, *words):
+def commission(site, *words, swapped={}):
     """Does with the vehicle what the command asks for."""
     process = subprocess.Popen(
         [str(BIN / "kerb-edge"), "commission", "--config", str(site.folder / "edge.yaml"), "--token", TOKEN, "--by",
@@ -41,8 +41,13 @@ def commission(site, *words):
     said = []
     for line in process.stderr:
         said.append(line)
+        load = re.match(r"connector (\d): let the vehicle draw on L(\d) alone", line)
+        if load:
+            phase = swapped.get(int(load.group(2)), int(load.group(2)))
+            site.site("POST", f"/evses/EVSE-{load.group(1)}/load", {"phases": [phase]})
         wish = re.match(r"connector (\d): (plug the test vehicle in|unplug)", line)
         if wish:
+            site.site("POST", f"/evses/EVSE-{wish.group(1)}/load", {})
             (site.plug_in if wish.group(2).startswith("plug") else site.unplug)(int(wish.group(1)))
     out = process.stdout.read()
     timer.cancel()
@@ -61,11 +66,33 @@ def test_a_fuse_that_is_not_the_configurations_is_refused_at_once(site):
     assert code == 2 and "site.fuseAmperes is 63" in said
 
 
+@pytest.mark.parametrize("told, answer", [
+    ("1=RST,2=STR", "connector 2 is STR, its `wiring` in the configuration is L2"),
+    ("1=RST", "connector 2 is not told"),
+    ("1=RST,2=L2,3=RST", "`3=RST` is no outlet with its wiring"),
+    ("1=RST,1=RST,2=L2", "`1=RST` is no outlet with its wiring"),
+    ("banana", "`banana` is no outlet with its wiring"),
+])
+def test_a_rotation_that_is_not_the_configurations_is_refused(site, told, answer):
+    code, _, said = commission(site, "--fuse", "63", "--rotation", told)
+    assert code == 2 and answer in said
+
+
+def test_wires_that_are_exchanged_are_found_phase_by_phase(site):
+    code, out, said = commission(
+        site, "--fuse", "63", "--connector", "1", "--phase-by-phase", swapped={1: 2, 2: 1})
+    assert code == 7, said
+    assert "its meter counts on L2 while L1 is loaded" in out
+
+
 def test_a_good_cabinet_passes_and_its_fuse_is_locked(site, tmp_path):
-    code, out, said = commission(site, "--fuse", "63", "--rotation", "1=RST,2=STR")
+    code, out, said = commission(site, "--fuse", "63", "--rotation", "1=RST,2=L2", "--phase-by-phase")
     assert code == 0, said
     record = json.loads(out)
-    assert record["passed"] and record["fuseAmperes"] == 63 and record["phaseRotation"] == "1=RST,2=STR"
+    assert record["passed"] and record["fuseAmperes"] == 63 and record["phaseRotation"] == "1=RST,2=L2"
+    found = {(one["connector"], one["step"]): one["found"] for one in record["steps"]}
+    assert found[1, "wiring"].startswith("phase by phase at its own meter; RST as configured")
+    assert found[2, "wiring"] == "L2 as configured, its meter tells no phases"
     steps = {(one["connector"], one["step"]) for one in record["steps"]}
     for step in ("relay", "meter", "phases", "residual current device", "stop"):
         assert {(1, step), (2, step)} <= steps
@@ -79,8 +106,22 @@ def test_a_good_cabinet_passes_and_its_fuse_is_locked(site, tmp_path):
         done = subprocess.run(
             [str(BIN / "kerb-edge"), "config", "check", str(path)], capture_output=True, text=True, env=ENVIRONMENT)
         assert done.returncode == code, done.stderr
+    rewired = site.folder / "edge-rewired.yaml"
+    rewired.write_text((site.folder / "edge.yaml").read_text().replace("wiring: L2", "wiring: L3"))
+    done = subprocess.run(
+        [str(BIN / "kerb-edge"), "config", "check", str(rewired)], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 2
+    assert "wiring of connector 2 is L3, commissioning locked L2; put it back; or `kerb-edge decommission`" in done.stderr
     site.kill_edge()
     assert "commissioning locked 63 A" in edge(site, "run", path=str(site.folder / "edge-80.yaml")).stderr
+    # Taken back by name, the changed cabinet starts and waits to be commissioned.
+    assert edge(site, "decommission", path=str(rewired)).returncode == 2
+    assert edge(site, "decommission", "--by", "Test", path=str(rewired)).returncode == 0
+    notes = [path for path in (site.folder / "data" / "commissioning").glob("*-decommissioned.json")]
+    assert json.loads(notes[0].read_text())["by"] == "Test"
+    assert subprocess.run(
+        [str(BIN / "kerb-edge"), "config", "check", str(rewired)], capture_output=True, env=ENVIRONMENT).returncode == 0
+    assert edge(site, "decommission", "--by", "Test", path=str(rewired)).returncode == 1
 
 
 def test_swapped_meters_are_found_and_lock_nothing(tmp_path):
