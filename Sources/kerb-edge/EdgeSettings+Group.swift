@@ -1,6 +1,7 @@
 import Charging
 import Service
 import Station
+import Web
 
 extension EdgeSettings {
     /// Several boards behind one fuse: who leads, who asks.
@@ -39,9 +40,7 @@ extension EdgeSettings {
         if GroupSocket.Peer(group.address) == nil {
             section.problem("address", "must be like 192.168.10.2:7401")
         }
-        if !FileSystem.exists(group.keyFile) {
-            section.problem("keyFile", "\(group.keyFile): no such file")
-        }
+        FileChecks(section).secret("keyFile", group.keyFile)
         switch group.role {
         case .leader:
             let numbers = group.members.map(\.board)

@@ -8,10 +8,11 @@ extension EdgeSettings {
 
     /// How charges start, when energy is offered, what becomes of a charge after a loss of power: the
     /// part of a connector's rules that only the file says. The OCPP keys are laid over it later.
-    static func rules(_ file: ConfigSection) -> ConnectorRules {
+    static func rules(_ file: ConfigSection, zone: LocalTimeRules) -> ConnectorRules {
         var rules = ConnectorRules()
         rules.freeVend = freeVend(file.section("freeVend", about: "charging without a token"))
-        rules.schedule = schedule(file.section("offer", about: "when energy is offered"))
+        rules.schedule = schedule(
+            file.section("offer", about: "when energy is offered"), zone: zone)
         let after: AfterPowerLoss = file.choice(
             "afterPowerLoss", default: .close,
             about: "close or resume a charge that was open when power or program ended")
@@ -51,13 +52,16 @@ extension EdgeSettings {
                 energy: energy.map { WattHours(Int64($0)) }, seconds: seconds.map { Int64($0) }))
     }
 
-    private static func schedule(_ section: ConfigSection) -> OfferSchedule {
-        let name = section.text(
-            "timeZone", default: "UTC", about: "IANA name, of the schedule's hours")
+    private static func schedule(
+        _ section: ConfigSection, zone: LocalTimeRules
+    ) -> OfferSchedule {
+        let name = section.textOrNil(
+            "timeZone", about: "IANA name, where the schedule's hours are not of `timeZone`")
         let windows = section.list(
             "schedule", atMost: 50, about: "windows in which energy is offered; none: always",
             window)
         guard !section.isSchema, !windows.isEmpty else { return .always }
+        guard let name else { return OfferSchedule(windows: windows, zone: zone) }
         do {
             return OfferSchedule(
                 windows: windows, zone: try LocalTimeRules(tzif: try ZoneInfo.load(name)))

@@ -24,7 +24,9 @@ extension EdgeSettings {
         var group: Group?
     }
 
-    static func supply(_ file: ConfigSection, _ site: ConfigSection) -> Supply {
+    static func supply(
+        _ file: ConfigSection, _ site: ConfigSection, zone: LocalTimeRules
+    ) -> Supply {
         let policy = file.section("smartCharging", about: "the operator's limits")
         let meter = site.sectionOrNil("meter", about: "at the site's fuse, before everything")
         return Supply(
@@ -54,12 +56,13 @@ extension EdgeSettings {
                 about: "after so long without the operator his low limits are lifted; 0 never"),
             offlineAmperes: policy.int(
                 "offlineAmperes", default: 6, in: 6...80, about: "what they are lifted to"),
-            zone: zone(file), group: group(site))
+            zone: zone, group: group(site))
     }
 
-    private static func zone(_ file: ConfigSection) -> LocalTimeRules {
+    static func zone(_ file: ConfigSection) -> LocalTimeRules {
         let name = file.text(
-            "timeZone", default: "UTC", about: "of the place, for limits by the time of day")
+            "timeZone", default: "UTC",
+            about: "of the place, for limits by the time of day and `offer.schedule`")
         guard !file.isSchema, name != "UTC" else { return .utc }
         do {
             return try LocalTimeRules(tzif: ZoneInfo.load(name))
@@ -71,21 +74,22 @@ extension EdgeSettings {
         return .utc
     }
 
-    static func check(_ settings: EdgeSettings, _ site: ConfigSection, _ file: ConfigSection) {
-        let supply = settings.supply
+    static func checkSupply(_ settings: EdgeSettings, _ places: Places) {
+        let (supply, site) = (settings.supply, places.site)
         if let meter = supply.meter {
+            let section = site.section("meter")
             if !settings.buses.contains(where: { $0.name == meter.bus }) {
-                site.problem("meter", "no bus is called \(meter.bus)")
+                section.problem("bus", "no bus is called \(meter.bus); \(known(settings))")
             }
             if settings.evses.contains(where: { $0.contactorBus == meter.bus }) {
-                site.problem(
-                    "meter",
+                section.problem(
+                    "bus",
                     "a contactor's bus carries no meters; a slow meter would hold up an opening")
             }
             if settings.evses.contains(where: {
                 $0.meterBus == meter.bus && $0.meterUnit == meter.unit
             }) {
-                site.problem("meter", "is an outlet's meter; the site's is another one")
+                section.problem("unit", "is an outlet's meter; the site's is another one")
             }
         }
         if supply.meter != nil || supply.limitFile != nil || supply.group != nil,
@@ -97,15 +101,13 @@ extension EdgeSettings {
                     + "limit file or the other boards are silent (0 stops them)")
         }
         if let safe = supply.safe, safe > settings.fuse {
-            site.problem("safeAmperes", "is above fuseAmperes")
+            site.problem("safeAmperes", "is above fuseAmperes; lower it")
         }
         checkGroup(settings, site)
-        for evse in settings.evses
+        for (evse, place) in zip(settings.evses, places.evses)
         where evse.wiring.phases.count == 1 && evse.wiring.phases[0] >= settings.phases {
-            file.problem(
-                "evses",
-                "connector \(evse.connector): wiring \(evse.wiring.rawValue) needs more phases than "
-                    + "`site.phases` has")
+            place.own.problem(
+                "wiring", "\(evse.wiring.rawValue) needs more phases than `site.phases` has")
         }
     }
 

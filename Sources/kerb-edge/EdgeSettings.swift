@@ -3,6 +3,7 @@ import HAL
 import LinuxHAL
 import Service
 import Station
+import Web
 
 /// Everything `edge.yaml` says. `Config/edge.yaml` carries each key with a comment.
 struct EdgeSettings: Sendable {
@@ -94,7 +95,10 @@ extension EdgeSettings {
 
     /// Reads the whole file; what is wrong is noted with line, key and mend.
     static func read(_ file: ConfigSection) -> EdgeSettings {
-        let settings = EdgeSettings(
+        let site = file.section("site", about: "the supply")
+        let places = Places(file: file, site: site)
+        let zone = zone(file)
+        var settings = EdgeSettings(
             stationID: file.text(
                 "stationID", about: "the identity the operator gave; ends the URL, names the log-in"
             ),
@@ -110,10 +114,17 @@ extension EdgeSettings {
                 about: "accept a board on which nothing opens the contactor when the agent dies"),
             gpioChip: file.textOrNil(
                 "gpioChip", about: "label of the GPIO chip, if not the board profile's"),
-            buses: file.list("buses", atLeast: 1, atMost: 16, about: "Modbus lines", bus),
-            evses: file.list("evses", atLeast: 1, atMost: 16, about: "outlets", evse),
-            fuse: .zero, phases: 0,
-            supply: supply(file, file.section("site", about: "the supply")),
+            buses: file.list("buses", atLeast: 1, atMost: 16, about: "Modbus lines") {
+                places.buses.append($0)
+                return bus($0)
+            },
+            evses: file.list("evses", atLeast: 1, atMost: 16, about: "outlets") {
+                evse($0, places)
+            },
+            fuse: Amperes(
+                Int64(site.int("fuseAmperes", in: 6...1000, about: "of the supply, per phase"))),
+            phases: site.int("phases", default: 3, in: 1...3, about: "of the supply"),
+            supply: supply(file, site, zone: zone),
             tokenReader: file.pathOrNil(
                 "tokenReader", about: "device or FIFO that gives a token a line, for all outlets"),
             meterPollMilliseconds: file.int(
@@ -137,7 +148,7 @@ extension EdgeSettings {
             allowUnknownTokensOffline: file.bool(
                 "allowUnknownTokensOffline", default: false,
                 about: "let tokens nobody knows charge while the operator cannot be asked"),
-            rules: rules(file),
+            rules: rules(file, zone: zone),
             dataDirectory: file.path(
                 "dataDirectory", default: "/var/lib/kerb-edge", about: "the board's journal"),
             journalLimitMegabytes: file.int(
@@ -147,7 +158,27 @@ extension EdgeSettings {
                 "localPage", about: "read-only page and metrics for technicians; left out: none"
             ).map(page),
             upkeep: UpkeepSettings.read(file))
-        return check(settings, site: file.section("site", about: "the supply"), file)
+        settings.rules.nominalMillivolts = Int64(settings.supply.nominalVolts) * 1000
+        guard !file.isSchema else { return settings }
+        check(&settings, places)
+        return settings
+    }
+
+    /// Where the parts of a file were read, so that what is wrong is told at its own key.
+    final class Places {
+        struct EVSE {
+            let own, meter, contactor, pilot, lines: ConfigSection
+        }
+
+        let file: ConfigSection
+        let site: ConfigSection
+        var buses: [ConfigSection] = []
+        var evses: [EVSE] = []
+
+        init(file: ConfigSection, site: ConfigSection) {
+            self.file = file
+            self.site = site
+        }
     }
 
     private static func csms(_ section: ConfigSection) -> CSMS {
@@ -178,14 +209,13 @@ extension EdgeSettings {
             section.problem(
                 "securityProfile", "0 is for loopback only; give a password and 1, or TLS and 2")
         }
-        if csms.securityProfile == 1 || csms.securityProfile == 2 {
-            checkFile(section, "passwordFile", csms.passwordFile, isRequired: true)
-        }
-        if csms.securityProfile == 3 {
-            checkFile(section, "certificateFile", csms.certificateFile, isRequired: true)
-            checkFile(section, "keyFile", csms.keyFile, isRequired: true)
-        }
-        checkFile(section, "caFile", csms.caFile, isRequired: false)
+        let hasPassword = csms.securityProfile == 1 || csms.securityProfile == 2
+        let hasCertificate = csms.securityProfile == 3
+        let files = FileChecks(section)
+        files.secret("passwordFile", csms.passwordFile, isRequired: hasPassword)
+        files.certificates("certificateFile", csms.certificateFile, isRequired: hasCertificate)
+        files.secret("keyFile", csms.keyFile, isRequired: hasCertificate)
+        files.certificates("caFile", csms.caFile)
         return csms
     }
 
@@ -204,16 +234,6 @@ extension EdgeSettings {
             )
         }
         return page
-    }
-
-    private static func checkFile(
-        _ section: ConfigSection, _ key: String, _ path: String?, isRequired: Bool
-    ) {
-        guard let path else {
-            if isRequired { section.problem(key, "`\(key)` is missing; add the path of a file") }
-            return
-        }
-        if !FileSystem.exists(path) { section.problem(key, "\(path): no such file") }
     }
 
     private static func isLoopback(_ url: String) -> Bool {
@@ -251,11 +271,15 @@ extension EdgeSettings {
                 : .tcp(host: host ?? "", port: port))
     }
 
-    private static func evse(_ section: ConfigSection) -> EVSE {
+    private static func evse(_ section: ConfigSection, _ places: Places) -> EVSE {
         let meter = section.section("meter", about: "the meter that is billed from")
         let contactor = section.section("contactor", about: "what switches the power")
         let pilot = section.section("pilot", about: "the control pilot's controller")
         let limits = section.section("limits", about: "of the wiring")
+        let lines = section.section("lines", about: "names that differ from the board's")
+        places.evses.append(
+            Places.EVSE(
+                own: section, meter: meter, contactor: contactor, pilot: pilot, lines: lines))
         return EVSE(
             connector: section.int("connector", in: 1...16, about: "its number, from 1"),
             meterProfile: meter.text("profile", about: "hal/profiles/meters/NAME.yaml"),
@@ -270,7 +294,7 @@ extension EdgeSettings {
             pilotUnit: pilot.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
             pilotPort: pilot.intOrNil(
                 "port", in: 1...48, about: "which connector of a controller that has several"),
-            lines: lines(section.section("lines", about: "names that differ from the board's")),
+            lines: self.lines(lines),
             maximum: Amperes(
                 Int64(
                     limits.int(
@@ -282,75 +306,5 @@ extension EdgeSettings {
                 about: "which supply phases its L1, L2, L3 hang on: RST, STR, TRS…, or L1, L2, L3"),
             priority: section.int(
                 "priority", default: 0, in: 0...9, about: "a higher one is served before"))
-    }
-
-    private static func check(
-        _ settings: EdgeSettings, site: ConfigSection, _ file: ConfigSection
-    ) -> EdgeSettings {
-        var settings = settings
-        settings.rules.nominalMillivolts = Int64(settings.supply.nominalVolts) * 1000
-        settings.fuse = Amperes(
-            Int64(site.int("fuseAmperes", in: 6...1000, about: "of the supply, per phase")))
-        settings.phases = site.int("phases", default: 3, in: 1...3, about: "of the supply")
-        guard !file.isSchema else { return settings }
-        if settings.stationID.isEmpty || settings.stationID.count > 48
-            || settings.stationID.contains(where: { $0 == ":" || $0 == "/" || $0.isWhitespace })
-        {
-            file.problem(
-                "stationID", "1 to 48 characters without blank, colon and slash are an identity")
-        }
-        let names = settings.buses.map(\.name)
-        if Set(names).count != names.count { file.problem("buses", "two buses have one name") }
-        let numbers = settings.evses.map(\.connector)
-        if Set(numbers).count != numbers.count || Set(numbers) != Set(1...max(1, numbers.count)) {
-            file.problem("evses", "connectors must be numbered 1, 2, … without gap")
-        }
-        for evse in settings.evses {
-            let named = [evse.meterBus, evse.contactorBus, evse.pilotBus].compactMap { $0 }
-            for bus in named where !names.contains(bus) {
-                file.problem(
-                    "evses",
-                    "connector \(evse.connector) names bus \(bus), which `buses` does not have")
-            }
-            if settings.evses.contains(where: { $0.contactorBus == evse.meterBus }) {
-                file.problem(
-                    "evses",
-                    "connector \(evse.connector)'s meter: a contactor's bus carries no meters; a slow meter would hold up an opening"
-                )
-            }
-        }
-        func refuseShared(_ part: String, _ place: (EVSE) -> [String]?) {
-            for (index, one) in settings.evses.enumerated() {
-                for other in settings.evses[..<index]
-                where place(one) != nil && place(one) == place(other) {
-                    file.problem(
-                        "evses",
-                        "connectors \(other.connector) and \(one.connector) have one \(part)")
-                }
-            }
-        }
-        // One would hold closed what the other opens, or bill what the other draws.
-        refuseShared("contactor") { evse in
-            evse.contactorBus.map {
-                [$0, String(evse.contactorUnit), String(evse.contactorCoil ?? -1)]
-            }
-        }
-        refuseShared("pilot") { evse in
-            evse.pilotBus.map {
-                [$0, String(evse.pilotUnit), evse.pilotPort.map(String.init) ?? ""]
-            }
-        }
-        refuseShared("meter") { [$0.meterBus, String($0.meterUnit)] }
-        // On a supply of one phase there is only one way to hang on it.
-        if settings.phases == 1 {
-            for index in settings.evses.indices where settings.evses[index].wiring == .rst {
-                settings.evses[index].wiring = .l1
-            }
-        }
-        check(settings, site, file)
-        for name in settings.meterValues where Measurand(rawValue: name) == nil {
-            file.problem("meterValues", "no measurand is called \(name)")
-        }
-        return settings
     }
 }

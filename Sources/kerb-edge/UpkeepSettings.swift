@@ -1,5 +1,6 @@
 import Service
 import Station
+import Web
 
 /// The sections `transfers` and `firmware` of `edge.yaml`.
 struct UpkeepSettings: Sendable {
@@ -53,14 +54,8 @@ struct UpkeepSettings: Sendable {
         guard !file.isSchema else { return settings }
         check(settings.installCommand, "installCommand", needsFile: true, firmware)
         check(settings.rollbackCommand, "rollbackCommand", needsFile: false, firmware)
-        for (section, key, path) in [
-            (transfers, "caFile", settings.transferCAFile),
-            (firmware, "rootFile", settings.rootFile),
-        ] {
-            if let path, !FileSystem.exists(path) {
-                section.problem(key, "\(path): no such file")
-            }
-        }
+        FileChecks(transfers).certificates("caFile", settings.transferCAFile)
+        FileChecks(firmware).certificates("rootFile", settings.rootFile)
         if settings.helperFolder != nil, settings.rootFile == nil, !settings.acceptUnsigned {
             firmware.problem(
                 "rootFile", "root's helper trusts no root that came over OCPP; name a file of roots"

@@ -7,13 +7,13 @@ package struct ProfileLibrary: Sendable {
 
     package init(folder: String) { self.folder = folder }
 
-    /// The folder beside the program: `hal/profiles` or `share/kerb/profiles` in the program's own
-    /// folder or one above it, else the installed one.
+    /// The folder beside the program: `profiles`, `hal/profiles` or `share/kerb/profiles` in the
+    /// program's own folder or one above it, else the installed one.
     package static var standard: ProfileLibrary {
         var folder = executable
         while let slash = folder.lastIndex(of: "/") {
             folder = String(folder[..<slash])
-            for place in ["hal/profiles", "share/kerb/profiles"]
+            for place in ["profiles", "hal/profiles", "share/kerb/profiles"]
             where FileSystem.isFolder("\(folder)/\(place)/meters") {
                 return ProfileLibrary(folder: "\(folder)/\(place)")
             }
