@@ -28,7 +28,8 @@ struct Doctor {
         var findings = [board(), Self.clock(), Self.timeSource(), agent()]
         findings += LineExamination(settings: settings, file: file).findings()
         findings += BusExamination(settings: settings).findings()
-        findings += status == nil ? await meters() : connectors()
+        findings += status == nil ? await meters() : connectors() + siteMeter()
+        findings.append(commissioning())
         findings.append(await link())
         findings += secrets() + certificates() + disk()
         findings += journal()
@@ -139,10 +140,18 @@ struct Doctor {
                 findings.append(.bad(topic, "\(error)", mend: Self.meterMend))
             }
         }
+        // As above.
+        guard let meter = try? cabinet.siteMeter(settings) else { return findings }
+        do {
+            let register = try await meter.readings().energy
+            findings.append(.fine("site meter", "\(register.value) Wh"))
+        } catch {
+            findings.append(.bad("site meter", "\(error)", mend: Self.meterMend))
+        }
         return findings
     }
 
-    private static let meterMend =
+    static let meterMend =
         "check power, wiring (A and B), baud, parity and unit; `kerb-edge probe BUS` asks who answers"
 
     // MARK: Link
@@ -174,7 +183,9 @@ struct Doctor {
     // MARK: Files
 
     private func secrets() -> [Finding] {
-        let files = [settings.csms.passwordFile, settings.csms.keyFile].compactMap { $0 }
+        let files = [
+            settings.csms.passwordFile, settings.csms.keyFile, settings.supply.group?.keyFile,
+        ].compactMap { $0 }
         return files.map { file in
             do throws(FileError) {
                 let mode = try FileSystem.mode(of: file)

@@ -13,43 +13,68 @@ extension Program {
         var allRead = true
         let canvas = Canvas(invocation)
         _ = try await again(invocation) {
-            let rows: [(Int, JSONValue)]
+            let rows: [Row]
             do throws(StatusSocket.SocketError) {
                 let text = try StatusSocket.ask("status", at: settings.socketPath)
-                rows = agentRows(text)
+                rows = agentRows(text, hasSiteMeter: settings.supply.meter != nil)
                 // The agent was started meanwhile and wants the buses.
                 cabinet = nil
             } catch {
                 let opened = try cabinet ?? Cabinet(settings)
                 cabinet = opened
-                rows = await directRows(opened)
+                rows = await directRows(opened, try opened.siteMeter(settings))
             }
-            allRead = rows.allSatisfy { $0.1["registerWh"] != nil && $0.1["error"] == nil }
+            allRead = rows.allSatisfy(\.isRead)
             show(rows, invocation.isJSON, canvas)
         }
         return allRead ? .done : .someFailed
     }
 
-    private static func agentRows(_ text: String) -> [(Int, JSONValue)] {
-        // An agent that answers no JSON has no meters to show.
-        guard let status = try? JSONValue(parsing: text) else { return [] }
-        return (status["connectors"]?.array ?? []).map {
-            ($0["connector"]?.int ?? 0, $0["meter"] ?? .members([:]))
-        }
+    /// One meter; nil is the site's.
+    private struct Row {
+        var connector: Int?
+        var meter: JSONValue
+        var isRead: Bool { meter["error"] == nil && meter["registerWh"] ?? meter["othersA"] != nil }
     }
 
-    private static func directRows(_ cabinet: Cabinet) async -> [(Int, JSONValue)] {
-        var rows: [(Int, JSONValue)] = []
-        for outlet in cabinet.outlets {
-            do throws(MeterError) {
-                let readings = try await outlet.devices.meter.readings()
-                let age = SystemClock().monotonicMilliseconds - readings.askedAt
-                rows.append((outlet.connector, json(readings, age)))
-            } catch {
-                rows.append((outlet.connector, .members(["error": .string("\(error)")])))
-            }
+    private static func agentRows(_ text: String, hasSiteMeter: Bool) -> [Row] {
+        // An agent that answers no JSON has no meters to show.
+        guard let status = try? JSONValue(parsing: text) else { return [] }
+        var rows = (status["connectors"]?.array ?? []).map {
+            Row(connector: $0["connector"]?.int ?? 0, meter: $0["meter"] ?? .members([:]))
+        }
+        if hasSiteMeter {
+            // The agent tells what it is for: what others draw besides the outlets.
+            let others = status["charging"]?["othersAmperes"]
+            rows.append(
+                Row(
+                    connector: nil,
+                    meter: .members([
+                        "othersA": others,
+                        "error": others == nil ? "the site's meter is silent" : nil,
+                    ])))
         }
         return rows
+    }
+
+    private static func directRows(
+        _ cabinet: Cabinet, _ siteMeter: (any EnergyMeter)?
+    ) async -> [Row] {
+        var rows: [Row] = []
+        for outlet in cabinet.outlets {
+            rows.append(Row(connector: outlet.connector, meter: await read(outlet.devices.meter)))
+        }
+        if let siteMeter { rows.append(Row(connector: nil, meter: await read(siteMeter))) }
+        return rows
+    }
+
+    private static func read(_ meter: any EnergyMeter) async -> JSONValue {
+        do throws(MeterError) {
+            let readings = try await meter.readings()
+            return json(readings, SystemClock().monotonicMilliseconds - readings.askedAt)
+        } catch {
+            return .members(["error": .string("\(error)")])
+        }
     }
 
     private static func json(_ readings: MeterReadings, _ age: Int64) -> JSONValue {
@@ -73,16 +98,20 @@ extension Program {
         ])
     }
 
-    private static func show(_ rows: [(Int, JSONValue)], _ isJSON: Bool, _ canvas: Canvas) {
+    private static func show(_ rows: [Row], _ isJSON: Bool, _ canvas: Canvas) {
         if isJSON {
-            let values = rows.map { number, meter in
-                JSONValue.members(["connector": .number(number), "meter": meter])
+            let values = rows.map { row in
+                JSONValue.members([
+                    "connector": row.connector.map { .number($0) },
+                    "site": row.connector == nil ? true : nil, "meter": row.meter,
+                ])
             }
             print(JSONValue.array(values).text)
         } else {
             canvas.draw(
-                rows.flatMap { number, meter in ["connector \(number)"] + valueLines(meter) }
-                    .joined(separator: "\n"))
+                rows.flatMap { row in
+                    [row.connector.map { "connector \($0)" } ?? "site"] + valueLines(row.meter)
+                }.joined(separator: "\n"))
         }
     }
 
@@ -107,6 +136,10 @@ extension Program {
             for (index, value) in (meter[keys]?.array ?? []).enumerated() {
                 line("\(name) L\(index + 1)", "\(name)L\(index + 1)", value, unit)
             }
+        }
+        let others = (meter["othersA"]?.array ?? []).compactMap { $0.number?.text }
+        if !others.isEmpty {
+            lines.append("  other consumers draw \(others.joined(separator: "/")) A")
         }
         line("frequency", "frequency", meter["frequencyHz"], "Hz")
         line("power factor", "powerFactor", meter["powerFactor"], "")

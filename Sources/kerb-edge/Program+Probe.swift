@@ -1,4 +1,5 @@
 import Charging
+import Glibc
 import HAL
 import JSON
 import LinuxHAL
@@ -26,18 +27,24 @@ extension Program {
             let known = settings.buses.map(\.name).joined(separator: ", ")
             throw Failure(code: .usage, text: "no bus is called \(name); known are \(known)")
         }
-        let library =
-            settings.profileDirectory.map(ProfileLibrary.init(folder:)) ?? ProfileLibrary.standard
+        let library = settings.library
         let profiles = try library.names(.meters).map { try library.meter($0) }
         let units = try invocation.value("--units").map(units) ?? usualUnits(profiles)
         let addresses =
             invocation.has("--all-settings")
             ? try allSettings(of: bus, profiles) : [bus.address]
         var found: [Found] = []
-        for address in addresses {
-            if addresses.count > 1 { complain("asking \(units.count) units at \(text(address))") }
-            found += try await self.found(
-                at: address, bus: name, units: units, profiles)
+        for (index, address) in addresses.enumerated() {
+            if addresses.count > 1 {
+                complain(
+                    "setting \(index + 1) of \(addresses.count): asking \(units.count) units at "
+                        + text(address))
+            }
+            do {
+                found += try await self.found(at: address, bus: name, units: units, profiles)
+            } catch let error as BusError {
+                throw Failure(text: "bus \(name): \(sentence(error, address))")
+            }
         }
         if invocation.isJSON {
             print(JSONValue.array(found.map { json($0, bus: name) }).text)
@@ -55,13 +62,39 @@ extension Program {
     ) async throws -> [Found] {
         let bus = ModbusBus(name: name, address: address)
         defer { bus.close() }
-        let findings = try await ModbusProbe(bus: bus, profiles: profiles).findings(units: units)
+        let probe = ModbusProbe(bus: bus, profiles: profiles)
+        var findings: [ModbusProbe.Finding] = []
+        for (index, unit) in units.enumerated() {
+            show("unit \(unit), \(index + 1) of \(units.count), \(findings.count) found")
+            findings += try await probe.findings(units: [unit])
+        }
+        show("")
         bus.close()
         // The port is one program's only, and the next setting wants it.
         for _ in 0..<200 where !bus.state.hasEnded {
             try await SystemClock().sleep(milliseconds: 10)
         }
         return findings.map { Found(device: $0, address: address) }
+    }
+
+    /// On a terminal, over itself: an absent unit costs its time-outs, twenty of them a minute's wait.
+    private static func show(_ progress: String) {
+        guard isatty(2) == 1 else { return }
+        let line = "\r\u{1B}[K" + progress
+        // Nobody is left to tell when standard error is closed.
+        _ = line.utf8.withContiguousStorageIfAvailable { write(2, $0.baseAddress, $0.count) }
+    }
+
+    private static func sentence(_ error: BusError, _ address: BusAddress) -> String {
+        guard case .down(let why) = error else { return "\(error)" }
+        switch address {
+        case .serial(let path, _, _, _):
+            return
+                "\(path) cannot be opened: \(why); plug the adapter in, stop the agent, or run this "
+                + "as a user of the port's group"
+        case .tcp(let host, let port):
+            return "\(host) port \(port) cannot be reached: \(why); check address and network"
+        }
     }
 
     // MARK: Where to look
