@@ -1,3 +1,4 @@
+import Glibc
 import Service
 import Simulation
 import Web
@@ -8,13 +9,33 @@ extension Program {
         let settings = try SiteSettings.load(invocation.value("--config") ?? "")
         let log = log(invocation)
         let signals = Signals.stream()
-        let site = try Site(settings)
+        let locks = try settings.buses.filter { $0.kind == .serial }.map { try lock($0.link) }
+        defer { for descriptor in locks { close(descriptor) } }
+        let site: Site
+        do throws(FileError) {
+            site = try Site(settings)
+        } catch {
+            throw Failure(
+                text:
+                    "buses: \(error); is another site running? Stop it, or change `port` and `link`"
+            )
+        }
+        // The links' names go with this program whatever ends it.
+        defer { site.stop() }
         var router = Router()
         SiteControl(site).mount(on: &router)
-        let server = try WebServer(
-            configuration: WebServerConfiguration(listeners: [
-                Listener(name: "control", port: settings.controlPort)
-            ]), router: router)
+        let server: WebServer
+        do throws(WebServerError) {
+            server = try WebServer(
+                configuration: WebServerConfiguration(listeners: [
+                    Listener(name: "control", port: settings.controlPort)
+                ]), router: router)
+        } catch {
+            throw Failure(
+                text:
+                    "control.port: \(error); is another site running? Stop it, or choose another port"
+            )
+        }
         server.start()
         for bus in settings.buses {
             switch bus.kind {
@@ -31,7 +52,25 @@ extension Program {
         for await signal in signals where signal != .reload { break }
         faults.cancel()
         await server.stop()
-        site.stop()
         return .done
+    }
+
+    /// A second site would take the first one's name, and whoever is connected would hear nobody.
+    ///
+    /// - Returns: the lock's descriptor, held until the end. The kernel lets go of it in any case.
+    private static func lock(_ link: String) throws -> Int32 {
+        let path = "\(link).lock"
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw Failure(text: "buses: \(FileError(path, errno: errno)); choose another `link`")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw Failure(
+                text:
+                    "buses: \(link) belongs to a site that runs; stop it, or give this one other links "
+                    + "and ports")
+        }
+        return descriptor
     }
 }

@@ -78,10 +78,18 @@ struct Program {
         } catch let problems as ConfigProblems {
             complain(problems.description)
             return .usage
+        } catch let failure as Failure {
+            complain("kerb-sim: \(failure.text)")
+            return .failed
         } catch {
             complain("kerb-sim: \(error)")
             return .failed
         }
+    }
+
+    /// Why a command ends without having done its work.
+    struct Failure: Error {
+        var text: String
     }
 
     static func complain(_ text: String) {
