@@ -169,7 +169,9 @@ let suites: [Target] = [
         "Station",
         ["HAL", "OCPP", "OCPP16", "Web", "SQL", "Crypto", "Charging", "JSON", "Service"]),
     tests("CPO", ["SQL", "Charging", "JSON", "Service"]),
-    tests("CSMS", ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Service"]),
+    tests(
+        "CSMS",
+        ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),

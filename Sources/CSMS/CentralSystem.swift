@@ -10,7 +10,7 @@ import Web
 /// commands go to them.
 package final class CentralSystem: Sendable {
     let house: ChargePointOperator
-    let settings: CentralSystemSettings
+    package let settings: CentralSystemSettings
     let links = LinkRegistry<StationLink>()
     let directory = StationDirectory()
     let log: MessageLog
@@ -47,8 +47,9 @@ package final class CentralSystem: Sendable {
         try await directory.load(from: house)
     }
 
-    /// Adds the WebSocket route.
+    /// Adds the WebSocket route, and where boards enrol.
     package func mount(on router: inout Router) {
+        mountEnrolment(on: &router)
         router.add(
             "/ocpp/{path...}",
             webSocket: WebSocketRoute(subprotocols: dialects.map(\.version.subprotocol)) {

@@ -36,5 +36,8 @@ package struct CentralSystemSettings: Hashable, Sendable {
     /// Replacements from changing addresses within five minutes; then the station is held off.
     package var replacementsInFiveMinutes = 6
 
+    /// nil: no board can enrol here.
+    package var enrolment: EnrolmentSettings?
+
     package init() {}
 }

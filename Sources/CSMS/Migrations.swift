@@ -27,5 +27,12 @@ extension CentralSystem {
                 times BIGINT NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL,
                 PRIMARY KEY (folded, reason, address));
             """),
+        Migration(
+            102, "one-time codes by which boards enrol",
+            """
+            CREATE TABLE csms_enrolment (
+                hash TEXT PRIMARY KEY, folded TEXT NOT NULL, made_at BIGINT NOT NULL,
+                expires_at BIGINT NOT NULL, used_at BIGINT, used_by TEXT);
+            """),
     ]
 }

@@ -26,6 +26,13 @@ extension Console {
                 summary: "Takes a station out of the registry; its sessions and bills stay",
                 handler: deleteStation),
         ]
+        if connections.enrolStation != nil {
+            routes.append(
+                APIRoute(
+                    method: "POST", path: "/stations/{id}/enrolment", need: .role(.operator),
+                    summary: "Takes a station in and makes the one-time code of its board",
+                    body: "{\"minutes\"?}", handler: enrolStation))
+        }
         if connections.messages != nil {
             routes.append(
                 APIRoute(
@@ -92,6 +99,32 @@ extension Console {
             try await set(password, id)
         }
         return try await station(request)
+    }
+
+    private func enrolStation(_ request: APIRequest) async throws -> HTTPResponse {
+        guard let enrol = connections.enrolStation else { throw APIProblem(404, "not found") }
+        let id = request[parameter: "id"]
+        guard Self.isStationID(id) else {
+            throw APIProblem.field("id", "has 1 to 48 characters, none of them / or :")
+        }
+        let body = request.http.body.isEmpty ? [:] : try request.object()
+        let minutes = body["minutes"].map { $0.int ?? 0 } ?? 1440
+        guard (1...10_080).contains(minutes) else {
+            throw APIProblem.field("minutes", "must be from 1 to 10080, which is a week")
+        }
+        // Noted first: a code that nobody is seen to have made must not exist.
+        try await house.write { transaction in
+            try self.audit.note(
+                request.caller, "station.enrol", id, ["minutes": .number(minutes)], in: transaction)
+        }
+        return .json(try await enrol(id, minutes), headers: ["Cache-Control": "no-store"])
+    }
+
+    /// An id that a board can be told: it ends a URL and is the user of a log-in.
+    package static func isStationID(_ id: String) -> Bool {
+        (1...48).contains(id.unicodeScalars.count)
+            && id.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F }
+            && !id.contains { ":/".contains($0) } && id != "." && id != ".."
     }
 
     private func deleteStation(_ request: APIRequest) async throws -> HTTPResponse {

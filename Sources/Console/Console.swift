@@ -38,6 +38,9 @@ package final class Console: Sendable {
             )?
         package var deviations: (@Sendable (_ station: String) async throws -> [JSONValue])?
         package var refusals: (@Sendable () async throws -> [JSONValue])?
+        /// Makes a one-time code for a board; the answer shows it once.
+        package var enrolStation:
+            (@Sendable (_ station: String, _ minutes: Int) async throws -> JSONValue)?
         package var setStationPassword:
             (@Sendable (_ password: String, _ station: String) async throws -> Void)?
 

@@ -11,6 +11,9 @@ package final class HTTPClient: Sendable {
         package var rules: HostRules
         /// A PEM file of certificate authorities instead of the system's.
         package var caFile: String?
+        /// Talks to whoever answers. Only to fetch what is checked by other means before it is believed,
+        /// and never to send a secret.
+        package var trustsAnybody = false
         package var connectTimeoutSeconds = 5
         /// Calls in flight to one host; more wait.
         package var connectionsPerHost = 8

@@ -62,6 +62,8 @@ final class Transfer: @unchecked Sendable {
             kerb_curl_set_text(handle, CURLOPT_CAINFO, file)
             kerb_curl_set_pointer(handle, CURLOPT_CAPATH, nil)
         }
+        kerb_curl_set_long(handle, CURLOPT_SSL_VERIFYPEER, configuration.trustsAnybody ? 0 : 1)
+        kerb_curl_set_long(handle, CURLOPT_SSL_VERIFYHOST, configuration.trustsAnybody ? 0 : 2)
         kerb_curl_set_long(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2)
         setMethod(handle)
         setHeaders(handle)

@@ -54,6 +54,12 @@ extension Console.Connections {
         deviations = { try await stations.deviations(of: $0).map(Self.deviation) }
         refusals = { try await stations.refusals().map(Self.refusal) }
         setStationPassword = { try await stations.setPassword($0, for: $1) }
+        if let enrolment = stations.settings.enrolment {
+            enrolStation = { station, minutes in
+                let made = try await stations.makeEnrolment(station, minutes: minutes)
+                return Self.enrolment(made, enrolment.uri(made))
+            }
+        }
         guard let beckn else { return }
         orders = { cursor, limit in try await beckn.orders(cursor: cursor, limit: limit) }
         order = { id in try await beckn.orderDetail(id) }
@@ -93,6 +99,17 @@ extension Console.Connections {
             "request": .string(message.request), "answer": message.answer.map { .string($0) },
             "tookMilliseconds": message.tookMilliseconds.map { .number($0) },
             "note": message.note.map { .string($0) },
+        ])
+    }
+
+    static func enrolment(_ made: Enrolment, _ uri: EnrolmentURI) -> JSONValue {
+        let code = QRCode(uri.text)
+        return .members([
+            "station": .string(made.station), "code": .string(made.code.text),
+            "uri": .string(uri.text), "expiresAt": .time(made.expiresAt),
+            "qr": code.map { code in
+                ["size": .number(code.size + 2 * QRCode.quiet), "path": .string(code.path)]
+            },
         ])
     }
 

@@ -48,7 +48,9 @@ struct Demo: Sendable {
             house: OperatorSettings(
                 party: Self.party, name: "Kerb Demo", currency: "INR", unknownStations: .adopt,
                 adoptionLocation: Self.locationID, heartbeatIntervalSeconds: 60),
-            ocpp: Settings.OCPP(lowestSecurityProfile: 0, pingSeconds: 20),
+            ocpp: Settings.OCPP(
+                lowestSecurityProfile: 0, pingSeconds: 20,
+                stationsURL: "wss://127.0.0.1:\(port + 1)/ocpp", caFile: "\(folder)/ca.pem"),
             ocpi: OCPISettings(publicURL: "http://127.0.0.1:\(port)/ocpi"), beckn: try beckn(),
             outgoing: Settings.Outgoing(rules: .open, caFile: nil), drainSeconds: 2)
     }

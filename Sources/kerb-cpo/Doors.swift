@@ -34,6 +34,7 @@ struct Doors: Sendable {
         self.log = log
         var door = CentralSystemSettings()
         door.lowestSecurityProfile = settings.ocpp.lowestSecurityProfile
+        door.enrolment = try settings.enrolment
         stations = CentralSystem(house: house, dialects: [OCPP16Dialect()], settings: door)
         let client = HTTPClient(
             .init(rules: settings.outgoing.rules, caFile: settings.outgoing.caFile))

@@ -3,7 +3,7 @@ import Service
 
 extension Program {
     static func checkConfiguration(_ file: String) throws -> ExitCode {
-        _ = try Settings.load(file)
+        _ = try Settings.load(file, withFiles: true)
         print("\(file): no problems")
         return .done
     }

@@ -14,9 +14,25 @@ extension Program {
     // MARK: The database as a file
 
     static func open(_ settings: Settings) async throws -> Database {
-        let database = try Database(path: settings.database, readers: settings.readers)
-        try await database.migrate(Doors.migrations)
-        return database
+        do {
+            let database = try Database(path: settings.database, readers: settings.readers)
+            try await database.migrate(Doors.migrations)
+            return database
+        } catch let error as SQLError {
+            throw failure(error, settings.database)
+        }
+    }
+
+    /// Names the file and, where the folder is the reason, the folder.
+    static func failure(_ error: SQLError, _ path: String) -> Failure {
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        guard FileSystem.isFolder(folder) else {
+            return Failure(
+                text:
+                    "database: \(folder) is not there; make it for this program's user, or change "
+                    + "`database`")
+        }
+        return Failure(text: "database: \(path): \(error)")
     }
 
     static func migrate(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
@@ -29,9 +45,13 @@ extension Program {
 
     static func backup(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         let settings = try settings(invocation)
-        let database = try Database(path: settings.database, readers: 1)
-        try await database.backup(to: invocation.arguments[0])
-        await database.close()
+        do {
+            let database = try Database(path: settings.database, readers: 1)
+            try await database.backup(to: invocation.arguments[0])
+            await database.close()
+        } catch let error as SQLError {
+            throw failure(error, settings.database)
+        }
         print("\(invocation.arguments[0]): written")
         return .done
     }
@@ -43,7 +63,12 @@ extension Program {
         guard FileSystem.exists(source) else {
             throw Failure(text: "\(source) is not there")
         }
-        let copy = try Database(path: source, readers: 1)
+        let copy: Database
+        do throws(SQLError) {
+            copy = try Database(path: source, readers: 1)
+        } catch {
+            throw Failure(text: "\(source): \(error)")
+        }
         let wrong = try await copy.quickCheck()
         await copy.close()
         guard wrong.isEmpty else {
@@ -140,8 +165,16 @@ extension Program {
         let password = try invocation.value("--password-file").map(secret(in:))
         let name = invocation.arguments[0]
         let database = try await open(settings)
+        let users = Users(database: database)
+        if try await users.exists(name), !invocation.has("--replace") {
+            await database.close()
+            throw Failure(
+                code: .refused,
+                text: "\(name) is there already; --replace gives a new password and the role "
+                    + role.rawValue)
+        }
         let made = try await account { () async throws -> String in
-            try await Users(database: database).put(name, role: role, password: password)
+            try await users.put(name, role: role, password: password)
         }
         await database.close()
         if invocation.isJSON {

@@ -10,7 +10,7 @@ extension Program {
         let log = log(invocation)
         raiseDescriptorLimit()
         let demo = invocation.has("--demo") ? try Demo(invocation) : nil
-        let settings = try demo?.settings() ?? settings(invocation)
+        let settings = try demo?.settings() ?? settings(invocation, withFiles: true)
         let signals = Signals.stream()
         let notifier = SystemdNotifier()
         let database = try await open(settings)
@@ -31,7 +31,7 @@ extension Program {
                     listeners: settings.listeners, limits: limits(settings)),
                 router: router)
         } catch {
-            throw Failure(text: "\(error)")
+            throw Failure(text: sentence(error, settings))
         }
         server.start()
         for address in server.addresses {
@@ -50,6 +50,22 @@ extension Program {
         await server.drain(overSeconds: settings.drainSeconds)
         await database.close()
         return .done
+    }
+
+    /// Which listener of the configuration it is, and the mend.
+    private static func sentence(_ error: WebServerError, _ settings: Settings) -> String {
+        switch error {
+        case .cannotBind(let address, let port, let reason):
+            let listener = settings.listeners.first { $0.port == port && $0.address == address }
+            let name = listener.map { "listener \($0.name): " } ?? ""
+            return
+                "\(name)\(address) port \(port) cannot be had: \(reason); stop who has it, or change "
+                + "`port` or `address` (below 1024 needs CAP_NET_BIND_SERVICE)"
+        case .cannotStart(let reason):
+            return
+                "\(reason); do `tls.certificateFile` and `tls.keyFile` belong together, and may this "
+                + "user read them?"
+        }
     }
 
     /// Runs what goes on by itself until a signal asks for the end.

@@ -34,10 +34,12 @@ struct Program {
                     config, role,
                     .init(
                         "--password-file", "FILE", "read the password there; - is standard input"),
+                    .init("--replace", "give one who is there a new password and role"),
                 ], "add a person who may log in"),
             .init(
                 "key add", arguments: ["NAME"], flags: [config, role],
                 "make an API key and print it once"),
+            stationEnrolCommand,
             .init(
                 "tariffs test", arguments: ["CASES.json"], "price every case of a file"),
             .init(
@@ -113,6 +115,7 @@ struct Program {
             case "beckn keygen": return try makeBecknKey(invocation)
             case "user add": return try await addUser(invocation)
             case "key add": return try await addKey(invocation)
+            case "station enrol": return try await enrolStation(invocation)
             case "ocpi invite": return try await invite(invocation)
             case "migrate": return try await migrate(invocation)
             case "backup": return try await backup(invocation)
@@ -153,7 +156,10 @@ struct Program {
         Log(level: invocation.logLevel, format: invocation.logFormat)
     }
 
-    static func settings(_ invocation: CommandTable.Invocation) throws -> Settings {
-        try Settings.load(invocation.value("--config") ?? "/etc/kerb/cpo.yaml").value
+    static func settings(
+        _ invocation: CommandTable.Invocation, withFiles: Bool = false
+    ) throws -> Settings {
+        let file = invocation.value("--config") ?? "/etc/kerb/cpo.yaml"
+        return try Settings.load(file, withFiles: withFiles).value
     }
 }

@@ -15,7 +15,7 @@ struct Settings: Sendable {
         /// Paths a listener lets through for it.
         var prefixes: [String] {
             switch self {
-            case .ocpp: ["/ocpp/"]
+            case .ocpp: ["/ocpp/", "/enrol"]
             case .ocpi: ["/ocpi/"]
             case .beckn: ["/beckn/"]
             case .console: ["/console", "/api/v1/"]
@@ -56,17 +56,34 @@ struct Settings: Sendable {
     struct OCPP: Sendable {
         var lowestSecurityProfile: Int
         var pingSeconds: Int
+        /// `wss://HOST:PORT/ocpp`, told to boards that enrol; nil: none can.
+        var stationsURL: String?
+        /// Who signed the certificate of the stations' listener, PEM.
+        var caFile: String?
     }
 
-    static func load(_ file: String) throws(ConfigProblems) -> Configuration<Settings> {
-        try Configuration.load(file: file, read)
+    /// - Parameter withFiles: what serves must have its files; what adds a user need not.
+    static func load(
+        _ file: String, withFiles: Bool = false
+    ) throws(ConfigProblems) -> Configuration<Settings> {
+        try Configuration.load(file: file) { read($0, withFiles: withFiles) }
     }
+
+    static func read(_ top: ConfigSection) -> Settings { read(top, withFiles: false) }
 
     /// Reads the file key by key; the same description serves check, origin and schema.
-    static func read(_ top: ConfigSection) -> Settings {
+    private static func read(_ top: ConfigSection, withFiles: Bool) -> Settings {
+        var places: [ConfigSection] = []
         let listeners = top.list(
-            "listeners", atLeast: 1, atMost: 16, about: "where the program can be reached", listener
-        )
+            "listeners", atLeast: 1, atMost: 16, about: "where the program can be reached"
+        ) { section in
+            places.append(section)
+            return listener(section)
+        }
+        let files = FilePlaces(top: top, listeners: places)
+        if !top.isSchema {
+            checkPorts(listeners, places)
+        }
         let database = databasePath(top)
         let party = top.section("party", about: "the operator as partners know it")
         let country = party.text("countryCode", about: "ISO 3166-1 alpha-2, e.g. IN")
@@ -90,8 +107,38 @@ struct Settings: Sendable {
         }
         let url = publicURL(top)
         let ocpp = top.section("ocpp", about: "chargers")
-        let house = OperatorSettings(
-            party: PartyID(country: country, party: id), name: name, currency: currency,
+        defer { if withFiles { files.check() } }
+        let house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
+        return Settings(
+            listeners: listeners, database: database,
+            readers: top.int(
+                "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
+            publicURL: url, timeZone: zone, house: house,
+            ocpp: OCPP(
+                lowestSecurityProfile: ocpp.int(
+                    "lowestSecurityProfile", default: 1, in: 0...3,
+                    about: "0 none, 1 password, 2 password over TLS, 3 client certificate"),
+                pingSeconds: ocpp.int(
+                    "pingSeconds", default: 60, in: 5...3600,
+                    about: "a silent charger is pinged after this"),
+                stationsURL: stationsURL(ocpp, listeners, publicURL: url),
+                caFile: ocpp.pathOrNil(
+                    "caFile", about: "PEM of who signed the stations' listener, for boards")),
+            ocpi: ocpi(top, publicURL: url),
+            beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
+                beckn($0, name: name, publicURL: url)
+            }, outgoing: outgoing(top),
+            drainSeconds: top.int(
+                "drainSeconds", default: 10, in: 0...300,
+                about: "time over which connections are closed at the end"))
+    }
+
+    private static func house(
+        _ top: ConfigSection, _ ocpp: ConfigSection, _ party: PartyID, _ name: String,
+        _ currency: String
+    ) -> OperatorSettings {
+        OperatorSettings(
+            party: party, name: name, currency: currency,
             moneyDigits: top.int(
                 "moneyDigits", default: 2, in: 0...6, about: "digits after the point of money"),
             unknownStations: ocpp.choice(
@@ -111,25 +158,6 @@ struct Settings: Sendable {
                 ocpp.int(
                     "orphanGraceSeconds", default: 86_400, in: 60...2_592_000,
                     about: "how long a session without a stop waits for it")))
-        return Settings(
-            listeners: listeners, database: database,
-            readers: top.int(
-                "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
-            publicURL: url, timeZone: zone, house: house,
-            ocpp: OCPP(
-                lowestSecurityProfile: ocpp.int(
-                    "lowestSecurityProfile", default: 1, in: 0...3,
-                    about: "0 none, 1 password, 2 password over TLS, 3 client certificate"),
-                pingSeconds: ocpp.int(
-                    "pingSeconds", default: 60, in: 5...3600,
-                    about: "a silent charger is pinged after this")),
-            ocpi: ocpi(top, publicURL: url),
-            beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
-                beckn($0, name: name, publicURL: url)
-            }, outgoing: outgoing(top),
-            drainSeconds: top.int(
-                "drainSeconds", default: 10, in: 0...300,
-                about: "time over which connections are closed at the end"))
     }
 
     private static func listener(_ section: ConfigSection) -> Listener {

@@ -12,6 +12,7 @@ struct Program {
         program: "kerb-edge", version: version,
         about: "agent of a charging station: meters, contactors, OCPP",
         examples: [
+            "kerb-edge enrol 'kerb:enrol?cpo=https://cpo.example.com:8443&id=CS-0001&code=…&ca=…'",
             "kerb-edge config check /etc/kerb/edge.yaml",
             "kerb-edge run --config /etc/kerb/edge.yaml",
             "kerb-edge status --watch",
@@ -49,7 +50,7 @@ struct Program {
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
                 "clear latched faults after a person has looked; `journal`: its notices"),
-            commissionCommand, decommissionCommand, firmwareCommand,
+            commissionCommand, decommissionCommand, enrolCommand, firmwareCommand,
             .init(
                 "backup", arguments: ["FILE"], flags: [config],
                 "the journal, the configuration, every secret and the fuse lock in one file, mode 0600"
@@ -142,6 +143,7 @@ struct Program {
             case "limit": return try ask(invocation, limitWords(invocation))
             case "clear": return try ask(invocation, "clear \(invocation.arguments[0])")
             case "decommission": return try decommission(invocation)
+            case "enrol": return try await enrol(invocation)
             case "commission": return try await commission(invocation)
             case "firmware apply": return try await applyFirmware(invocation)
             case "backup": return try await backup(invocation)

@@ -9,12 +9,62 @@ export const kinds = ["station.", "connector.", "session.", "resync", "poll"];
 export async function draw(place, me) {
   const stations = await all("/stations");
   if (!stations.length) {
-    fill(place, el("h1", {}, title), el("p", {},
+    fill(place, el("h1", {}, title), newStation(me), el("p", {},
       "No station yet. Point one at ", el("code", {}, `${location.origin.replace("http", "ws")}/ocpp/`),
       " followed by its id."));
     return;
   }
-  fill(place, el("h1", {}, title), ...stations.map((station) => card(station, me)));
+  fill(place, el("h1", {}, title), newStation(me), ...stations.map((station) => card(station, me)));
+}
+
+/** @param {any} me */
+function newStation(me) {
+  if (me.role === "viewer") return null;
+  return el("p", {}, el("button", { type: "button", on: { click: () => enrol("") } }, "Enrol a station"));
+}
+
+/** Makes a board's one-time code and shows it once. @param {string} id */
+function enrol(id) {
+  const input = el("input", { name: "station", required: true, maxlength: 48, autocomplete: "off", value: id });
+  const answer = el("div", { "aria-live": "polite" });
+  const dialog = el("dialog", { "aria-label": "Enrol a station", on: { close: () => dialog.remove() } },
+    el("form", { on: { submit } },
+      el("h2", {}, "Enrol a station"),
+      el("label", {}, "Station id", input),
+      answer,
+      el("div", { class: "row" },
+        el("button", { type: "button", on: { click: () => dialog.close() } }, "Close"),
+        el("button", { type: "submit", class: "main" }, "Make a code"))));
+  document.body.append(dialog);
+  dialog.showModal();
+
+  /** @param {Event} event */
+  async function submit(event) {
+    event.preventDefault();
+    try {
+      const made = await call("POST", `/stations/${encodeURIComponent(input.value)}/enrolment`, {});
+      fill(answer,
+        made.qr ? picture(made.qr, `QR code for the board of ${made.station}`) : null,
+        el("p", {}, "Code ", el("code", {}, made.code), ", once, until ", time(made.expiresAt)),
+        el("p", {}, "On the board: ", el("code", {}, `kerb-edge enrol '${made.uri}'`)));
+    } catch (error) {
+      fill(answer, el("p", {}, error instanceof Error ? error.message : String(error)));
+    }
+  }
+}
+
+/** @param {{size: number, path: string}} code @param {string} label */
+function picture(code, label) {
+  const space = "http://www.w3.org/2000/svg";
+  const image = document.createElementNS(space, "svg");
+  image.setAttribute("viewBox", `0 0 ${code.size} ${code.size}`);
+  image.setAttribute("role", "img");
+  image.setAttribute("aria-label", label);
+  image.classList.add("qr");
+  const dark = document.createElementNS(space, "path");
+  dark.setAttribute("d", code.path);
+  image.append(dark);
+  return image;
 }
 
 /** @param {any} station @param {any} me */
@@ -28,7 +78,10 @@ function card(station, me) {
       el("span", { class: `state ${station.online ? "good" : "bad"}` }, station.online ? "online" : "offline"),
       el("span", { class: "quiet" }, "since ", time(station.linkChangedAt)),
       el("span", { class: "quiet" }, name),
-      station.registration === "Accepted" ? null : state(station.registration)),
+      station.registration === "Accepted" ? null : state(station.registration),
+      me.role === "viewer" ? null : el("button", {
+        type: "button", "aria-label": `Enrol the board of ${station.id}`, on: { click: () => enrol(station.id) },
+      }, "Enrol")),
     el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Connectors of ${station.id}` },
       el("table", {},
         el("thead", {}, el("tr", {}, ...["Connector", "Status", "Since", "Power", "Error", "Charge"]

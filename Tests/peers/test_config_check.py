@@ -1,0 +1,287 @@
+"""`config check` of both programs: each mistake is told at its key's line, with key and mend."""
+import datetime
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from edge_site import BIN, ENVIRONMENT, ROOT
+
+EDGE = """\
+stationID: CS-1
+csms:
+  url: wss://cpo.example.com/ocpp
+  passwordFile: password
+  caFile: ca.pem
+board: modbus-cabinet
+profileDirectory: PROFILES
+buses:
+  - {name: control, kind: rtu, device: /dev/kerb-a}
+  - {name: meters, kind: rtu, device: /dev/kerb-b}
+evses:
+  - connector: 1
+    meter: {profile: sdm630, bus: meters, unit: 1}
+    contactor:
+      bus: control
+      unit: 1
+      coil: 0
+    pilot:
+      bus: control
+      unit: 11
+  - connector: 2
+    meter: {profile: sdm120, bus: meters, unit: 2}
+    contactor:
+      bus: control
+      unit: 1
+      coil: 1
+    pilot:
+      bus: control
+      unit: 12
+site:
+  fuseAmperes: 63
+"""
+
+CPO = """\
+listeners:
+  - name: people
+    port: 8080
+  - name: stations
+    address: 0.0.0.0
+    port: 8443
+    tls:
+      certificateFile: server.pem
+      keyFile: key.pem
+party: {countryCode: IN, partyID: KRB, name: Test}
+ocpp:
+  caFile: ca.pem
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256()))
+    for file in ("ca.pem", "server.pem"):
+        (tmp_path / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "password").write_text("correct-horse\n")
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    for file in ("password", "key.pem"):
+        (tmp_path / file).chmod(0o600)
+    return tmp_path
+
+
+def check(program, file):
+    return subprocess.run(
+        [str(BIN / program), "config", "check", str(file)], capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
+
+
+def place(text, marker):
+    """Line and column of the marker, as an editor counts them."""
+    before = text[:text.index(marker)]
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def edge_text(change=lambda text: text):
+    return change(EDGE).replace("PROFILES", str(ROOT / "hal" / "profiles"))
+
+
+def replaced(old, new):
+    assert old in EDGE + CPO
+    return lambda text: text.replace(old, new, 1)
+
+
+def last(old, new):
+    return lambda text: new.join(text.rsplit(old, 1))
+
+
+def test_the_good_ones_are_good(folder):
+    (folder / "edge.yaml").write_text(edge_text())
+    (folder / "cpo.yaml").write_text(CPO)
+    for program, file in (("kerb-edge", "edge.yaml"), ("kerb-cpo", "cpo.yaml")):
+        done = check(program, folder / file)
+        assert done.returncode == 0, done.stderr
+
+
+# What is changed, where the mistake is told (the text that stands there), what is said.
+EDGE_MISTAKES = {
+    "two buses on one device": (
+        replaced("/dev/kerb-b", "/dev/kerb-a"), "/dev/kerb-a}\nevses",
+        "`buses[1].device`: bus control has this device already"),
+    "two buses of one name": (
+        replaced("name: meters", "name: control"), "control, kind: rtu, device: /dev/kerb-b",
+        "`buses[1].name`: another bus is called control too"),
+    "pilot and relay on one unit": (
+        replaced("unit: 11", "unit: 1"), "1\n  - connector: 2",
+        "`evses[0].pilot.unit`: unit 1 of bus control is the relay card of connector 1 already"),
+    "two pilots on one unit": (
+        last("unit: 12", "unit: 11"), "11\nsite", "have one pilot controller with one unit"),
+    "two contactors on one coil": (
+        last("coil: 1", "coil: 0"), "0\n    pilot:\n      bus: control\n      unit: 12",
+        "`evses[1].contactor.coil`: connectors 1 and 2 have one relay card with one coil"),
+    "two meters on one unit": (
+        replaced("bus: meters, unit: 2", "bus: meters, unit: 1"), "1}\n    contactor:\n      bus: control\n      unit: 1\n      coil: 1",
+        "`evses[1].meter.unit`: connectors 1 and 2 have one meter"),
+    "an outlet of an unknown bus": (
+        replaced("sdm120, bus: meters", "sdm120, bus: metres"), "metres",
+        "`evses[1].meter.bus`: no bus is called metres; known are control, meters"),
+    "a meter on a contactor's bus": (
+        replaced("sdm120, bus: meters", "sdm120, bus: control"), "control, unit: 2",
+        "`evses[1].meter.bus`: a contactor's bus carries no meters"),
+    "an outlet's number twice": (
+        replaced("connector: 2", "connector: 1"), "1\n    meter: {profile: sdm120",
+        "`evses[1].connector`: another outlet is 1 too"),
+    "a gap in the numbers": (
+        replaced("connector: 2", "connector: 3"), "evses:", "numbered 1, 2, … without gap"),
+    "an unknown meter": (
+        replaced("sdm630", "sdm631"), "sdm631", "`evses[0].meter.profile`: there is no profile sdm631; known are "),
+    "an unknown board": (
+        replaced("board: modbus-cabinet", "board: modbus"), "modbus\n", "`board`: there is no profile modbus; known are "),
+    "a board without hardware": (
+        replaced("board: modbus-cabinet", "board: simulator"), "simulator\n", "`board`: simulator has no hardware"),
+    "a board without dead-man": (
+        replaced("board: modbus-cabinet", "board: modbus-cabinet-no-pulse"), "modbus-cabinet-no-pulse",
+        "or say `acceptNoDeadman: true`"),
+    "a coil that is missing": (
+        replaced("      coil: 0\n", ""), "bus: control\n      unit: 1\n    pilot", "give its coil"),
+    "a pilot that is missing": (
+        replaced("    pilot:\n      bus: control\n      unit: 11\n", ""), "connector: 1\n    meter",
+        "`evses[0].pilot.bus`: board modbus-cabinet has its pilots on controllers"),
+    "lines that the board does not have": (
+        replaced("    pilot:\n", "    lines: {lock: GPIO4}\n    pilot:\n"), "GPIO4", "`evses[0].lines.lock`: board modbus-cabinet has no such line"),
+    "a wiring of a phase that is not there": (
+        replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1"), None, None),
+    "a site meter of an unknown bus": (
+        replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  safeAmperes: 6\n  meter: {profile: sdm630, bus: x}"), "x}",
+        "`site.meter.bus`: no bus is called x"),
+    "a site meter of an unknown profile": (
+        replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  safeAmperes: 6\n  meter: {profile: x, bus: meters, unit: 9}"),
+        "x, bus", "`site.meter.profile`: there is no profile x"),
+    "a safe share above the fuse": (
+        replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  safeAmperes: 64"), "64", "`site.safeAmperes`: is above fuseAmperes"),
+}
+
+
+@pytest.mark.parametrize("name", EDGE_MISTAKES)
+def test_kerb_edge_tells_a_mistake_at_its_key(folder, name):
+    change, marker, said = EDGE_MISTAKES[name]
+    file = folder / "edge.yaml"
+    text = edge_text(change)
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    if said is None:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 2, done.stdout
+    # What follows from the mistake may be told too, behind it.
+    line = done.stderr.splitlines()[0]
+    assert said in line, done.stderr
+    assert line.startswith(f"{file}:{place(text, marker)}: "), (done.stderr, place(text, marker))
+
+
+def write(folder, file, content, mode=0o600):
+    (folder / file).write_bytes(content)
+    (folder / file).chmod(mode)
+
+
+FILE_MISTAKES = {
+    "an empty password": (
+        "kerb-edge", lambda folder: write(folder, "password", b"\r\n"), "`csms.passwordFile`: ", "is empty; write the secret"),
+    "a password for everybody": (
+        "kerb-edge", lambda folder: write(folder, "password", b"x" * 20, 0o644), "`csms.passwordFile`: ", "; chmod 600 "),
+    "no password": (
+        "kerb-edge", lambda folder: (folder / "password").unlink(), "`csms.passwordFile`: ", "no such file"),
+    "an authority that is none": (
+        "kerb-edge", lambda folder: write(folder, "ca.pem", b"nothing"), "`csms.caFile`: ", "holds no certificate"),
+    "a broken authority": (
+        "kerb-edge", lambda folder: write(
+            folder, "ca.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "`csms.caFile`: ",
+        "holds no certificate"),
+    "no certificate": (
+        "kerb-cpo", lambda folder: (folder / "server.pem").unlink(), "`listeners[1].tls.certificateFile`: ", "no such file"),
+    "a certificate that is none": (
+        "kerb-cpo", lambda folder: shutil.copy(folder / "key.pem", folder / "server.pem"),
+        "`listeners[1].tls.certificateFile`: ", "holds no certificate"),
+    "a key for everybody": (
+        "kerb-cpo", lambda folder: (folder / "key.pem").chmod(0o644), "`listeners[1].tls.keyFile`: ", "; chmod 600 "),
+    "no authority for boards": (
+        "kerb-cpo", lambda folder: (folder / "ca.pem").unlink(), "`ocpp.caFile`: ", "no such file"),
+}
+
+
+@pytest.mark.parametrize("name", FILE_MISTAKES)
+def test_files_that_are_named_are_looked_at(folder, name):
+    program, change, key, said = FILE_MISTAKES[name]
+    file, text = (
+        (folder / "edge.yaml", edge_text()) if program == "kerb-edge" else (folder / "cpo.yaml", CPO))
+    file.write_text(text)
+    change(folder)
+    done = check(program, file)
+    assert done.returncode == 2
+    leaf = key.strip("`: ").rsplit(".", 1)[1]
+    value = {"passwordFile": "password\n", "caFile": "ca.pem", "certificateFile": "server.pem", "keyFile": "key.pem"}[leaf]
+    assert done.stderr.startswith(f"{file}:{place(text, value)}: {key}"), done.stderr
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_profile_that_is_wrong_names_its_own_file_too(folder):
+    profiles = folder / "profiles"
+    shutil.copytree(ROOT / "hal" / "profiles", profiles)
+    broken = profiles / "meters" / "sdm120.yaml"
+    broken.write_text(broken.read_text() + "colour: red\n")
+    file = folder / "edge.yaml"
+    text = EDGE.replace("PROFILES", "profiles")
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 2
+    line = len(broken.read_text().splitlines())
+    assert done.stderr.startswith(
+        f"{file}:{place(text, 'sdm120')}: `evses[1].meter.profile`: the profile sdm120 is wrong: {broken}:{line}:1: ")
+
+
+def test_profiles_beside_the_program_are_found(folder):
+    """A program and its profiles in one folder of one's own; no key says where."""
+    os.link(BIN / "kerb-edge", folder / "kerb-edge") if os.stat(BIN).st_dev == os.stat(folder).st_dev else \
+        shutil.copy(BIN / "kerb-edge", folder / "kerb-edge")
+    shutil.copytree(ROOT / "hal" / "profiles", folder / "profiles")
+    file = folder / "edge.yaml"
+    file.write_text(EDGE.replace("profileDirectory: PROFILES\n", ""))
+    done = subprocess.run(
+        [str(folder / "kerb-edge"), "config", "check", str(file)], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(folder / "profiles")
+    done = subprocess.run(
+        [str(folder / "kerb-edge"), "config", "check", str(file)], capture_output=True, text=True, env=ENVIRONMENT)
+    if not pathlib.Path("/usr/share/kerb/profiles").is_dir():
+        assert done.returncode == 2 and "(looked in /usr/share/kerb/profiles)" in done.stderr
+
+
+@pytest.mark.parametrize("address, is_wrong", [("127.0.0.1", True), ("0.0.0.0", True), ("127.0.0.2", False)])
+def test_two_listeners_at_one_place_are_told(folder, address, is_wrong):
+    text = CPO.replace("0.0.0.0", address).replace("8443", "8080")
+    (folder / "cpo.yaml").write_text(text)
+    done = check("kerb-cpo", folder / "cpo.yaml")
+    assert done.returncode == (2 if is_wrong else 0), done.stderr
+    if is_wrong:
+        marker = "8080\n    tls"
+        assert done.stderr.startswith(
+            f"{folder / 'cpo.yaml'}:{place(text, marker)}: `listeners[1].port`: listener people has port 8080")
+
+
+def test_an_empty_password_stops_the_agent_with_key_and_mend(folder):
+    (folder / "edge.yaml").write_text(edge_text(replaced("caFile: ca.pem", "securityProfile: 3\n  certificateFile: server.pem\n  keyFile: key.pem")))
+    write(folder, "password", b"\n")
+    done = subprocess.run(
+        [str(BIN / "kerb-edge"), "run", "--config", str(folder / "edge.yaml")], capture_output=True, text=True,
+        env=ENVIRONMENT, timeout=30)
+    assert done.returncode == 2 and "csms.passwordFile" in done.stderr and "write the" in done.stderr
