@@ -4,60 +4,12 @@ Needs root (debootstrap and chroot) and a Debian mirror; says so where it cannot
 """
 import json
 import os
-import pathlib
-import re
 import shutil
-import subprocess
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("KERB_")}
-SUITE = "bookworm"
+from debian_root import System, newer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and chroot need root")
-
-
-def run(*words, **more):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **more)
-    assert done.returncode == 0, f"{words}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def packages():
-    """`make deb` ends with lintian, which fails on an error or a warning."""
-    run("make", "deb", cwd=ROOT, env=ENVIRONMENT)
-    found = {path.name.split("_")[0]: path for path in (ROOT / "dist").glob("*.deb")}
-    assert set(found) == {"kerb-edge", "kerb-cpo", "kerb-sim"}
-    return found
-
-
-class System:
-    def __init__(self, folder):
-        self.folder = folder
-        run("debootstrap", "--variant=minbase", "--include=systemd,udev", SUITE, folder,
-            run("python3", ROOT / ".ci" / "debian_mirror.py").strip())
-        # Nothing is started in a chroot.
-        (folder / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
-        (folder / "usr/sbin/policy-rc.d").chmod(0o755)
-        shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
-
-    def sh(self, script):
-        return run(
-            "unshare", "--mount", "--pid", "--fork", "--mount-proc", "chroot", self.folder, "sh", "-ec",
-            f"mount -t proc proc /proc; {script}",
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"})
-
-    def install(self, *packages):
-        names = []
-        for package in packages:
-            shutil.copy(package, self.folder / "tmp")
-            names.append(f"/tmp/{package.name}")
-        return self.sh(f"apt-get -qq update; apt-get install -y --no-install-recommends {' '.join(names)} 2>&1")
-
-    def path(self, name):
-        return self.folder / name.lstrip("/")
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +19,6 @@ def system(packages, tmp_path_factory):
     system.said = system.install(*packages.values())
     yield system
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def newer(package, folder):
-    """The same package with a higher version, as an upgrade brings it."""
-    run("dpkg-deb", "-R", package, folder / "raw")
-    control = folder / "raw/DEBIAN/control"
-    control.write_text(re.sub(r"^Version: (.*)$", r"Version: \1+next", control.read_text(), flags=re.M))
-    out = folder / package.name.replace("_", "-next_", 1)
-    run("dpkg-deb", "--root-owner-group", "-b", folder / "raw", out)
-    return out
 
 
 def test_every_program_runs_where_nothing_else_is_installed(system):

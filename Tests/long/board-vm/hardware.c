@@ -1,8 +1,8 @@
-// The world outside the terminals of the simulated board: a safety controller with its relay, a mirror
-// contact, an RCD's sensor, and hands that pull lines and hold stopwatches. It shares no code with the
+// The world outside the terminals of the simulated board: safety controllers with their relays, mirror
+// contacts, RCDs' sensors, and hands that pull lines and hold stopwatches. It shares no code with the
 // agent: what it sees is what a board would see.
 //
-//   hardware run                      plays relay, mirror and sensor until it is killed
+//   hardware run                      plays relay, mirror and sensor of every outlet until it is killed
 //   hardware pull LINE 0|1            drives an input from outside
 //   hardware value LINE               the level on the terminal
 //   hardware react LINE 0|1 OUT 0|1   pulls LINE and prints the microseconds until OUT has its level
@@ -10,67 +10,14 @@
 //   hardware runtime PROGRAM ARG…     prints the microseconds from exec until the program has ended
 //   hardware edges LINE MILLISECONDS  how often a terminal changes in that time
 //   hardware type DIGITS              a reader that types like a keyboard, through uinput
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "lines.h"
+
 #include <linux/uinput.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { HEARTBEAT_HOLD_US = 250000, RELAY_MOVES_US = 15000, LONGEST_US = 3000000 };
-
-static int64_t now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
-
-static void die(const char *what) {
-    fprintf(stderr, "hardware: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-// /etc/lines lists the names in the order of the chip's offsets; /etc/chip is its folder in sysfs.
-static int offset_of(const char *wanted) {
-    FILE *file = fopen("/etc/lines", "r");
-    char name[64];
-    for (int i = 0; file && fscanf(file, "%63s", name) == 1; i++)
-        if (!strcmp(name, wanted)) return fclose(file), i;
-    errno = ENOENT;
-    die(wanted);
-    return -1;
-}
-
-static int open_line(const char *name, const char *what, int flags) {
-    char chip[256] = "", path[512];
-    FILE *file = fopen("/etc/chip", "r");
-    if (!file || !fgets(chip, sizeof chip, file)) die("/etc/chip");
-    fclose(file);
-    chip[strcspn(chip, "\n")] = 0;
-    snprintf(path, sizeof path, "%s/sim_gpio%d/%s", chip, offset_of(name), what);
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) die(path);
-    return fd;
-}
-
-static int level(int fd) {
-    char c = '?';
-    if (pread(fd, &c, 1, 0) != 1) die("value");
-    return c == '1';
-}
-
-static void pull(int fd, int up) {
-    const char *text = up ? "pull-up" : "pull-down";
-    if (pwrite(fd, text, strlen(text), 0) < 0) die("pull");
-}
+enum { HEARTBEAT_HOLD_US = 250000, RELAY_MOVES_US = 15000, LONGEST_US = 15000000, MOST_OUTLETS = 16 };
 
 static void put(const char *path, const char *format, ...) {
     char part[128];
@@ -85,32 +32,65 @@ static void put(const char *path, const char *format, ...) {
     rename(part, path);
 }
 
+// One outlet behind the terminals. Mirror and sensor are -1 on a board without.
+struct outlet {
+    int number, allow, beat, mirror, test, trip;
+    int last_beat, last_test, relay, shown;
+    int64_t beat_at, moved_at, pulled_at;
+};
+
+static int numbered(const char *before, int number, const char *after, const char *what, int flags) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%d%s", before, number, after);
+    return try_line(name, what, flags);
+}
+
+static int open_outlet(struct outlet *o, int number) {
+    *o = (struct outlet){.number = number, .shown = -1, .beat_at = -HEARTBEAT_HOLD_US};
+    o->allow = numbered("ALLOW", number, "", "value", O_RDONLY);
+    if (o->allow < 0) return 0;
+    o->beat = numbered("HEARTBEAT", number, "", "value", O_RDONLY);
+    o->mirror = numbered("MIRROR", number, "", "pull", O_WRONLY);
+    o->test = numbered("RCD", number, "_TEST", "value", O_RDONLY);
+    o->trip = numbered("RCD", number, "_TRIP", "pull", O_WRONLY);
+    o->last_beat = level(o->beat);
+    return 1;
+}
+
 // The relay is closed while the agent allows it, its heartbeat lives and no button is pressed.
-static void run(void) {
-    int allow = open_line("ALLOW1", "value", O_RDONLY), beat = open_line("HEARTBEAT1", "value", O_RDONLY);
-    int test = open_line("RCD1_TEST", "value", O_RDONLY), trip = open_line("RCD1_TRIP", "pull", O_WRONLY);
-    int mirror = open_line("MIRROR1", "pull", O_WRONLY);
-    int last_beat = level(beat), last_test = 0, relay = 0, shown = -1;
-    int64_t beat_at = -HEARTBEAT_HOLD_US, moved_at = 0, pulled_at = 0;
-    FILE *log = fopen("/run/relay.log", "w");
-    for (;; usleep(1000)) {
-        int64_t now = now_us();
-        int b = level(beat), t = level(test);
-        if (b != last_beat) last_beat = b, beat_at = now;
-        if (t != last_test) pull(trip, t), last_test = t;
-        int closed = level(allow) && now - beat_at <= HEARTBEAT_HOLD_US;
-        if (closed != relay) {
-            relay = closed, moved_at = now;
-            put("/run/relay", "%d\n", relay);
-            if (log) fprintf(log, "%lld %d\n", (long long)now, relay), fflush(log);
-        }
-        // A mirror contact is closed, and pulls its line low, while the main contacts are open.
-        int is_open = access("/run/weld", F_OK) != 0 && !relay;
-        // Said again and again: a line that is requested with a pull-up of its own is pulled by it in gpio-sim, while
-        // a contact to ground wins on a board.
-        if (is_open != shown ? now - moved_at >= RELAY_MOVES_US : now - pulled_at >= 10000)
-            pull(mirror, !is_open), shown = is_open, pulled_at = now;
+static void play(struct outlet *o, FILE *log) {
+    int64_t now = now_us();
+    int b = level(o->beat);
+    if (b != o->last_beat) o->last_beat = b, o->beat_at = now;
+    if (o->test >= 0) {
+        int t = level(o->test);
+        if (t != o->last_test) pull(o->trip, t), o->last_test = t;
     }
+    int closed = level(o->allow) && now - o->beat_at <= HEARTBEAT_HOLD_US;
+    if (closed != o->relay) {
+        o->relay = closed, o->moved_at = now;
+        if (o->number == 1) {
+            put("/run/relay", "%d\n", o->relay);
+            if (log) fprintf(log, "%lld %d\n", (long long)now, o->relay), fflush(log);
+        }
+    }
+    if (o->mirror < 0) return;
+    // A mirror contact is closed, and pulls its line low, while the main contacts are open.
+    int is_open = access("/run/weld", F_OK) != 0 && !o->relay;
+    // Said again and again: a line that is requested with a pull-up of its own is pulled by it in gpio-sim, while
+    // a contact to ground wins on a board.
+    if (is_open != o->shown ? now - o->moved_at >= RELAY_MOVES_US : now - o->pulled_at >= 10000)
+        pull(o->mirror, !is_open), o->shown = is_open, o->pulled_at = now;
+}
+
+static void run(void) {
+    struct outlet outlets[MOST_OUTLETS];
+    int count = 0;
+    while (count < MOST_OUTLETS && open_outlet(&outlets[count], count + 1)) count++;
+    FILE *log = fopen("/run/relay.log", "w");
+    // Many outlets are for measuring: their world must not take the board's time.
+    for (;; usleep(count > 1 ? 5000 : 1000))
+        for (int i = 0; i < count; i++) play(&outlets[i], log);
 }
 
 static void wait_for(int fd, int wanted, int64_t since) {

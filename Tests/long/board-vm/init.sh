@@ -11,20 +11,7 @@ mount -t tmpfs tmp /tmp
 for module in configfs irq_sim gpio-sim e1000 evdev uinput; do
     insmod /modules/$module.ko || echo "BOARD: $module is missing"
 done
-mount -t configfs none /sys/kernel/config
-bank=/sys/kernel/config/gpio-sim/board/bank0
-mkdir -p $bank
-set -- $(cat /etc/lines)
-echo $# > $bank/num_lines
-echo evse-io > $bank/label
-number=0
-for name; do
-    mkdir $bank/line$number
-    echo "$name" > $bank/line$number/name
-    number=$((number + 1))
-done
-echo 1 > /sys/kernel/config/gpio-sim/board/live
-echo "/sys/devices/platform/$(cat /sys/kernel/config/gpio-sim/board/dev_name)/$(cat $bank/chip_name)" > /etc/chip
+board-lines
 ip link set lo up
 ip link set eth0 up
 ip addr add 10.0.2.15/24 dev eth0

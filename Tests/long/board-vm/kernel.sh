@@ -18,8 +18,8 @@ mkdir -p "$folder/$version"
 cd "$folder/$version"
 exec 9>lock
 flock 9
-if [ ! -e done ]; then
-    rm -rf image build && mkdir build
+if [ ! -e done-2 ]; then
+    rm -rf image build system && mkdir build
     apt-get -qq -o APT::Sandbox::User=root download "$image"
     dpkg-deb -x "${image}"_*.deb image
     for module in fs/configfs/configfs drivers/net/ethernet/intel/e1000/e1000 drivers/input/evdev \
@@ -27,6 +27,17 @@ if [ ! -e done ]; then
         cp "image/lib/modules/$version/kernel/$module.ko" .
     done
     cp "image/boot/vmlinuz-$version" vmlinuz
+    # What a Debian with systemd on a disk needs: the tree as modprobe and udev read it.
+    for part in kernel/arch/x86/crypto kernel/crypto kernel/lib kernel/drivers/block/virtio_blk.ko kernel/drivers/virtio \
+                kernel/drivers/hid kernel/drivers/usb/common kernel/drivers/usb/core kernel/drivers/usb/host \
+                kernel/drivers/usb/serial kernel/drivers/input kernel/drivers/net/ethernet/intel/e1000 \
+                kernel/fs/configfs kernel/fs/ext4 kernel/fs/jbd2 kernel/fs/mbcache.ko \
+                modules.builtin modules.builtin.modinfo modules.order; do
+        from=image/lib/modules/$version/$part
+        [ -e "$from" ] || continue
+        mkdir -p "system/$version/$(dirname "$part")"
+        cp -r "$from" "system/$version/$part"
+    done
     top=linux-source-$series
     tar -xf "$source" -C build --strip-components=1 --occurrence=1 \
         "$top/drivers/gpio/gpio-sim.c" "$top/drivers/gpio/gpiolib.h" "$top/kernel/irq/irq_sim.c"
@@ -40,7 +51,8 @@ if [ ! -e done ]; then
     make -s -C "$headers" M="$PWD/build" modules >build.log 2>&1 || { tail -20 build.log >&2; exit 2; }
     strip -g build/*.ko
     mv build/*.ko .
+    mkdir "system/$version/extra" && cp gpio-sim.ko irq_sim.ko "system/$version/extra"
     rm -rf image build "${image}"_*.deb
-    touch done
+    touch done-2
 fi
 pwd
