@@ -194,7 +194,7 @@ package final class ConfigSection {
     package func problem(_ key: String, _ what: String) {
         let variable = ConfigContext.variable(full(key))
         let name = "`\(full(key))`"
-        let said = what.contains(name) ? what : "\(name): \(what)"
+        let said = what.contains(text: name) ? what : "\(name): \(what)"
         if context.environment[variable] != nil {
             context.add(.environment(variable), said)
         } else if let entry = entries[key] {

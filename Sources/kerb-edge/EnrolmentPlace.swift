@@ -114,7 +114,7 @@ final class EnrolmentPlace {
         for problem in problems.all {
             // Every mistake names its key; what libyaml cannot read at all names none.
             let isOwn = ["`stationID`", "`csms", "check indentation"].contains {
-                problem.what.contains($0)
+                problem.what.contains(text: $0)
             }
             if isOwn { throw Program.Failure(code: .usage, text: "\(problem)") }
         }
@@ -129,7 +129,7 @@ final class EnrolmentPlace {
         if hasOwner, geteuid() == 0 { _ = chown(configuration, info.st_uid, info.st_gid) }
         // Those of an earlier enrolment. The step is made: what cannot be removed stays.
         for name in (try? FileSystem.names(in: folder)) ?? []
-        where name.hasPrefix(Self.prefix) && !text.contains(name) {
+        where name.hasPrefix(Self.prefix) && !text.contains(text: name) {
             // As above.
             try? FileSystem.remove("\(folder)/\(name)")
         }
