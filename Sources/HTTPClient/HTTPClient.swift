@@ -39,7 +39,7 @@ package final class HTTPClient: Sendable {
         self.configuration = configuration
         _ = Self.started
         guard let multi = curl_multi_init() else {
-            fatalError(Self.unusable)
+            preconditionFailure(Self.unusable)
         }
         // The address goes to the new thread, which alone uses it; callers only wake it up.
         nonisolated(unsafe) let handle = multi

@@ -19,12 +19,12 @@ extension StringProtocol {
     }
 
     /// Whether `part` stands in it.
-    public func contains(text part: String) -> Bool { place(of: Array(part.utf8)) != nil }
+    package func contains(text part: String) -> Bool { place(of: Array(part.utf8)) != nil }
 
     /// What stands before, between and after each `separator`, empty parts included.
     ///
     /// - Parameter most: how often it is cut at most.
-    public func parts(between separator: String, most: Int = .max) -> [String] {
+    package func parts(between separator: String, most: Int = .max) -> [String] {
         let bytes = Array(separator.utf8)
         var parts: [String] = []
         var rest = self[...]
@@ -36,7 +36,7 @@ extension StringProtocol {
     }
 
     /// With `new` wherever `old` stood.
-    public func replacing(text old: String, with new: String) -> String {
+    package func replacing(text old: String, with new: String) -> String {
         parts(between: old).joined(separator: new)
     }
 }
