@@ -119,6 +119,16 @@ def test_a_script_of_the_package_is_sound_shell(script):
     assert subprocess.run(["sh", "-n", path]).returncode == 0
 
 
+def test_an_upgrade_stops_no_unit_and_a_removal_stops_its_own():
+    """debhelper would stop a unit before an upgrade, and what is stopped is not restarted after it."""
+    rules = (ROOT / "debian" / "rules").read_text()
+    calls = re.findall(r"^\tdh_installsystemd (.*)$", rules, re.M)
+    assert len(calls) == 3 and all("--no-stop-on-upgrade" in call for call in calls)
+    for unit in MOST_EXPOSED:
+        assert f"stop {unit}.service" in (ROOT / "debian" / f"{unit}.prerm").read_text()
+        assert f"try-restart {unit}.service" in (ROOT / "debian" / f"{unit}.postinst").read_text()
+
+
 def test_every_program_and_the_packages_have_one_version():
     debian = re.search(r"\((.*?)\)", (ROOT / "debian" / "changelog").read_text()).group(1)
     for program in ("kerb-edge", "kerb-cpo", "kerb-sim"):
