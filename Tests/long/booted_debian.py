@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from test_packages import System
+from debian_root import System
 
 BOOT = """\
 #!/bin/sh

@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "peers"))
 
 from booted_debian import Booted  # noqa: E402
-from test_packages import packages, run  # noqa: E402, F401
+from debian_root import run  # noqa: E402
 from upkeep_visit import PASSWORD, Authority, Files, Guarded, signed_update  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and debootstrap need root")
