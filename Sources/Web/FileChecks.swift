@@ -12,8 +12,13 @@ package struct FileChecks {
     package init(_ section: ConfigSection) { self.section = section }
 
     /// A password or key, of its owner alone.
-    package func secret(_ key: String, _ path: String?, isRequired: Bool = false) {
-        guard let path = there(key, path, isRequired) else { return }
+    ///
+    /// - Parameter mend: where one comes from.
+    package func secret(
+        _ key: String, _ path: String?, isRequired: Bool = false,
+        mend: String = "put it there, mode 0600"
+    ) {
+        guard let path = there(key, path, isRequired, mend) else { return }
         do throws(FileError) {
             if try FileSystem.mode(of: path) & 0o007 != 0 {
                 section.problem(key, "\(path) can be read by everybody here; chmod 600 \(path)")
@@ -31,7 +36,8 @@ package struct FileChecks {
 
     /// One certificate or more, PEM.
     package func certificates(_ key: String, _ path: String?, isRequired: Bool = false) {
-        guard let path = there(key, path, isRequired), access(path, R_OK) == 0 else { return }
+        guard let path = there(key, path, isRequired, "put it there, PEM"), access(path, R_OK) == 0
+        else { return }
         do {
             let text = String(decoding: try FileSystem.read(path), as: UTF8.self)
             _ = try Certificate(pem: text)
@@ -43,14 +49,16 @@ package struct FileChecks {
         }
     }
 
-    private func there(_ key: String, _ path: String?, _ isRequired: Bool) -> String? {
+    private func there(_ key: String, _ path: String?, _ isRequired: Bool, _ mend: String)
+        -> String?
+    {
         guard let path else {
             if isRequired { section.problem(key, "is missing; add the path of a file") }
             return nil
         }
         // A folder that this user may not enter is as good as one that is fine.
         if FileSystem.isAbsent(path) {
-            section.problem(key, "\(path): no such file")
+            section.problem(key, "\(path): no such file; \(mend)")
             return nil
         }
         return path

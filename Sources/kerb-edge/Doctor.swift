@@ -93,6 +93,11 @@ struct Doctor {
 
     private func agent() -> Finding {
         guard status != nil else {
+            if Program.isClosed(settings.socketPath) {
+                return .bad(
+                    "agent", "this user may not ask, so half of what follows is guessed",
+                    mend: "sudo kerb-edge doctor")
+            }
             return .bad(
                 "agent", "does not run", mend: "systemctl start kerb-edge; journalctl -u kerb-edge")
         }

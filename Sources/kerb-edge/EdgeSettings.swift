@@ -212,7 +212,9 @@ extension EdgeSettings {
         let hasPassword = csms.securityProfile == 1 || csms.securityProfile == 2
         let hasCertificate = csms.securityProfile == 3
         let files = FileChecks(section)
-        files.secret("passwordFile", csms.passwordFile, isRequired: hasPassword)
+        files.secret(
+            "passwordFile", csms.passwordFile, isRequired: hasPassword,
+            mend: "run `kerb-edge enrol`, or write the operator's password there, mode 0600")
         files.certificates("certificateFile", csms.certificateFile, isRequired: hasCertificate)
         files.secret("keyFile", csms.keyFile, isRequired: hasCertificate)
         files.certificates("caFile", csms.caFile)

@@ -21,7 +21,7 @@ extension Program {
 
     /// Which known meters answer on a bus.
     static func probe(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
-        let settings = try settings(invocation)
+        let settings = try settingsForBuses(invocation)
         let name = invocation.arguments[0]
         guard let bus = settings.buses.first(where: { $0.name == name }) else {
             let known = settings.buses.map(\.name).joined(separator: ", ")
@@ -55,6 +55,27 @@ extension Program {
             if found.isEmpty { print(silenceText(name, bus.address, invocation)) }
         }
         return found.isEmpty ? .failed : .done
+    }
+
+    /// Whoever asks which meters there are cannot have named them yet: only `buses` must be right.
+    private static func settingsForBuses(
+        _ invocation: CommandTable.Invocation
+    ) throws -> EdgeSettings {
+        let path = configurationPath(invocation)
+        var read: EdgeSettings?
+        do throws(ConfigProblems) {
+            return try Configuration.load(file: path) { file in
+                let settings = EdgeSettings.read(file)
+                read = settings
+                return settings
+            }.value
+        } catch {
+            let isBuses = error.all.contains { problem in
+                problem.what.contains("`buses") || problem.what.contains("`profileDirectory`")
+            }
+            guard let read, !read.buses.isEmpty, !isBuses else { throw error }
+            return read
+        }
     }
 
     private static func found(

@@ -53,8 +53,19 @@ extension Program {
         do throws(StatusSocket.SocketError) {
             return try StatusSocket.ask(line, at: path)
         } catch {
-            throw Failure(code: .unreachable, text: "\(error)")
+            guard !isClosed(path) else {
+                throw Failure(
+                    code: .refused,
+                    text: "\(path) is open to the agent's user and root alone; run this with sudo")
+            }
+            throw Failure(
+                code: .unreachable, text: "\(error); does it run? See systemctl status kerb-edge")
         }
+    }
+
+    /// Whether this user may not even look whether the agent is there.
+    static func isClosed(_ socket: String) -> Bool {
+        access(socket, R_OK | W_OK) != 0 && errno == EACCES
     }
 
     static func ask(_ invocation: CommandTable.Invocation, _ line: String) throws -> ExitCode {

@@ -32,12 +32,19 @@ package final class Site: Sendable {
         }
         var serial: [String: SerialSlave] = [:]
         var tcp: [String: TCPSlave] = [:]
-        for bus in settings.buses {
-            let units = SlaveUnits(devices[bus.name] ?? [:])
-            switch bus.kind {
-            case .serial: serial[bus.name] = try SerialSlave(link: bus.link, units: units)
-            case .tcp: tcp[bus.name] = try TCPSlave(port: bus.port, units: units)
+        do throws(FileError) {
+            for bus in settings.buses {
+                let units = SlaveUnits(devices[bus.name] ?? [:])
+                switch bus.kind {
+                case .serial: serial[bus.name] = try SerialSlave(link: bus.link, units: units)
+                case .tcp: tcp[bus.name] = try TCPSlave(port: bus.port, units: units)
+                }
             }
+        } catch {
+            // A name that leads nowhere would look like a bus that is silent.
+            for slave in serial.values { slave.stop() }
+            for slave in tcp.values { slave.stop() }
+            throw error
         }
         faults = settings.faults.sorted { $0.afterSeconds < $1.afterSeconds }
         self.benches = benches
