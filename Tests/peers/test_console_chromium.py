@@ -114,6 +114,21 @@ def test_a_charge_is_started_and_stopped(page, server, charger):
     expect(row).to_contain_text("₹")
 
 
+def test_a_stations_code_is_made_and_shown_once(page, server):
+    log_in(page, server)
+    page.get_by_role("button", name="Enrol a station").click()
+    dialog = page.get_by_role("dialog", name="Enrol a station")
+    dialog.get_by_label("Station id").fill("NEW-1")
+    dialog.get_by_role("button", name="Make a code").click()
+    expect(dialog.get_by_role("img", name="QR code for the board of NEW-1")).to_be_visible(timeout=PATIENCE)
+    expect(dialog.get_by_text(re.compile("^kerb-edge enrol 'kerb:enrol\\?cpo=https://127.0.0.1:"))).to_be_visible()
+    accessible(page)
+    dialog.get_by_role("button", name="Close").click()
+    # The event stream brings the station that was taken in.
+    expect(page.get_by_role("region", name="Station NEW-1")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def charge_of_a_stranger(server):
     """A charger lets a tag nobody knows charge 1.5 kWh, as one does that was offline."""
     with connect(server.ws + "BAY8", subprotocols=["ocpp1.6"]) as socket:

@@ -263,9 +263,13 @@ def test_a_fault_leaves_a_black_box_behind(site):
         data=b'{"kind": "silence"}')
     urllib.request.urlopen(request, timeout=5).close()
     folder = site.folder / "data" / "blackbox"
-    found = until(lambda: list(folder.glob("*-connector-2.txt")), seconds=60)
-    lines = found[0].read_text().splitlines()
+
+    # A busy machine may have left boxes of lesser occasions before.
+    def of_a_fault():
+        texts = [box.read_text() for box in folder.glob("*-connector-2.txt")]
+        return [text.splitlines() for text in texts if '"status":"Faulted"' in text]
+
+    lines = until(of_a_fault, seconds=60)[0]
     first = json.loads(lines[0])
     assert first["connector"] == 2 and "at" in first
-    assert any(json.loads(line)["status"] == "Faulted" for line in lines if line.startswith("{"))
     assert any("message=" in line for line in lines)
