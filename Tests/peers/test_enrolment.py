@@ -108,8 +108,8 @@ drainSeconds: 0
     def redeem(self, code, password, port=None):
         context = ssl.create_default_context(cafile=str(self.authority.ca))
         connection = (
-            http.client.HTTPConnection("127.0.0.1", port, timeout=10) if port
-            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context))
+            http.client.HTTPConnection("127.0.0.1", port, timeout=40) if port
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=40, context=context))
         connection.request("POST", "/enrol", json.dumps({"code": code, "password": password}))
         answer = connection.getresponse()
         body = json.loads(answer.read())
@@ -239,7 +239,7 @@ def test_the_code_is_drawn_and_said_and_kept_nowhere(operator):
 def test_the_console_makes_codes_for_operators_alone(operator):
     def post(role, station, body):
         key = operator.cpo("key", "add", f"{role}-{time.monotonic_ns()}", "--role", role).stdout.strip()
-        connection = http.client.HTTPConnection("127.0.0.1", operator.plain, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", operator.plain, timeout=40)
         connection.request("POST", f"/api/v1/stations/{station}/enrolment", json.dumps(body),
                            {"Authorization": f"Bearer {key}"})
         answer = connection.getresponse()
