@@ -20,9 +20,6 @@ package struct FileChecks {
     ) {
         guard let path = there(key, path, isRequired, mend) else { return }
         do throws(FileError) {
-            if try FileSystem.mode(of: path) & 0o007 != 0 {
-                section.problem(key, "\(path) can be read by everybody here; chmod 600 \(path)")
-            }
             guard access(path, R_OK) == 0 else { return }
             let bytes = try FileSystem.read(path, limitBytes: Self.longestSecretBytes)
             if bytes.allSatisfy({ $0 == 0x0A || $0 == 0x0D }) {
@@ -32,6 +29,19 @@ package struct FileChecks {
         } catch {
             section.problem(key, "\(error)")
         }
+    }
+
+    /// A secret's mode. Apart from `secret`: one that everybody here can read is to be told, but no
+    /// reason to stop what runs.
+    package func privacy(_ key: String, _ path: String?) {
+        guard let path, FileChecks.isOpen(path) else { return }
+        section.problem(key, "\(path) can be read by everybody here; chmod 600 \(path)")
+    }
+
+    /// Whether everybody on this machine may read or write it; false for what is not there.
+    package static func isOpen(_ path: String) -> Bool {
+        // Not there: another finding.
+        ((try? FileSystem.mode(of: path)) ?? 0) & 0o007 != 0
     }
 
     /// One certificate or more, PEM.

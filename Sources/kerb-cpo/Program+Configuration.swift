@@ -3,7 +3,7 @@ import Service
 
 extension Program {
     static func checkConfiguration(_ file: String) throws -> ExitCode {
-        _ = try Settings.load(file, withFiles: true)
+        _ = try Settings.load(file, looking: .atModes)
         print("\(file): no problems")
         return .done
     }

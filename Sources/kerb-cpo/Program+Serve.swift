@@ -10,7 +10,7 @@ extension Program {
         let log = log(invocation)
         raiseDescriptorLimit()
         let demo = invocation.has("--demo") ? try Demo(invocation) : nil
-        let settings = try demo?.settings() ?? settings(invocation, withFiles: true)
+        let settings = try demo?.settings() ?? settings(invocation, looking: .atFiles)
         let signals = Signals.stream()
         let notifier = SystemdNotifier()
         let database = try await open(settings)

@@ -157,9 +157,9 @@ struct Program {
     }
 
     static func settings(
-        _ invocation: CommandTable.Invocation, withFiles: Bool = false
+        _ invocation: CommandTable.Invocation, looking look: Settings.Look = .away
     ) throws -> Settings {
         let file = invocation.value("--config") ?? "/etc/kerb/cpo.yaml"
-        return try Settings.load(file, withFiles: withFiles).value
+        return try Settings.load(file, looking: look).value
     }
 }

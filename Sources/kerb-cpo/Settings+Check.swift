@@ -24,12 +24,13 @@ extension Settings {
         let top: ConfigSection
         let listeners: [ConfigSection]
 
-        func check() {
+        func check(modes: Bool) {
             for listener in listeners {
                 guard let tls = listener.sectionOrNil("tls") else { continue }
                 let files = FileChecks(tls)
                 files.certificates("certificateFile", tls.pathOrNil("certificateFile"))
                 files.secret("keyFile", tls.pathOrNil("keyFile"))
+                if modes { files.privacy("keyFile", tls.pathOrNil("keyFile")) }
                 files.certificates("clientCAFile", tls.pathOrNil("clientCAFile"))
             }
             for name in ["ocpp", "outgoing"] {
@@ -38,6 +39,7 @@ extension Settings {
             }
             guard let beckn = top.sectionOrNil("beckn") else { return }
             FileChecks(beckn).secret("keyFile", beckn.pathOrNil("keyFile"))
+            if modes { FileChecks(beckn).privacy("keyFile", beckn.pathOrNil("keyFile")) }
             if let path = beckn.pathOrNil("registry"), FileSystem.isAbsent(path) {
                 beckn.problem("registry", "\(path): no such file")
             }

@@ -62,17 +62,26 @@ struct Settings: Sendable {
         var caFile: String?
     }
 
-    /// - Parameter withFiles: what serves must have its files; what adds a user need not.
-    static func load(
-        _ file: String, withFiles: Bool = false
-    ) throws(ConfigProblems) -> Configuration<Settings> {
-        try Configuration.load(file: file) { read($0, withFiles: withFiles) }
+    /// How closely the files are looked at that the keys name.
+    enum Look {
+        /// What adds a user needs none of them.
+        case away
+        /// What serves must have them.
+        case atFiles
+        /// And secrets are to be secret.
+        case atModes
     }
 
-    static func read(_ top: ConfigSection) -> Settings { read(top, withFiles: false) }
+    static func load(
+        _ file: String, looking look: Look = .away
+    ) throws(ConfigProblems) -> Configuration<Settings> {
+        try Configuration.load(file: file) { read($0, looking: look) }
+    }
+
+    static func read(_ top: ConfigSection) -> Settings { read(top, looking: .away) }
 
     /// Reads the file key by key; the same description serves check, origin and schema.
-    private static func read(_ top: ConfigSection, withFiles: Bool) -> Settings {
+    private static func read(_ top: ConfigSection, looking look: Look) -> Settings {
         var places: [ConfigSection] = []
         let listeners = top.list(
             "listeners", atLeast: 1, atMost: 16, about: "where the program can be reached"
@@ -107,7 +116,7 @@ struct Settings: Sendable {
         }
         let url = publicURL(top)
         let ocpp = top.section("ocpp", about: "chargers")
-        defer { if withFiles { files.check() } }
+        defer { if look != .away { files.check(modes: look == .atModes) } }
         let house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
         return Settings(
             listeners: listeners, database: database,

@@ -1,10 +1,17 @@
 import JSON
 import Service
+import Web
 
 extension Program {
     /// Reads the file and every profile it names.
     static func checkConfiguration(_ path: String) throws -> ExitCode {
-        let settings = try Configuration.load(file: path, EdgeSettings.read).value
+        let settings = try Configuration.load(file: path) { file in
+            let settings = EdgeSettings.read(file)
+            for (section, key, secret) in settings.secrets(file) {
+                FileChecks(section).privacy(key, secret)
+            }
+            return settings
+        }.value
         let cabinet = try Cabinet(settings)
         _ = try cabinet.siteMeter(settings)
         try settings.checkAgainstCommissioning()
@@ -36,5 +43,19 @@ extension Program {
             print("\(setting.path): \(setting.text)\(origin)")
         }
         return .done
+    }
+}
+
+extension EdgeSettings {
+    /// The files that are of the agent's user alone, with the keys that name them.
+    func secrets(_ file: ConfigSection) -> [(section: ConfigSection, key: String, path: String)] {
+        let section = file.section("csms")
+        var secrets = [("passwordFile", csms.passwordFile), ("keyFile", csms.keyFile)].compactMap {
+            key, path in path.map { (section, key, $0) }
+        }
+        if let path = supply.group?.keyFile {
+            secrets.append((file.section("site").section("group"), "keyFile", path))
+        }
+        return secrets
     }
 }

@@ -33,6 +33,12 @@ extension Program {
         if !FileSystem.exists(settings.lockPath) {
             log.notice("not commissioned; see `kerb-edge commission`")
         }
+        let secrets = [
+            settings.csms.passwordFile, settings.csms.keyFile, settings.supply.group?.keyFile,
+        ]
+        for secret in secrets.compactMap({ $0 }) where FileChecks.isOpen(secret) {
+            log.warning("a secret can be read by everybody here; chmod 600", ["file": secret])
+        }
         let signals = Signals.stream()
         log.info(
             "starting",

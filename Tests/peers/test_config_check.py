@@ -278,6 +278,24 @@ def test_two_listeners_at_one_place_are_told(folder, address, is_wrong):
             f"{folder / 'cpo.yaml'}:{place(text, marker)}: `listeners[1].port`: listener people has port 8080")
 
 
+def test_a_secret_for_everybody_is_told_but_stops_nothing(folder):
+    """An update must not leave a station dark because of a file's mode."""
+    (folder / "edge.yaml").write_text(edge_text() + f"dataDirectory: {folder}/data\n")
+    (folder / "password").chmod(0o644)
+    process = subprocess.Popen(
+        [str(BIN / "kerb-edge"), "run", "--config", str(folder / "edge.yaml")], stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if "message=starting" in line or "security event" in line:
+            break
+    process.terminate()
+    process.wait(40)
+    assert any("a secret can be read by everybody here" in line for line in told), told
+    assert "message=starting" in told[-1]
+
+
 def test_an_empty_password_stops_the_agent_with_key_and_mend(folder):
     (folder / "edge.yaml").write_text(edge_text(replaced("caFile: ca.pem", "securityProfile: 3\n  certificateFile: server.pem\n  keyFile: key.pem")))
     write(folder, "password", b"\n")
