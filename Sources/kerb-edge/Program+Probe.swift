@@ -71,7 +71,8 @@ extension Program {
             }.value
         } catch {
             let isBuses = error.all.contains { problem in
-                problem.what.contains("`buses") || problem.what.contains("`profileDirectory`")
+                problem.what.contains(text: "`buses")
+                    || problem.what.contains(text: "`profileDirectory`")
             }
             guard let read, !read.buses.isEmpty, !isBuses else { throw error }
             return read
