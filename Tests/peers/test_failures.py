@@ -109,6 +109,18 @@ def test_a_bus_that_is_not_there_is_told(tmp_path, bus, said):
     assert f"kerb-edge: bus {bus}: " in done.stderr and said in done.stderr and is_sentence(done.stderr)
 
 
+def test_a_probe_needs_its_buses_alone(tmp_path):
+    """Whoever asks which meters there are cannot have named them yet."""
+    file = edge(tmp_path)
+    good = file.read_text()
+    file.write_text(good.replace("sdm630", "unknown").replace("stationID: PEER-1", "stationID: ''"))
+    done = run("kerb-edge", "probe", "meter-lan", "--units", "1", "--config", file)
+    assert done.returncode == 1 and "kerb-edge: bus meter-lan: " in done.stderr
+    file.write_text(good.replace("kind: tcp", "kind: udp"))
+    done = run("kerb-edge", "probe", "meter-lan", "--units", "1", "--config", file)
+    assert done.returncode == 2 and "`buses[2].kind`" in done.stderr
+
+
 def test_a_probe_of_all_settings_tells_how_far_it_is(tmp_path):
     leader, follower = pty.openpty()
     file = edge(tmp_path)
