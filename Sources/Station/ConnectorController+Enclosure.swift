@@ -16,4 +16,20 @@ extension ConnectorController {
             }
         } while await pause(polls.safety)
     }
+
+    /// As often as the mirror: where it is a line, its edge opens without us.
+    func pollProtectiveEarth() async {
+        guard let device = devices.protectiveEarth else { return }
+        repeat {
+            do throws(DeviceError) {
+                let isLost = try await device.isLost()
+                note("protectiveEarth", nil)
+                take(.protectiveEarth(isLost: isLost.value), askedAt: isLost.askedAt)
+            } catch {
+                note("protectiveEarth", error)
+                // What nobody can tell of counts as lost.
+                take(.protectiveEarth(isLost: true))
+            }
+        } while await pause(polls.mirror)
+    }
 }

@@ -56,10 +56,10 @@ extension ConnectorController {
             do throws(DeviceError) {
                 let state = try await devices.contactor.state()
                 note("contactor", nil)
-                take(.outputs(areWorking: true))
                 // A reading asked for before the last command tells of the time before it.
-                if isFitted, state.askedAt >= machine.contactorCommandedAt {
-                    take(.mirror(state.value), askedAt: state.askedAt)
+                if state.askedAt >= machine.contactorCommandedAt {
+                    take(.outputs(areWorking: true), askedAt: state.askedAt)
+                    if isFitted { take(.mirror(state.value), askedAt: state.askedAt) }
                 }
             } catch {
                 note("contactor", error)
@@ -170,9 +170,14 @@ extension ConnectorController {
         guard let device = devices.temperature else { return }
         repeat {
             do throws(DeviceError) {
-                let tenths = try await device.tenthsOfDegree().value
+                let tenths = try await device.tenthsOfDegree()
                 note("temperature", nil)
-                take(.temperature(degrees: tenths / 10))
+                // Rounded up. Too hot it was whenever that was.
+                let degrees =
+                    tenths.value / 10 + (tenths.value > 0 && tenths.value % 10 != 0 ? 1 : 0)
+                let isTooHot = degrees > machine.board.maximumDegrees
+                take(
+                    .temperature(degrees: degrees), askedAt: isTooHot ? .max : tenths.askedAt)
             } catch {
                 note("temperature", error)
                 // Unread counts as too hot.
@@ -187,7 +192,7 @@ extension ConnectorController {
                 let readings = try await devices.meter.readings()
                 lastMeterError = nil
                 note("meter", nil)
-                take(.meter(MeterSnapshot(readings)))
+                take(.meter(MeterSnapshot(readings)), askedAt: readings.askedAt)
             } catch {
                 lastMeterError = "\(error)"
                 note("meter", error)

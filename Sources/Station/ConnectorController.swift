@@ -95,6 +95,7 @@ package actor ConnectorController {
             group.addTask(executorPreference: executor) { await self.pollMirror() }
             group.addTask(executorPreference: executor) { await self.pollSafety() }
             group.addTask(executorPreference: executor) { await self.pollDoor() }
+            group.addTask(executorPreference: executor) { await self.pollProtectiveEarth() }
             group.addTask(executorPreference: executor) { await self.pollResidualCurrent() }
             group.addTask(executorPreference: executor) { await self.pollSocket() }
             group.addTask(executorPreference: executor) { await self.pollTemperature() }

@@ -10,6 +10,7 @@ package struct ConnectorDevices: Sendable {
     package var residualCurrent: (any ResidualCurrentDevice)?
     package var emergencyStop: (any EmergencyStop)?
     package var door: (any Door)?
+    package var protectiveEarth: (any ProtectiveEarth)?
     package var temperature: (any TemperatureSensor)?
     package var indicator: (any Indicator)?
 
@@ -18,6 +19,7 @@ package struct ConnectorDevices: Sendable {
         proximity: (any Proximity)? = nil, lock: (any ConnectorLock)? = nil,
         residualCurrent: (any ResidualCurrentDevice)? = nil,
         emergencyStop: (any EmergencyStop)? = nil, door: (any Door)? = nil,
+        protectiveEarth: (any ProtectiveEarth)? = nil,
         temperature: (any TemperatureSensor)? = nil, indicator: (any Indicator)? = nil
     ) {
         self.contactor = contactor
@@ -28,6 +30,7 @@ package struct ConnectorDevices: Sendable {
         self.residualCurrent = residualCurrent
         self.emergencyStop = emergencyStop
         self.door = door
+        self.protectiveEarth = protectiveEarth
         self.temperature = temperature
         self.indicator = indicator
     }

@@ -13,6 +13,7 @@ extension ConnectorMachine {
         case residualCurrent(ResidualCurrentState)
         case emergencyStop(isActive: Bool)
         case door(isOpen: Bool)
+        case protectiveEarth(isLost: Bool)
         case temperature(degrees: Int)
         case meter(MeterSnapshot)
         case meterFailed

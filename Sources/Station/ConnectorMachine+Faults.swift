@@ -82,6 +82,7 @@ extension ConnectorMachine {
         switch fault {
         case .emergencyStop: isEmergencyStopActive == true
         case .doorOpen: isDoorOpen == true
+        case .protectiveEarthLost: isProtectiveEarthLost == true
         case .overTemperature: isHot
         case .outputFailed: !areOutputsWorking
         case .mirrorUnreadable: isMirrorUnreadable(now)
@@ -147,6 +148,7 @@ extension ConnectorMachine {
         case .residualCurrent: board.hasResidualCurrentDevice
         case .emergencyStop: board.hasEmergencyStop
         case .door: board.hasDoor
+        case .protectiveEarth: board.hasProtectiveEarth
         case .temperature: board.hasTemperature
         }
     }

@@ -59,6 +59,9 @@ extension ConnectorMachine {
             hindrances.append(.emergencyStopUnread)
         }
         if board.hasDoor, isDoorOpen == nil { hindrances.append(.doorUnread) }
+        if board.hasProtectiveEarth, isProtectiveEarthLost == nil {
+            hindrances.append(.protectiveEarthUnread)
+        }
         if board.hasTemperature, degrees == nil { hindrances.append(.temperatureUnread) }
         if board.hasLock, isLocked != true { hindrances.append(.lockNotConfirmed) }
         if board.hasProximity, cable == nil { hindrances.append(.proximityLost) }

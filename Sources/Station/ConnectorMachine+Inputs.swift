@@ -20,6 +20,7 @@ extension ConnectorMachine {
             if state == .tripped, !isSelfTesting { latch(.residualCurrent, &effects) }
         case .emergencyStop(let isActive): isEmergencyStopActive = isActive
         case .door(let isOpen): isDoorOpen = isOpen
+        case .protectiveEarth(let isLost): isProtectiveEarthLost = isLost
         case .temperature(let value): absorbTemperature(value)
         case .meter(let snapshot): absorbMeter(snapshot, now, &effects)
         case .meterFailed: break  // Its age tells.
@@ -324,6 +325,7 @@ extension ConnectorMachine.Input {
         case .residualCurrent(let state): state == .tripped
         case .emergencyStop(let isActive): isActive
         case .door(let isOpen): isOpen
+        case .protectiveEarth(let isLost): isLost
         default: false
         }
     }
@@ -338,6 +340,7 @@ extension ConnectorMachine.Input {
         case .residualCurrent: .residualCurrent
         case .emergencyStop: .emergencyStop
         case .door: .door
+        case .protectiveEarth: .protectiveEarth
         case .temperature: .temperature
         case .meter, .meterFailed, .selfTest, .lapsed, .resumed, .outputs, .token, .authorization,
             .transactionToken,

@@ -22,6 +22,7 @@ package struct ConnectorMachine: Sendable {
     var residualCurrent: ResidualCurrentState?
     var isEmergencyStopActive: Bool?
     var isDoorOpen: Bool?
+    var isProtectiveEarthLost: Bool?
     var degrees: Int?
     var isHot = false
     /// What the offer is derated by; follows the sensor up at once and down with hysteresis.
@@ -154,7 +155,8 @@ package struct ConnectorMachine: Sendable {
 
     /// What the board senses, besides the meter, whose readings carry their own age.
     enum Sensor: Hashable, CaseIterable {
-        case pilot, proximity, mirror, lock, residualCurrent, emergencyStop, door, temperature
+        case pilot, proximity, mirror, lock, residualCurrent, emergencyStop, door
+        case protectiveEarth, temperature
     }
 
     struct Contactor: Hashable {

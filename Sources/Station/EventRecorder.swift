@@ -19,7 +19,8 @@ package final class EventRecorder: Sendable {
     package enum What: String, Hashable, Sendable, CaseIterable {
         case pilot, mirror, currents, register, emergencyStop, residualCurrent, door, lock,
             proximity
-        case temperature, contactor, signal, hindrances, status, fault, device, absence
+        case protectiveEarth, temperature, contactor, signal, hindrances, status, fault, device,
+            absence
     }
 
     /// Entries kept: two minutes of sixteen busy connectors.
@@ -130,6 +131,8 @@ extension EventRecorder {
         case .emergencyStop(let isActive): note(.emergencyStop, "\(isActive)", of: connector)
         case .residualCurrent(let state): note(.residualCurrent, "\(state)", of: connector)
         case .door(let isOpen): note(.door, isOpen ? "open" : "closed", of: connector)
+        case .protectiveEarth(let isLost):
+            note(.protectiveEarth, isLost ? "lost" : "good", of: connector)
         case .locked(let isLocked): note(.lock, "\(isLocked)", of: connector)
         case .proximity(let rating):
             note(.proximity, rating.map { "\($0.milliamperes)" } ?? "none", of: connector)

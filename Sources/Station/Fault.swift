@@ -4,6 +4,8 @@ import Charging
 package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     case emergencyStop
     case residualCurrent
+    /// The protective earth is lost, or nobody can tell.
+    case protectiveEarthLost
     /// The residual current device did not pass its own test.
     case selfTestFailed
     /// The mirror says closed although the contactor was told to open.
@@ -47,9 +49,9 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         switch self {
         case .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact, .meterAbsurd: .person
         case .diode, .overCurrent: .unplugged
-        case .emergencyStop, .mirrorUnreadable, .outputFailed, .pilot, .proximity,
-            .overTemperature, .doorOpen, .lock, .overVoltage, .phaseLost, .underVoltage, .meterLost,
-            .inputMissing:
+        case .emergencyStop, .protectiveEarthLost, .mirrorUnreadable, .outputFailed, .pilot,
+            .proximity, .overTemperature, .doorOpen, .lock, .overVoltage, .phaseLost, .underVoltage,
+            .meterLost, .inputMissing:
             .none
         }
     }
@@ -57,9 +59,9 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// True where the contactor opens before anything else, under load if need be.
     package var opensAtOnce: Bool {
         switch self {
-        case .emergencyStop, .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact,
-            .mirrorUnreadable, .outputFailed, .pilot, .diode, .proximity, .overTemperature,
-            .doorOpen, .lock, .overVoltage, .inputMissing:
+        case .emergencyStop, .residualCurrent, .protectiveEarthLost, .selfTestFailed,
+            .weldedContact, .stuckContact, .mirrorUnreadable, .outputFailed, .pilot, .diode,
+            .proximity, .overTemperature, .doorOpen, .lock, .overVoltage, .inputMissing:
             true
         case .overCurrent, .phaseLost, .underVoltage, .meterLost, .meterAbsurd: false
         }
@@ -68,7 +70,9 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// True where the pilot shows F for as long as the fault lasts.
     package var signalsF: Bool {
         switch self {
-        case .emergencyStop, .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact: true
+        case .emergencyStop, .residualCurrent, .protectiveEarthLost, .selfTestFailed,
+            .weldedContact, .stuckContact:
+            true
         case .mirrorUnreadable, .outputFailed, .pilot, .diode, .proximity, .overTemperature,
             .doorOpen, .lock, .overCurrent, .overVoltage, .phaseLost, .underVoltage, .meterLost,
             .meterAbsurd, .inputMissing:
@@ -79,7 +83,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// The StatusNotification error code. OCPP 1.6 §7.6.
     package var errorCode: String {
         switch self {
-        case .residualCurrent, .selfTestFailed: "GroundFailure"
+        case .residualCurrent, .protectiveEarthLost, .selfTestFailed: "GroundFailure"
         case .weldedContact, .stuckContact, .mirrorUnreadable, .outputFailed: "PowerSwitchFailure"
         case .overTemperature: "HighTemperature"
         case .lock: "ConnectorLockFailure"
@@ -105,6 +109,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         case .weldedContact, .stuckContact: "MREC17EVSEContactorFault"
         case .proximity: "MREC23ProximityFault"
         case .diode: "DiodeFault"
+        case .protectiveEarthLost: "ProtectiveEarthLost"
         case .doorOpen: "EnclosureOpen"
         case .mirrorUnreadable, .outputFailed, .lock, .meterLost, .meterAbsurd, .inputMissing: nil
         }
@@ -115,6 +120,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         switch self {
         case .emergencyStop: "emergency stop pressed"
         case .residualCurrent: "residual current device tripped"
+        case .protectiveEarthLost: "protective earth lost"
         case .selfTestFailed: "residual current device failed its test"
         case .weldedContact: "contactor told to open, mirror says closed"
         case .stuckContact: "contactor told to close, mirror says open"

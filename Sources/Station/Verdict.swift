@@ -24,6 +24,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case residualCurrentNotReady
     case emergencyStopUnread
     case doorUnread
+    case protectiveEarthUnread
     case temperatureUnread
     case mirrorNotOpen(MirrorState)
     case lockNotConfirmed
@@ -44,8 +45,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .fault(let fault): fault.opensAtOnce
         case .starting, .pilotState, .ventilationMissing, .diodeNotChecked,
-            .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .temperatureUnread,
-            .lockNotConfirmed, .proximityLost, .startNotJournalled, .resuming:
+            .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .protectiveEarthUnread,
+            .temperatureUnread, .lockNotConfirmed, .proximityLost, .startNotJournalled, .resuming:
             true
         case .inoperative, .notAuthorized, .journal, .reserved, .tokenRefused, .stopping,
             .meterNeverRead,
@@ -77,6 +78,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .residualCurrentNotReady: "residual current device not tested"
         case .emergencyStopUnread: "emergency stop not read"
         case .doorUnread: "door contact not read"
+        case .protectiveEarthUnread: "protective earth not read"
         case .temperatureUnread: "temperature not read"
         case .mirrorNotOpen(let state): "mirror contact reads \(state.rawValue)"
         case .lockNotConfirmed: "connector not locked"

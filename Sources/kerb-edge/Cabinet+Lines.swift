@@ -92,6 +92,8 @@ extension Cabinet {
         devices.emergencyStop = lines.input(.emergencyStop, connector: connector)
             .map(GPIOEmergencyStop.init)
         devices.door = lines.input(.door, connector: connector).map(GPIODoor.init)
+        devices.protectiveEarth = lines.input(.protectiveEarth, connector: connector)
+            .map(GPIOProtectiveEarth.init)
         if let lock = lines.output(.lock, connector: connector),
             let locked = lines.input(.locked, connector: connector)
         {

@@ -62,10 +62,7 @@ struct Cabinet: Sendable {
             var devices = ConnectorDevices(
                 contactor: try contactor(evse), pilot: try pilot(evse, clock), meter: meter)
             if let lines { addLineDevices(evse.connector, lines, to: &devices) }
-            if let proximity = board.proximity {
-                devices.proximity = ADCProximity(
-                    profile: proximity, connector: evse.connector, clock: clock)
-            }
+            try addSensors(evse, clock, to: &devices)
             outlets.append(
                 Outlet(connector: evse.connector, capabilities: capabilities, devices: devices))
         }
@@ -94,7 +91,8 @@ struct Cabinet: Sendable {
             }
             return ModbusContactor(
                 name: "contactor \(evse.connector)", deadMan: board.deadMan,
-                bus: try bus(name), unit: evse.contactorUnit, coil: coil, profile: relay)
+                bus: try bus(name), unit: evse.contactorUnit, coil: coil, profile: relay,
+                feedback: board.capabilities.feedback)
         case .gpio(let driver):
             guard let lines else { preconditionFailure("a GPIO board has lines") }
             if evse.contactorBus != nil || evse.contactorCoil != nil {
@@ -142,6 +140,7 @@ struct Cabinet: Sendable {
         for outlet in outlets {
             (outlet.devices.pilot as? PWMPilot)?.start()
             (outlet.devices.proximity as? ADCProximity)?.start()
+            (outlet.devices.temperature as? SysfsTemperatureSensor)?.start()
         }
     }
 }

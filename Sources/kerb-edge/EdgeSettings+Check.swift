@@ -27,6 +27,7 @@ extension EdgeSettings {
         checkBuses(settings, places)
         checkOutlets(settings, places)
         checkUnits(settings, places)
+        checkSensors(settings, places)
         checkSupply(settings, places)
         checkProfiles(settings, places)
     }

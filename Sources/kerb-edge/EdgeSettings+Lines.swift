@@ -24,6 +24,7 @@ extension EdgeSettings {
         case .residualCurrentTest: "makes the residual current device trip"
         case .emergencyStop: "the red button is pressed"
         case .door: "the enclosure is open"
+        case .protectiveEarth: "the protective earth is lost"
         case .lock: "drives the bolt into the plug"
         case .unlock: "drives the bolt out"
         case .locked: "the bolt is in the plug"

@@ -35,6 +35,7 @@ struct EdgeSettings: Sendable {
         var pilotBus: String?
         var pilotUnit: Int
         var pilotPort: Int?
+        var sensors: Sensors
         /// Names that differ from the board's.
         var lines: [LineRole: String]
         var maximum: Amperes
@@ -296,6 +297,7 @@ extension EdgeSettings {
             pilotUnit: pilot.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
             pilotPort: pilot.intOrNil(
                 "port", in: 1...48, about: "which connector of a controller that has several"),
+            sensors: sensors(section),
             lines: self.lines(lines),
             maximum: Amperes(
                 Int64(

@@ -48,11 +48,23 @@ struct LineExamination {
         return .fine("safe-lines", "\(outputs) outputs, safe before the configuration is read")
     }
 
-    /// Whether the analogue side of a direct pilot is there.
+    /// Whether the kernel's sensors are there, and the analogue side of a direct pilot.
     private func analog(_ board: BoardProfile) -> [Finding] {
-        guard case .pwm(let profile) = board.pilot else { return [] }
         let sysfs = Sysfs()
-        return [
+        var findings: [Finding] = []
+        if case .sysfs(let profile) = board.temperature?.driver {
+            for device in Set(
+                settings.evses.map { $0.sensors.temperatureDevice ?? profile.device }
+            ).sorted() {
+                findings.append(
+                    look("temperature \(device)", "load its driver, or name the sensor there is") {
+                        () throws(DeviceError) in
+                        _ = try sysfs.temperatureDevice(profile.kind, device)
+                    })
+            }
+        }
+        guard case .pwm(let profile) = board.pilot else { return findings }
+        return findings + [
             look("PWM \(profile.pwmDevice)", "enable it in the device tree") {
                 () throws(DeviceError) in _ = try sysfs.pwmChip(profile.pwmDevice)
             },

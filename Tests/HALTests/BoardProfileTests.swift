@@ -97,6 +97,16 @@ import Testing
         ),
         ("normallyClosed}", "normallyClosed, hasDoor: true}", "`gpio.lines.door`"),
         (
+            "normallyClosed}", "normallyClosed, hasProtectiveEarth: true}",
+            "`gpio.lines.protectiveEarth`"
+        ),
+        (
+            "normallyClosed}", "normallyClosed, hasTemperature: true}",
+            "goes with the section `temperature`"
+        ),
+        ("normallyClosed}", "normallyClosed, maximumDegrees: 70}", "nothing derates"),
+        ("normallyClosed}", "normallyClosed, hasProximity: true}", "the section `proximity`"),
+        (
             "    offer1: {name: \"P{n}\"}", "    door: {name: D}",
             "would be read by nobody"
         ),

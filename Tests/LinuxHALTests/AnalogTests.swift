@@ -6,60 +6,6 @@ import Service
 import TestSupport
 import Testing
 
-/// A tree like sysfs with one PWM chip and one ADC, whose files a test reads and writes.
-private final class FakeSysfs: Sendable {
-    private let folder = TemporaryFolder()
-    var sysfs: Sysfs { Sysfs(root: folder.path) }
-
-    init() throws {
-        try FileSystem.makeFolder(folder.file("devices/platform/fe20c000.pwm"))
-        try FileSystem.makeFolder(folder.file("class/pwm/pwmchip3/pwm0"))
-        try FileSystem.makeFolder(folder.file("bus/iio/devices/iio:device7"))
-        symlink(
-            folder.file("devices/platform/fe20c000.pwm"),
-            folder.file("class/pwm/pwmchip3/device"))
-        for file in ["period", "duty_cycle", "enable"] { pwm(file, "0") }
-        adc("name", "mcp3208")
-        line(positive: 0, negative: 0)
-    }
-
-    func pwm(_ file: String, _ text: String) { write("class/pwm/pwmchip3/pwm0/\(file)", text) }
-    func adc(_ file: String, _ text: String) { write("bus/iio/devices/iio:device7/\(file)", text) }
-
-    /// Counts of an ADC with 1 mV a count, the negative side inverted.
-    func line(positive: Int, negative: Int) {
-        adc("in_voltage0_raw", "\(positive)\n")
-        adc("in_voltage1_raw", "\(-negative)\n")
-    }
-
-    func pwm(_ file: String) throws -> String {
-        String(
-            decoding: try FileSystem.read(folder.file("class/pwm/pwmchip3/pwm0/\(file)")),
-            as: UTF8.self)
-    }
-
-    private func write(_ path: String, _ text: String) {
-        let descriptor = open(folder.file(path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        _ = Glibc.write(descriptor, text, text.utf8.count)
-        close(descriptor)
-    }
-
-    func remove(_ path: String) { unlink(folder.file(path)) }
-
-    /// From now on whoever opens the file waits: a driver that hangs.
-    func hang(_ path: String) {
-        remove(path)
-        mkfifo(folder.file(path), 0o600)
-    }
-
-    /// Lets go of who waits, for as long as the descriptor is open.
-    func release(_ path: String) -> Int32 {
-        let descriptor = open(folder.file(path), O_RDWR | O_NONBLOCK | O_CLOEXEC)
-        _ = Glibc.write(descriptor, "0\n", 2)
-        return descriptor
-    }
-}
-
 private let pwmFolder = "class/pwm/pwmchip3/pwm0"
 private let adcFolder = "bus/iio/devices/iio:device7"
 
@@ -69,7 +15,7 @@ private let adcFolder = "bus/iio/devices/iio:device7"
     private let pilot: PWMPilot
 
     init() throws {
-        fake = try FakeSysfs()
+        fake = try FakeSysfs.withPilot()
         pilot = PWMPilot(
             name: "pilot 1", sysfs: fake.sysfs,
             profile: PWMPilotProfile(

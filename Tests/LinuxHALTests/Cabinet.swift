@@ -26,7 +26,8 @@ struct Cabinet {
         ModbusContactor(
             name: "K1",
             deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 300),
-            bus: bus, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)))
+            bus: bus, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)),
+            feedback: .normallyClosed)
     }
 
     var pilot: ModbusEVSE {

@@ -191,6 +191,7 @@ struct GPIORig {
         .residualCurrentTest: LineProfile(name: "TEST{n}"),
         // A button's contact is closed until somebody presses it.
         .emergencyStop: LineProfile(name: "ESTOP", isActiveLow: true, debounceMicroseconds: 1_000),
+        .protectiveEarth: LineProfile(name: "PE{n}"),
         .lock: LineProfile(name: "LOCK{n}"), .unlock: LineProfile(name: "UNLOCK{n}"),
         .locked: LineProfile(name: "LOCKED{n}"), .lightRed: LineProfile(name: "RED{n}"),
         .lightGreen: LineProfile(name: "GREEN{n}", isActiveLow: true),
@@ -237,7 +238,7 @@ struct GPIORig {
             kick: hasKick ? board.output(.kick, connector: connector) : nil,
             mirror: feedback == .none ? nil : board.input(.mirror, connector: connector),
             feedback: feedback,
-            guards: [.residualCurrentTrip, .emergencyStop].compactMap {
+            guards: [.residualCurrentTrip, .emergencyStop, .protectiveEarth].compactMap {
                 board.input($0, connector: connector)
             })
     }

@@ -55,7 +55,7 @@ import Testing
         #expect(!rig.gpio["K1"])
     }
 
-    @Test(arguments: [("RCD1", true), ("ESTOP", false)])
+    @Test(arguments: [("RCD1", true), ("ESTOP", false), ("PE1", true)])
     func `opens at the edge of a safety input and is told of before it closes again`(
         line: String, level: Bool
     ) async throws {
@@ -94,6 +94,24 @@ import Testing
         rig.gpio["ESTOP"] = false
         #expect(try await stop.isActive().value)
         #expect(!rig.gpio["K1"])
+    }
+
+    @Test func `opens when the earth is lost, and who asks hears of a short loss once`()
+        async throws
+    {
+        let rig = try GPIORig()
+        let contactor = rig.contactor()
+        let earth = GPIOProtectiveEarth(
+            try #require(rig.board.input(.protectiveEarth, connector: 1)))
+        #expect(try await !earth.isLost().value)
+        contactor.set(closed: true)
+        rig.gpio["PE1"] = true
+        rig.board.drain()
+        rig.gpio["PE1"] = false
+        rig.board.drain()
+        #expect(!rig.gpio["K1"])
+        #expect(try await earth.isLost().value)
+        #expect(try await !earth.isLost().value)
     }
 
     @Test func `shows what its mirror says, either way round`() async throws {

@@ -68,7 +68,8 @@ import Testing
         let contactor = ModbusContactor(
             name: "K1",
             deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 1),
-            bus: cabinet.bus, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)))
+            bus: cabinet.bus, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)),
+            feedback: .normallyClosed)
         // The bus's thread is held up for longer than a living controller takes to renew.
         let isHeld = Lock(false)
         let gate = BlockingQueue<Bool>(limit: 1)
@@ -112,7 +113,7 @@ import Testing
             name: "K1",
             deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 300),
             bus: cabinet.bus, unit: 10, coil: 0,
-            profile: RelayProfile(pulseMilliseconds: 100, feedback: .none))
+            profile: RelayProfile(pulseMilliseconds: 100, feedback: .none), feedback: .none)
         let pulse: [UInt8] = [10, 5, 2, 0, 0, 1]
         contactor.set(closed: true)
         await until { cabinet.slave.units.log == [pulse] }
@@ -165,6 +166,22 @@ import Testing
         }
         cabinet.clock.advance(milliseconds: 20)
         #expect(try await contactor.state().value == .open)
+    }
+
+    @Test
+    func `reads a broken wire of its mirror contact as closed, and of one that follows as open`()
+        async throws
+    {
+        let cabinet = try Cabinet()
+        defer { cabinet.stop() }
+        // Nothing is wired to the card's last input.
+        func contactor(_ feedback: BoardCapabilities.Feedback) -> ModbusContactor {
+            ModbusContactor(
+                name: "K1", deadMan: cabinet.contactor.deadMan, bus: cabinet.bus, unit: 10, coil: 0,
+                profile: RelayProfile(feedback: .input(offset: 7)), feedback: feedback)
+        }
+        #expect(try await contactor(.normallyClosed).state().value == .closed)
+        #expect(try await contactor(.normallyOpen).state().value == .open)
     }
 
     @Test func `shows a weld`() async throws {

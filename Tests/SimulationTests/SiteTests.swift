@@ -65,7 +65,7 @@ import Web
             name: name,
             deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 300),
             bus: control, unit: 10, coil: coil,
-            profile: RelayProfile(feedback: .input(offset: 0)))
+            profile: RelayProfile(feedback: .input(offset: 0)), feedback: .normallyClosed)
         let start = try await meter.readings().energy
         #expect(start == WattHours(name == "A" ? 123_456 : 654_321))
 
@@ -108,7 +108,8 @@ import Web
         let contactor = ModbusContactor(
             name: "A",
             deadMan: DeadMan(.modbusPulse, opensWithinMilliseconds: 1000, renewMilliseconds: 300),
-            bus: control, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)))
+            bus: control, unit: 10, coil: 0, profile: RelayProfile(feedback: .input(offset: 0)),
+            feedback: .normallyClosed)
         contactor.set(closed: true)
         _ = try await contactor.state()
         clock.advance(milliseconds: 20)

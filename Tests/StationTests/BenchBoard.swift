@@ -66,6 +66,7 @@ struct BenchBoard {
         give(.residualCurrent(.healthy))
         give(.emergencyStop(isActive: false))
         give(.door(isOpen: false))
+        give(.protectiveEarth(isLost: false))
         give(.temperature(degrees: 25))
         give(.mirror(.open))
         give(.proximity(nil))
@@ -165,12 +166,14 @@ extension BoardCapabilities {
     /// A tethered AC board with mirror, RCD and emergency stop, and what a test adds.
     static func bench(
         hasLock: Bool = false, hasProximity: Bool = false, hasVentilation: Bool = false,
-        hasDoor: Bool = false, hasTemperature: Bool = false, reportsDiode: Bool = false
+        hasDoor: Bool = false, hasProtectiveEarth: Bool = false, hasTemperature: Bool = false,
+        reportsDiode: Bool = false
     ) -> BoardCapabilities {
         BoardCapabilities(
             hasSocket: hasLock, hasLock: hasLock, hasProximity: hasProximity,
             reportsDiode: reportsDiode, hasVentilation: hasVentilation,
             hasResidualCurrentDevice: true, hasEmergencyStop: true, hasDoor: hasDoor,
-            hasTemperature: hasTemperature, canSignalF: true)
+            hasProtectiveEarth: hasProtectiveEarth, hasTemperature: hasTemperature, canSignalF: true
+        )
     }
 }

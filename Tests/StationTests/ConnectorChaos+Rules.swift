@@ -35,7 +35,7 @@ extension ConnectorChaos {
         case .selfTest(.passed): isTested = true
         default: break
         }
-        if isStopPressed || isDoorOpen || degrees > board.maximumDegrees {
+        if isStopPressed || isDoorOpen || isEarthLost || degrees > board.maximumDegrees {
             dangerAt = now.milliseconds
         }
     }
@@ -163,7 +163,7 @@ extension ConnectorChaos {
             throw Broken(rule: "never closes while anything hinders")
         }
         var needed: Set<ConnectorMachine.Sensor> = [
-            .pilot, .residualCurrent, .emergencyStop, .door,
+            .pilot, .residualCurrent, .emergencyStop, .door, .protectiveEarth,
         ]
         if board.hasLock { needed.insert(.lock) }
         if board.hasProximity { needed.insert(.proximity) }
@@ -192,7 +192,9 @@ extension ConnectorChaos {
         case .d: if !board.hasVentilation { throw Broken(rule: "no energy in D unventilated") }
         case .a, .b, .e, .f: throw Broken(rule: "no energy in \(pilot.rawValue)")
         }
-        if isStopPressed || isTripped || isDoorOpen || degrees > board.maximumDegrees {
+        if isStopPressed || isTripped || isDoorOpen || isEarthLost
+            || degrees > board.maximumDegrees
+        {
             throw Broken(rule: "danger opens")
         }
         if board.hasLock, !isLocked { throw Broken(rule: "energy only through a locked plug") }

@@ -37,6 +37,7 @@ struct ConnectorChaos {
     var isStopPressed = false
     var isTripped = false
     var isDoorOpen = false
+    var isEarthLost = false
     var degrees = 25
     var isLocked = false
     var draws: Int64 = 10_000
@@ -73,7 +74,8 @@ struct ConnectorChaos {
         random = SeededGenerator(seed: seed)
         board = BoardCapabilities.bench(
             hasLock: seed % 2 == 0, hasProximity: seed % 3 == 0,
-            hasVentilation: seed % 5 == 0, hasDoor: true, hasTemperature: true)
+            hasVentilation: seed % 5 == 0, hasDoor: true, hasProtectiveEarth: true,
+            hasTemperature: true)
         var rules = ConnectorRules()
         rules.stopsOnDisconnect = seed % 7 != 0
         rules.sampleIntervalMilliseconds = 10_000
@@ -88,7 +90,7 @@ struct ConnectorChaos {
         standing = [
             .pilot(.a, diode: .unknown), .proximity(Amperes(32)), .locked(false),
             .residualCurrent(.healthy), .emergencyStop(isActive: false), .door(isOpen: false),
-            .temperature(degrees: 25),
+            .protectiveEarth(isLost: false), .temperature(degrees: 25),
         ]
     }
 
@@ -165,6 +167,9 @@ extension ConnectorChaos {
         case 12: return .mirror(chance(1) ? .unknown : relay ? .closed : .open)
         case 13: return .outputs(areWorking: chance(99))
         case 14 where chance(5): return .lapsed
+        case 15:
+            isEarthLost = chance(2)
+            return .protectiveEarth(isLost: isEarthLost)
         default: return .tick
         }
     }
@@ -314,10 +319,13 @@ extension ConnectorChaos {
             }, at: now)
         isTested = false
         // Whatever danger there was has passed before the board comes back, unseen by it.
-        (isStopPressed, isDoorOpen, degrees) = (false, false, 25)
-        standing.removeAll { [.emergencyStop, .door, .temperature].contains($0.sensor) }
+        (isStopPressed, isDoorOpen, isEarthLost, degrees) = (false, false, false, 25)
+        standing.removeAll {
+            [.emergencyStop, .door, .protectiveEarth, .temperature].contains($0.sensor)
+        }
         standing += [
-            .emergencyStop(isActive: false), .door(isOpen: false), .temperature(degrees: 25),
+            .emergencyStop(isActive: false), .door(isOpen: false),
+            .protectiveEarth(isLost: false), .temperature(degrees: 25),
         ]
         (dangerAt, overCurrentOpening, windDownSince) = (nil, nil, nil)
         (hotOfferSince, badVoltsSince) = (nil, nil)

@@ -64,6 +64,42 @@ import Testing
         }
     }
 
+    @Test
+    func `believes neither meter, temperature nor outputs what they were asked before an absence`()
+        async throws
+    {
+        let station = try await station(BoardCapabilities.bench(hasTemperature: true))
+        let controller = station.controller
+        station.board.change {
+            $0.isOutputLost = true
+            $0.askedAgo = 60_000
+        }
+        await controller.resumeIfAbsent(since: SystemClock().monotonicMilliseconds - 5_000)
+        try await station.during { () async throws in
+            await until { await controller.machine.faults.contains(.outputFailed) }
+            station.board.change { $0.isOutputLost = false }
+            // Two rounds of every poll go by.
+            for _ in 0..<2 {
+                let heard = await controller.machine.heardAt[.emergencyStop] ?? 0
+                await until {
+                    await (controller.machine.heardAt[.emergencyStop] ?? 0) > heard + 100
+                }
+            }
+            #expect(await controller.machine.meter == nil)
+            #expect(await controller.machine.degrees == nil)
+            #expect(await !controller.machine.areOutputsWorking)
+            // Too hot it was, whenever that was.
+            station.board.change { $0.tenthsOfDegree = 801 }
+            await until { await controller.machine.degrees == 81 }
+            #expect(await controller.machine.faults.contains(.overTemperature))
+            station.board.change { $0.askedAgo = 0 }
+            await until {
+                let machine = await controller.machine
+                return machine.meter != nil && machine.areOutputsWorking
+            }
+        }
+    }
+
     /// Looks again every few milliseconds, for at most ten seconds.
     private func until(_ isDone: () async -> Bool) async {
         for _ in 0..<2000 {

@@ -8,11 +8,12 @@ import Testing
     @Test(arguments: [
         ConnectorMachine.Input.emergencyStop(isActive: true), .residualCurrent(.tripped),
         .residualCurrent(.notTested), .door(isOpen: true), .temperature(degrees: 95),
-        .outputs(areWorking: false),
+        .outputs(areWorking: false), .protectiveEarth(isLost: true),
     ])
     func `opens first and does everything else after`(_ danger: ConnectorMachine.Input) {
         var bench = BenchBoard.charging(
-            board: BoardCapabilities.bench(hasDoor: true, hasTemperature: true))
+            board: BoardCapabilities.bench(
+                hasDoor: true, hasProtectiveEarth: true, hasTemperature: true))
         #expect(bench.give(danger).first == .output(.contactor(closed: false)))
     }
 
@@ -25,6 +26,31 @@ import Testing
         bench.give(.emergencyStop(isActive: false))
         bench.pass(1_000)
         #expect(bench.statuses.last == .finishing)
+    }
+
+    @Test func `faults with GroundFailure and F for as long as the protective earth is lost`() {
+        var bench = BenchBoard.charging(board: BoardCapabilities.bench(hasProtectiveEarth: true))
+        bench.give(.protectiveEarth(isLost: true))
+        bench.pass(2_000)
+        #expect(bench.stops.map(\.reason) == [.other])
+        let status = bench.machine.status(at: bench.now)
+        #expect(status.errorCode == "GroundFailure")
+        #expect(status.vendorErrorCode == "ProtectiveEarthLost")
+        #expect(bench.machine.signal == .f)
+        bench.give(.protectiveEarth(isLost: false))
+        bench.pass(1_000)
+        #expect(bench.machine.faults == [])
+        #expect(
+            bench.verdict(.close).contains { if case .restsAfterFault = $0 { true } else { false } }
+        )
+    }
+
+    @Test func `does not close before the protective earth was read`() {
+        var bench = BenchBoard(board: BoardCapabilities.bench(hasProtectiveEarth: true))
+        bench.give(.pilot(.a, diode: .unknown))
+        #expect(bench.verdict(.close).contains(.protectiveEarthUnread))
+        bench.give(.protectiveEarth(isLost: false))
+        #expect(!bench.verdict(.close).contains(.protectiveEarthUnread))
     }
 
     @Test func `latches a welded contact until a person clears it`() {

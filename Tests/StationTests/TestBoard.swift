@@ -4,7 +4,9 @@ import Service
 
 /// A board with a car in the process: the car answers the pilot, the meter counts while the relay
 /// is closed, and a test breaks what it likes.
-final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCurrentDevice {
+final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCurrentDevice,
+    TemperatureSensor
+{
     struct State {
         var isPlugged = false
         var wantsEnergy = true
@@ -18,6 +20,9 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var isStopPressed = false
         var signer: (any MeterSigner)?
         var isOutputLost = false
+        /// How long ago meter, temperature and contactor were asked what they answer now.
+        var askedAgo: Int64 = 0
+        var tenthsOfDegree = 250
         /// What the board was told, in order.
         var contactor: [Bool] = []
     }
@@ -44,6 +49,16 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         Measured(value, source: "test", askedAt: clock.monotonicMilliseconds, at: clock.now)
     }
 
+    private func late<Value>(_ value: Value) -> Measured<Value> {
+        var reading = measured(value)
+        reading.askedAt -= state.withLock { $0.askedAgo }
+        return reading
+    }
+
+    func tenthsOfDegree() async throws(DeviceError) -> Measured<Int> {
+        late(state.withLock { $0.tenthsOfDegree })
+    }
+
     func set(closed: Bool) {
         state.withLock {
             if $0.contactor.last != closed { $0.contactor.append(closed) }
@@ -53,7 +68,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
 
     func state() async throws(DeviceError) -> Measured<MirrorState> {
         if state.withLock({ $0.isOutputLost }) { throw .outputNotSet("test") }
-        return measured(relayIsClosed ? .closed : .open)
+        return late(relayIsClosed ? .closed : .open)
     }
 
     func set(_ signal: PilotSignal) {
@@ -84,7 +99,8 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         return MeterReadings(
             energy: WattHours(state.register),
             currents: [drawn],
-            power: Watts(state.isClosed ? 3_680 : 0), source: "test", askedAt: asked,
+            power: Watts(state.isClosed ? 3_680 : 0), source: "test",
+            askedAt: asked - state.askedAgo,
             at: clock.now)
     }
 

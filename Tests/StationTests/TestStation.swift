@@ -71,6 +71,7 @@ struct TestStation {
         polls.pilot = 20
         polls.mirror = 20
         polls.safety = 20
+        polls.temperature = 20
         let executor = ThreadExecutor(name: "control")
         let controllers = boards.enumerated().map { index, board in
             let number = index + 1
@@ -82,7 +83,8 @@ struct TestStation {
                 machine: machine,
                 devices: ConnectorDevices(
                     contactor: board, pilot: board, meter: board, residualCurrent: board,
-                    emergencyStop: board),
+                    emergencyStop: board,
+                    temperature: capabilities.hasTemperature ? board : nil),
                 journal: journal, executor: executor, polls: polls, log: .silent)
         }
         let smartCharging = smart.map {

@@ -18,7 +18,9 @@ extension BoardProfile {
             contactor: ContactorDriver(contactor),
             pilot: PilotDriver(pilot),
             gpio: section.sectionOrNil("gpio").map(GPIOProfile.init),
-            proximity: section.sectionOrNil("proximity").map(ADCProximityProfile.init))
+            proximity: section.sectionOrNil("proximity").map(ADCProximityProfile.init),
+            temperature: section.sectionOrNil("temperature").map(TemperatureProfile.init),
+            protectiveEarth: section.sectionOrNil("protectiveEarth").map(ModbusInputProfile.init))
         if case .modbusRelay(let relay) = self.contactor, self.deadMan.kind == .modbusPulse,
             relay.pulseAddressOffset == nil
         {
@@ -32,8 +34,11 @@ extension BoardProfile {
                 "pulseMilliseconds",
                 "the pulse is the dead-man: no longer than `opensWithinMilliseconds`")
         }
-        if case .modbusRelay = self.contactor, self.deadMan.kind == .simulated {
-            deadMan.problem("kind", "a real relay card has no simulated dead-man")
+        if case .modbusRelay = self.contactor, ![.modbusPulse, .none].contains(self.deadMan.kind) {
+            deadMan.problem(
+                "kind",
+                "a relay card has no \(self.deadMan.kind.rawValue) dead-man; say modbus-pulse or none"
+            )
         }
         if self.deadMan.kind == .modbusPulse, self.deadMan.opensWithinMilliseconds > 1000 {
             deadMan.problem("opensWithinMilliseconds", "a dead-man opens within 1000 ms")
@@ -157,9 +162,15 @@ extension BoardCapabilities {
             hasResidualCurrentDevice: section.bool("hasResidualCurrentDevice", default: false),
             hasEmergencyStop: section.bool("hasEmergencyStop", default: false),
             hasDoor: section.bool("hasDoor", default: false),
+            hasProtectiveEarth: section.bool("hasProtectiveEarth", default: false),
             hasTemperature: section.bool("hasTemperature", default: false),
             maximumDegrees: section.int("maximumDegrees", default: 80, in: 40...120),
             canSignalF: section.bool("canSignalF", default: false))
+        if !hasTemperature, section.intOrNil("maximumDegrees", in: 40...120) != nil {
+            section.problem(
+                "maximumDegrees",
+                "nothing derates by a temperature that nobody reads; add `hasTemperature: true`")
+        }
         if hasLock, !hasSocket {
             section.problem(
                 "hasLock", "a tethered cable has no lock; set `hasSocket: true` or remove it")

@@ -118,13 +118,14 @@ extension ADCProximityProfile {
 // MARK: What has to go together
 
 extension BoardProfile {
-    /// Notes what of a GPIO board does not fit together: an input nobody reads, a promise without a
-    /// line, a dead-man without a circuit.
+    /// Notes what of a board does not fit together: an input nobody reads, a promise without a line
+    /// or a driver, a dead-man without a circuit.
     func checkLines(_ section: ConfigSection) {
         guard !section.isSchema else { return }
         checkContactorLines(section)
         checkPilotLines(section)
-        guard case .gpio = contactor else { return }
+        // The simulated board's inputs are nobody's.
+        if case .simulated = contactor { return }
         let capable = section.section("capabilities")
         func agree(_ key: String, _ says: Bool, _ role: LineRole) {
             let isThere = gpio?.lines[role] != nil
@@ -137,25 +138,60 @@ extension BoardProfile {
                     "`gpio.lines.\(role.rawValue)` would be read by nobody; set `\(key)` to match")
             }
         }
-        let hasMirror =
-            capabilities.feedback == .normallyOpen
-            || capabilities.feedback == .normallyClosed
-        agree("feedback", hasMirror, .mirror)
-        if capabilities.feedback == .coilOnly {
-            capable.problem("feedback", "a line has no coil to read back; none, or a mirror line")
-        }
+        checkFeedback(capable, agree)
         agree(
             "hasResidualCurrentDevice", capabilities.hasResidualCurrentDevice,
             .residualCurrentTrip)
         agree("hasEmergencyStop", capabilities.hasEmergencyStop, .emergencyStop)
         agree("hasDoor", capabilities.hasDoor, .door)
+        if protectiveEarth == nil {
+            agree("hasProtectiveEarth", capabilities.hasProtectiveEarth, .protectiveEarth)
+        } else if !capabilities.hasProtectiveEarth || gpio?.lines[.protectiveEarth] != nil {
+            capable.problem(
+                "hasProtectiveEarth",
+                "goes with the section `protectiveEarth` or the line of this name, one of the two"
+            )
+        }
         agree("hasLock", capabilities.hasLock, .lock)
         agree("hasLock", capabilities.hasLock, .locked)
-        if capabilities.hasProximity, proximity == nil {
-            capable.problem("hasProximity", "needs the section `proximity`")
+        if capabilities.hasProximity != (proximity != nil) {
+            capable.problem("hasProximity", "goes with the section `proximity`")
         }
-        if capabilities.hasTemperature {
-            capable.problem("hasTemperature", "no driver reads a temperature on this board")
+        if capabilities.hasTemperature != (temperature != nil) {
+            capable.problem(
+                "hasTemperature",
+                "goes with the section `temperature`, whose driver reads one (hwmon, thermal-zone, iio, modbus)"
+            )
+        }
+    }
+
+    /// The mirror is a line, a digital input of the relay card, or its coil read back.
+    private func checkFeedback(
+        _ capable: ConfigSection, _ agree: (String, Bool, LineRole) -> Void
+    ) {
+        let hasMirror =
+            capabilities.feedback == .normallyOpen || capabilities.feedback == .normallyClosed
+        switch contactor {
+        case .simulated: break
+        case .gpio:
+            agree("feedback", hasMirror, .mirror)
+            if capabilities.feedback == .coilOnly {
+                capable.problem(
+                    "feedback", "a line has no coil to read back; none, or a mirror line")
+            }
+        case .modbusRelay(let relay):
+            let fits =
+                switch relay.feedback {
+                case .none: capabilities.feedback == .none
+                case .coil: capabilities.feedback == .coilOnly
+                case .input: hasMirror
+                }
+            if !fits {
+                capable.problem(
+                    "feedback",
+                    "does not fit `contactor.feedback`: input goes with normallyOpen or normallyClosed, coil with coilOnly, none with none"
+                )
+            }
         }
     }
 

@@ -58,6 +58,7 @@ package struct BoardCapabilities: Hashable, Sendable {
     package var hasResidualCurrentDevice: Bool
     package var hasEmergencyStop: Bool
     package var hasDoor: Bool
+    package var hasProtectiveEarth: Bool
     package var hasTemperature: Bool
     package var maximumDegrees: Int
     package var canSignalF: Bool
@@ -68,8 +69,8 @@ package struct BoardCapabilities: Hashable, Sendable {
         hasSocket: Bool = false, hasLock: Bool = false, hasProximity: Bool = false,
         reportsDiode: Bool = false, hasVentilation: Bool = false,
         hasResidualCurrentDevice: Bool = false, hasEmergencyStop: Bool = false,
-        hasDoor: Bool = false, hasTemperature: Bool = false, maximumDegrees: Int = 80,
-        canSignalF: Bool = false
+        hasDoor: Bool = false, hasProtectiveEarth: Bool = false, hasTemperature: Bool = false,
+        maximumDegrees: Int = 80, canSignalF: Bool = false
     ) {
         self.minimum = minimum
         self.maximum = maximum
@@ -84,6 +85,7 @@ package struct BoardCapabilities: Hashable, Sendable {
         self.hasResidualCurrentDevice = hasResidualCurrentDevice
         self.hasEmergencyStop = hasEmergencyStop
         self.hasDoor = hasDoor
+        self.hasProtectiveEarth = hasProtectiveEarth
         self.hasTemperature = hasTemperature
         self.maximumDegrees = maximumDegrees
         self.canSignalF = canSignalF
@@ -122,11 +124,15 @@ package struct BoardProfile: Hashable, Sendable {
     package var pilot: PilotDriver
     package var gpio: GPIOProfile?
     package var proximity: ADCProximityProfile?
+    package var temperature: TemperatureProfile?
+    /// A monitor on Modbus; one on a line is `gpio.lines.protectiveEarth`.
+    package var protectiveEarth: ModbusInputProfile?
 
     package init(
         name: String, title: String, deadMan: DeadMan, capabilities: BoardCapabilities,
         contactor: ContactorDriver, pilot: PilotDriver, gpio: GPIOProfile? = nil,
-        proximity: ADCProximityProfile? = nil
+        proximity: ADCProximityProfile? = nil, temperature: TemperatureProfile? = nil,
+        protectiveEarth: ModbusInputProfile? = nil
     ) {
         self.name = name
         self.title = title
@@ -136,6 +142,8 @@ package struct BoardProfile: Hashable, Sendable {
         self.pilot = pilot
         self.gpio = gpio
         self.proximity = proximity
+        self.temperature = temperature
+        self.protectiveEarth = protectiveEarth
     }
 }
 

@@ -63,8 +63,13 @@ package protocol Door: Sendable {
     func isOpen() async throws(DeviceError) -> Measured<Bool>
 }
 
+/// A monitor of the protective earth.
+package protocol ProtectiveEarth: Sendable {
+    func isLost() async throws(DeviceError) -> Measured<Bool>
+}
+
 package protocol TemperatureSensor: Sendable {
-    /// Degrees Celsius in tenths.
+    /// Degrees Celsius in tenths, rounded up.
     func tenthsOfDegree() async throws(DeviceError) -> Measured<Int>
 }
 

@@ -12,6 +12,8 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     case residualCurrentTest
     case emergencyStop
     case door
+    /// Active while the protective earth is lost.
+    case protectiveEarth
     /// Drives the bolt out; without an `unlock` line it holds a solenoid.
     case lock
     case unlock
@@ -37,8 +39,8 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
         case .contactor, .kick, .residualCurrentTest, .lock, .unlock, .lightRed, .lightGreen,
             .lightBlue, .buzzer, .offer0, .offer1, .offer2:
             true
-        case .mirror, .residualCurrentTrip, .emergencyStop, .door, .locked, .pilotConnected,
-            .pilotReady, .pilotFault:
+        case .mirror, .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth, .locked,
+            .pilotConnected, .pilotReady, .pilotFault:
             false
         }
     }
@@ -46,7 +48,7 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     /// An input that opens contactors at its very edge, before anybody decides anything.
     package var opensAtEdge: Bool {
         switch self {
-        case .residualCurrentTrip, .emergencyStop, .door, .pilotFault: true
+        case .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth, .pilotFault: true
         default: false
         }
     }
@@ -54,7 +56,7 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     /// Inputs that several outlets may share.
     package var isShareable: Bool {
         switch self {
-        case .residualCurrentTrip, .emergencyStop, .door: true
+        case .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth: true
         default: false
         }
     }

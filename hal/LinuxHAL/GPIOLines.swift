@@ -110,6 +110,20 @@ package final class GPIODoor: Door {
     }
 }
 
+/// The contact of a monitor of the protective earth on a line.
+package final class GPIOProtectiveEarth: ProtectiveEarth {
+    private let input: GPIOInput
+    private let reader = Lock<PulseReader?>(nil)
+
+    package init(_ input: GPIOInput) { self.input = input }
+
+    package func isLost() async throws(DeviceError) -> Measured<Bool> {
+        let askedAt = input.board.clock.monotonicMilliseconds
+        let watch = try input.read()
+        return input.measured(reader.isActive(watch), askedAt: askedAt)
+    }
+}
+
 extension Lock where State == PulseReader? {
     func isActive(_ watch: LineWatch) -> Bool {
         withLock { reader in

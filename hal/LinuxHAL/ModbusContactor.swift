@@ -15,6 +15,9 @@ package final class ModbusContactor: Contactor {
     private let unit: Int
     private let coil: Int
     private let profile: RelayProfile
+    /// True for a mirror contact proper, which is closed while the main contacts are open: a broken
+    /// wire then reads as a weld, not as open.
+    private let isMirrorInverse: Bool
     private let rules: DeviceRules
     private let wish = Lock(Wish())
 
@@ -47,7 +50,8 @@ package final class ModbusContactor: Contactor {
     }
 
     package init(
-        name: String, deadMan: DeadMan, bus: ModbusBus, unit: Int, coil: Int, profile: RelayProfile
+        name: String, deadMan: DeadMan, bus: ModbusBus, unit: Int, coil: Int, profile: RelayProfile,
+        feedback: BoardCapabilities.Feedback
     ) {
         self.name = name
         self.deadMan = deadMan
@@ -56,6 +60,7 @@ package final class ModbusContactor: Contactor {
         self.unit = unit
         self.coil = coil
         self.profile = profile
+        isMirrorInverse = feedback == .normallyClosed
         rules = DeviceRules(
             timeoutMilliseconds: profile.timeoutMilliseconds,
             gapMilliseconds: profile.gapMilliseconds)
@@ -169,7 +174,7 @@ package final class ModbusContactor: Contactor {
         do throws(BusError) {
             let bits = try await bus.call(
                 unit: unit, request, rules: rules, priority: .state)
-            let isClosed = bits.first == 1
+            let isClosed = (bits.first == 1) != isMirrorInverse
             if isClosed { repeatOpening() }
             return Measured(
                 isClosed ? .closed : .open, source: source,

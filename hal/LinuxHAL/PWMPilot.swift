@@ -201,7 +201,7 @@ private final class PilotPeaks: Sendable {
             return take(high, low, askedAt)
         } catch {
             memory.withLock { memory in
-                if case .wrongAnswer = error {} else { memory.inputs = nil }
+                if !error.isDisbelief { memory.inputs = nil }
                 memory.filter = PilotFilter()
             }
             throw error

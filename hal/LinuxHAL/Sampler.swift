@@ -12,6 +12,7 @@ package final class Sampler<Value: Sendable>: Sendable {
     package let name: String
     private let everyMilliseconds: Int64
     private let staleMilliseconds: Int64
+    private let isPatient: Bool
     private let clock: any ServiceClock
     private let read: @Sendable () throws(DeviceError) -> Value
     private let state = Lock(State())
@@ -28,15 +29,17 @@ package final class Sampler<Value: Sendable>: Sendable {
     private static var priority: Int32 { 40 }
 
     /// - `staleMilliseconds`: a reading asked for longer ago is none.
+    /// - `isPatient`: a device that does not answer is a failure only once its last reading is too old.
     /// - `read` is called by the thread alone and may take its time.
     package init(
         name: String, everyMilliseconds: Int64, staleMilliseconds: Int64,
-        clock: any ServiceClock,
+        isPatient: Bool = false, clock: any ServiceClock,
         read: @escaping @Sendable () throws(DeviceError) -> Value
     ) {
         self.name = name
         self.everyMilliseconds = everyMilliseconds
         self.staleMilliseconds = staleMilliseconds
+        self.isPatient = isPatient
         self.clock = clock
         self.read = read
     }
@@ -70,8 +73,7 @@ package final class Sampler<Value: Sendable>: Sendable {
             return true
         } catch {
             state.withLock { $0.failure = error }
-            if case .wrongAnswer = error { return true }
-            return false
+            return error.isDisbelief
         }
     }
 
@@ -81,8 +83,14 @@ package final class Sampler<Value: Sendable>: Sendable {
     package func latest() throws(DeviceError) -> (value: Value, askedAt: Int64) {
         let now = clock.monotonicMilliseconds
         let (last, failure) = state.withLock { ($0.last, $0.failure) }
-        if let failure { throw failure }
-        guard let last, now - last.askedAt <= staleMilliseconds else { throw .noAnswer }
+        let isFresh = last.map { now - $0.askedAt <= staleMilliseconds } ?? false
+        if let failure, !(isPatient && isFresh && !failure.isDisbelief) { throw failure }
+        guard let last, isFresh else { throw .noAnswer }
         return last
     }
+}
+
+extension DeviceError {
+    /// True where the device is there and said what cannot be believed.
+    var isDisbelief: Bool { if case .wrongAnswer = self { true } else { false } }
 }

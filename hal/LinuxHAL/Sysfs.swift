@@ -40,18 +40,47 @@ package struct Sysfs: Sendable {
         }
     }
 
-    /// The iio device whose `name` is this one.
+    /// The iio device of this name, or with this part in its path.
     package func analogDevice(_ name: String) throws(DeviceError) -> String {
-        let folder = "\(root)/bus/iio/devices"
-        var known: [String] = []
-        for entry in try names(folder) where entry.hasPrefix("iio:device") {
-            let found = try text("\(folder)/\(entry)/name")
-            if found == name { return "\(folder)/\(entry)" }
-            known.append(found)
+        try device(name, "analogue input", in: "bus/iio/devices", "iio:device", file: "name")
+    }
+
+    /// The device of this name, or with this part in its path, that measures a temperature.
+    package func temperatureDevice(
+        _ kind: SysfsTemperatureProfile.Kind, _ name: String
+    ) throws(DeviceError) -> String {
+        switch kind {
+        case .hwmon:
+            try device(name, "hwmon device", in: "class/hwmon", "hwmon", file: "name")
+        case .thermalZone:
+            try device(name, "thermal zone", in: "class/thermal", "thermal_zone", file: "type")
+        case .iio: try analogDevice(name)
         }
-        throw .busDown(
-            "no analogue input is called `\(name)`; there are "
-                + (known.isEmpty ? "none" : known.joined(separator: ", ")))
+    }
+
+    private func device(
+        _ name: String, _ kind: String, in folder: String, _ prefix: String, file: String
+    ) throws(DeviceError) -> String {
+        let folder = "\(root)/\(folder)"
+        var known: [String] = []
+        var found: [String] = []
+        for entry in try names(folder) where entry.hasPrefix(prefix) {
+            let path = "\(folder)/\(entry)"
+            let parts = Self.realPath(path)?.split(separator: "/").map(String.init) ?? []
+            let text = try text("\(path)/\(file)")
+            if text == name || parts.contains(name) { found.append(path) }
+            known.append(text)
+        }
+        guard let first = found.first else {
+            throw .busDown(
+                "no \(kind) is called `\(name)`; there are "
+                    + (known.isEmpty ? "none" : known.joined(separator: ", ")))
+        }
+        guard found.count == 1 else {
+            throw .busDown(
+                "\(found.count) devices of one name, `\(name)`; name a part of the path in sysfs")
+        }
+        return first
     }
 
     /// The PWM chip whose device's path has this part: numbers move between boots, paths do not.

@@ -105,7 +105,8 @@ package struct RelayCard: SlaveDevice {
     package func bits(function: Int, address: Int, count: Int) throws(SlaveException) -> [Bool] {
         guard address + count <= Self.channels else { throw .illegalAddress }
         return (address..<address + count).map { channel in
-            benches[channel]?.now { function == 1 ? $0.isCoilOn : $0.contactor.isClosed } ?? false
+            // A mirror contact proper is closed while the main contacts are open.
+            benches[channel]?.now { function == 1 ? $0.isCoilOn : !$0.contactor.isClosed } ?? false
         }
     }
 

@@ -1,0 +1,73 @@
+import Charging
+import HAL
+import LinuxHAL
+import Service
+
+extension EdgeSettings {
+    /// Where an outlet's sensors on Modbus are; nil for what the board reads otherwise or not at all.
+    struct Sensors: Sendable {
+        var temperatureBus: String?
+        var temperatureUnit: Int
+        /// Another device of sysfs than the board's.
+        var temperatureDevice: String?
+        var protectiveEarthBus: String?
+        var protectiveEarthUnit: Int
+        var protectiveEarthInput: Int?
+    }
+
+    static func sensors(_ section: ConfigSection) -> Sensors {
+        let temperature = section.section("temperature", about: "what the outlet derates by")
+        let earth = section.section("protectiveEarth", about: "the monitor on Modbus")
+        return Sensors(
+            temperatureBus: temperature.textOrNil("bus", about: "sensor on Modbus: name of a bus"),
+            temperatureUnit: temperature.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
+            temperatureDevice: temperature.textOrNil(
+                "device", about: "sensor of the kernel, if not the board's"),
+            protectiveEarthBus: earth.textOrNil("bus", about: "name of a bus"),
+            protectiveEarthUnit: earth.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
+            protectiveEarthInput: earth.intOrNil(
+                "input", in: 0...65_535, about: "digital input, from 0"))
+    }
+
+    /// Notes what would hold up an opening on a contactor's bus, and a bus that is not there.
+    static func checkSensors(_ settings: EdgeSettings, _ places: Places) {
+        let names = settings.buses.map(\.name)
+        let contactorBuses = Set(settings.evses.compactMap(\.contactorBus))
+        for (index, bus) in settings.buses.enumerated() where places.buses.indices.contains(index) {
+            for other in settings.buses[..<index] {
+                guard case .tcp = bus.address, bus.address == other.address,
+                    !contactorBuses.isDisjoint(with: [bus.name, other.name])
+                else { continue }
+                // It would hide what hangs on the contactor's bus.
+                places.buses[index].problem(
+                    "host",
+                    "bus \(other.name) has this address already, and one of them carries a contactor; "
+                        + "name one bus for both")
+            }
+        }
+        for (evse, place) in zip(settings.evses, places.evses) {
+            for (key, bus, unit) in [
+                ("temperature", evse.sensors.temperatureBus, evse.sensors.temperatureUnit),
+                (
+                    "protectiveEarth", evse.sensors.protectiveEarthBus,
+                    evse.sensors.protectiveEarthUnit
+                ),
+            ] {
+                guard let bus else { continue }
+                let section = place.own.section(key)
+                if !names.contains(bus) {
+                    section.problem("bus", "no bus is called \(bus); \(known(settings))")
+                }
+                let units = settings.evses.flatMap { other in
+                    (other.contactorBus == bus ? [other.contactorUnit] : [])
+                        + (other.pilotBus == bus ? [other.pilotUnit] : [])
+                }
+                guard contactorBuses.contains(bus), !units.contains(unit) else { continue }
+                section.problem(
+                    "bus",
+                    "a contactor's bus carries relay cards and pilot controllers only; a slow device "
+                        + "would hold up an opening")
+            }
+        }
+    }
+}
