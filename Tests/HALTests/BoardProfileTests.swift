@@ -25,6 +25,13 @@ import Testing
         }
     }
 
+    @Test func `opens contactors at the edge of every line that tells of a danger`() {
+        #expect(
+            Set(LineRole.allCases.filter(\.opensAtEdge)) == [
+                .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth, .pilotFault,
+            ])
+    }
+
     @Test func `of a split board names its lines by connector`() throws {
         let board = try profiles.board("split-safety-mcu")
         #expect(board.gpio?.chip == "evse-io")
