@@ -34,7 +34,7 @@ extension BoardJournal {
     /// is sent a second time must be the same to the letter.
     package func nextMessage() async throws -> Message? {
         try await settleTimes()
-        guard let row = try await oldest() else { return nil }
+        guard let row = try await oldest(), try !isHeld(row) else { return nil }
         let seq = try row.int64("seq")
         guard try Self.isSound(charge: row), try Self.isSound(message: row) else {
             try await skipDamaged(row, seq)

@@ -26,6 +26,8 @@ package final class BoardJournal: Sendable {
         /// What the row of this boot was last told.
         var settled: (base: Int64, trust: ClockTrust)?
         var trouble: JournalTrouble?
+        /// Stops that wait for their signed record, and until when.
+        var heldStops: [Int64: Int64] = [:]
         /// While the disk is full: samples are not even tried.
         var skippedSamples = 0
     }
@@ -117,11 +119,12 @@ package final class BoardJournal: Sendable {
     /// Makes a start durable together with the message that will tell it.
     ///
     /// - `reservation`: the operator's number of the reservation it uses; it lies in the message.
+    /// - `limits`: where it ends by itself; whoever takes it up after a crash must know them.
     /// - Returns: the board's own number of the charge.
     /// - Throws: `.refusing` while the journal could not promise to keep it to its end.
     package func start(
         connector: ConnectorNumber, token: String, isRemote: Bool, register: WattHours,
-        at: Timestamp, reservation: Int? = nil
+        at: Timestamp, reservation: Int? = nil, limits chargeLimits: ChargeLimits = .none
     ) async throws -> Int64 {
         if let trouble { throw JournalError.refusing(trouble) }
         let (bootID, base, limits) = (bootID, base(of: at), limits)
@@ -137,11 +140,11 @@ package final class BoardJournal: Sendable {
                 """
                 INSERT INTO charge (id, connector, token, is_remote, meter_start_wh, started_at,
                     last_register_wh, last_alive_at, boot_id, alive_base, start_boot, start_base,
-                    start_sum)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    start_sum, limits)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 id, connector, token, isRemote, register.value, at, register.value, at, bootID,
-                base, bootID, base, sum)
+                base, bootID, base, sum, chargeLimits.text)
             try Self.owe(
                 "start", of: id, boot: bootID, base: base, body: reservation.map { String($0) },
                 sql)

@@ -13,6 +13,9 @@ extension ChargeLimits {
         ])
     }
 
+    /// As the journal keeps them; nil for none.
+    var text: String? { self == .none ? nil : json.text }
+
     /// What the journal kept; a line that cannot be read limits nothing.
     init(text: String) {
         // Written by this program alone: what cannot be read was damaged, and the charge goes on.
@@ -33,7 +36,7 @@ extension ChargeLimits {
 extension BoardJournal {
     /// Keeps the limits of an open charge, so that they hold when it goes on after a loss of power.
     func setLimits(_ limits: ChargeLimits, of charge: Int64) async throws {
-        let text = limits == .none ? nil : limits.json.text
+        let text = limits.text
         try await write(.limits) { sql in
             try sql.execute(
                 "UPDATE charge SET limits = ? WHERE id = ? AND stopped_at IS NULL", text, charge)

@@ -18,6 +18,7 @@ extension ConnectorController {
             take(.tick)
             tellClock()
             noteJournal()
+            releaseUnsigned()
             // Inputs may have come while no renewal went out.
             if machine.isContactorClosed, devices.contactor.deadMan.kind != .none {
                 resumeIfAbsent(since: contactorSetAt)

@@ -52,7 +52,7 @@ extension ConnectorMachine {
             derated: derated, degrees: degrees,
             limits: limits, cable: board.hasProximity ? cable : nil, boardMaximum: board.maximum,
             isOfferedNow: rules.schedule.isOpen(at: now.wall), wear: wear,
-            isOperative: isOperative,
+            isOperative: isInService,
             reservation: reservation,
             charge: transaction.map {
                 .init(
@@ -84,7 +84,6 @@ extension ConnectorController {
 
     /// Takes a remote start if the machine would; says why not otherwise.
     package func remoteStart(token: String, needsAuthorization: Bool) -> String? {
-        if isEnding { return "the program is ending" }
         if let why = machine.refusalOfRemoteStart(token: token) { return why }
         take(.remoteStart(token: token, needsAuthorization: needsAuthorization))
         return nil
@@ -94,7 +93,6 @@ extension ConnectorController {
     package func reserve(
         _ reservation: ConnectorMachine.Reservation
     ) -> ConnectorMachine.ReservationRefusal? {
-        if isEnding { return .rejected }
         if let why = machine.refusalOfReservation(reservation, at: now) { return why }
         take(.reserve(reservation))
         return nil
@@ -116,12 +114,13 @@ extension ConnectorController {
     /// Stops what runs and waits until the stop is on the disk, or gives up.
     package func stop(_ reason: StopReason, withinMilliseconds limit: Int64) async -> Bool {
         switch reason {
-        case .reboot, .softReset, .hardReset: isEnding = true
+        case .reboot, .softReset, .hardReset: take(.ending(true))
         default: break
         }
         take(.stop(reason))
         let deadline = clock.monotonicMilliseconds + limit
-        while machine.transaction != nil {
+        // What a meter still signs at the program's end nobody could ask it for later.
+        while machine.transaction != nil || machine.isEnding && isAwaitingRecord {
             guard clock.monotonicMilliseconds < deadline else { return false }
             do { try await clock.sleep(milliseconds: polls.tick) } catch { return false }
         }

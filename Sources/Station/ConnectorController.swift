@@ -14,8 +14,6 @@ package actor ConnectorController {
         case authorize(token: String)
         /// Something that is owed to the operator is on the disk.
         case journalled
-        case tokenRefused(AuthorizationStatus)
-        case startAbandoned(ConnectorMachine.StartFailure)
         case reservationEnded(id: Int, ConnectorMachine.ReservationEnd)
     }
 
@@ -31,8 +29,6 @@ package actor ConnectorController {
     private var lastTaken: Int64
     /// When the control thread last came back from an absence.
     private var resumedAt = Int64.min
-    /// Set once the program is about to end: nothing new begins.
-    var isEnding = false
     /// The next poll of the residual current device tests it first.
     var isSelfTestAsked = false
     var writes: [ConnectorMachine.JournalEntry] = []
@@ -41,8 +37,8 @@ package actor ConnectorController {
     var lastMeterError: String?
     var lastOffered: Amperes?
     var isFailing: Set<String> = []
-    /// What a signing meter gave for charges whose stop is not on the disk yet.
-    var signedRecords: [Int64: SignedRecord] = [:]
+    /// Ended charges whose signed record is not settled yet.
+    var signings: [Int64: Signing] = [:]
     /// The outlet as a signed record calls it.
     let outlet: String
     let signingOrders: AsyncStream<SigningOrder>
@@ -114,7 +110,6 @@ package actor ConnectorController {
     /// - `askedAt`: when a reading was asked for; one from before an absence of this thread tells of
     ///   a time that is over and is left out, unless it is an alarm.
     package func take(_ input: ConnectorMachine.Input, askedAt: Int64 = .max) {
-        if isEnding, case .token = input { return }
         resumeIfAbsent(since: lastTaken)
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
         lastTaken = now.milliseconds
@@ -191,20 +186,25 @@ package actor ConnectorController {
             noticeWriter.yield(.status(status))
         case .tokenRefused(let status):
             log.notice("token refused", ["connector": number, "status": status.rawValue])
-            noticeWriter.yield(.tokenRefused(status))
         case .startAbandoned(let why):
             log.notice("start abandoned", ["connector": number, "reason": why.rawValue])
-            noticeWriter.yield(.startAbandoned(why))
         case .reservationEnded(let id, let why):
             log.notice(
                 "reservation ended",
                 ["connector": number, "reservation": id, "reason": why.rawValue])
             noticeWriter.yield(.reservationEnded(id: id, why))
+        case .siteLimitLost(let share):
+            log.error(
+                "site limit not repeated, the safe share counts",
+                ["connector": number, "milliamperes": share.milliamperes])
         case .resumed:
             log.notice(
                 "session goes on", ["connector": number, "charge": machine.transaction?.id])
         }
     }
+
+    /// Something that is owed to the operator can be told.
+    func tellJournalled() { noticeWriter.yield(.journalled) }
 
     // MARK: The disk
 
@@ -219,8 +219,8 @@ package actor ConnectorController {
         switch entry {
         case .start: writes.append(entry)
         case .stop(let stop):
-            // It comes back once the meter has signed, or could not.
-            if !awaitsSignature(stop) { writes.append(entry) }
+            askForRecord(of: stop)
+            writes.append(entry)
         case .limits(let charge, _):
             // Only the last one counts.
             writes.removeAll { if case .limits(charge, _) = $0 { true } else { false } }
@@ -260,14 +260,15 @@ package actor ConnectorController {
     private func write(_ entry: ConnectorMachine.JournalEntry) async {
         do {
             switch entry {
-            case .start(let token, let isRemote, let register, let at, let reservation):
+            case .start(let start):
                 let charge = try await journal.start(
-                    connector: number, token: token, isRemote: isRemote, register: register,
-                    at: at, reservation: reservation)
+                    connector: number, token: start.token, isRemote: start.isRemote,
+                    register: start.register, at: start.at, reservation: start.reservation,
+                    limits: start.limits)
                 log.notice(
                     "session started",
-                    ["connector": number, "charge": charge, "registerWh": register.value])
-                beginSigning(charge, token: token)
+                    ["connector": number, "charge": charge, "registerWh": start.register.value])
+                beginSigning(charge, token: start.token)
                 take(.journal(.started(charge)))
             case .sample(let charge, let snapshot, let context):
                 try await journal.sample(StoredSample(snapshot, context), of: charge)
@@ -275,8 +276,7 @@ package actor ConnectorController {
                 try await journal.keep(register: register, of: charge, at: at)
                 return
             case .stop(let stop):
-                try await journal.stop(stop, signed: signedRecords[stop.transaction])
-                signedRecords[stop.transaction] = nil
+                try await write(stop)
                 log.notice(
                     "session ended",
                     [
@@ -291,38 +291,44 @@ package actor ConnectorController {
                 return
             case .wear(let wear):
                 try await journal.set(ContactorWear.key(of: number), to: wear.text)
+                if let last = machine.contactor.lastClosing {
+                    try await journal.set(
+                        ContactorWear.closingKey(of: number), to: "\(journal.bootID) \(last)")
+                }
                 return
             case .latched(let faults):
                 try await journal.setLatched(faults, connector: number)
                 return
             }
-            noticeWriter.yield(.journalled)
+            tellJournalled()
         } catch {
             log.error(
                 "journal not written", ["connector": number, "error": String(describing: error)])
-            switch entry {
-            case .start: take(.journal(.startFailed))
-            case .stop: take(.journal(.stopFailed))
-            case .sample, .register, .wear: break
-            case .limits(let charge, _):
-                // They hold in memory; a charge that goes on after a loss of power needs them too.
-                if !writes.contains(where: {
-                    if case .limits(charge, _) = $0 { true } else { false }
-                }) {
-                    writes.append(entry)
-                }
-                // As below. A cancellation may cut the pause short.
-                try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)
-                writeSignal.yield()
-            case .latched:
-                // The latch holds in memory; the disk is tried again, unless a newer one waits.
-                if !writes.contains(where: { if case .latched = $0 { true } else { false } }) {
-                    writes.append(entry)
-                }
-                // A failing disk must not be asked in a tight loop.
-                try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)
-                writeSignal.yield()
-            }
+            await take(unwritten: entry)
         }
+    }
+
+    private func take(unwritten entry: ConnectorMachine.JournalEntry) async {
+        switch entry {
+        case .start: take(.journal(.startFailed))
+        case .stop: take(.journal(.stopFailed))
+        case .sample, .register, .wear: break
+        case .limits(let charge, _):
+            // They hold in memory; a charge that goes on after a loss of power needs them too.
+            await writeAgain(entry) { if case .limits(charge, _) = $0 { true } else { false } }
+        case .latched:
+            await writeAgain(entry) { if case .latched = $0 { true } else { false } }
+        }
+    }
+
+    /// What holds in memory goes to the disk later, unless a newer one waits.
+    private func writeAgain(
+        _ entry: ConnectorMachine.JournalEntry,
+        unless isNewer: (ConnectorMachine.JournalEntry) -> Bool
+    ) async {
+        if !writes.contains(where: isNewer) { writes.append(entry) }
+        // A failing disk must not be asked in a tight loop. A cancellation may cut the pause short.
+        try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)
+        writeSignal.yield()
     }
 }

@@ -34,9 +34,18 @@ extension ConnectorMachine {
         case remoteStart(token: String, needsAuthorization: Bool)
         case stop(StopReason)
         case operative(Bool)
+        /// Whether the board itself lets nothing new begin for a while.
+        case held(Bool)
+        /// Whether the program is about to end.
+        case ending(Bool)
+        /// Each `site` one counts for a while only where there is a safe share.
         case limit(Limit, Amperes?)
+        /// What the connector falls to when nobody repeats the site's limit; nil: it never does.
+        case safeShare(Amperes?)
         /// Keeps the connector for a driver; nil gives it free.
         case reserve(Reservation?)
+        /// Whether it could be read for whom connectors are kept.
+        case reservations(areKnown: Bool)
         /// Where the charge of this number ends by itself; nil takes its limits away.
         case chargeLimit(Int64, ChargeLimits?)
         case rules(ConnectorRules)
@@ -81,8 +90,7 @@ extension ConnectorMachine {
 
     /// What must be on disk. `start` and `stop` answer with a `JournalAnswer`; the others do not.
     package enum JournalEntry: Hashable, Sendable {
-        case start(
-            token: String, isRemote: Bool, register: WattHours, at: Timestamp, reservation: Int?)
+        case start(Start)
         case sample(transaction: Int64, MeterSnapshot, ReadingContext)
         case register(transaction: Int64, WattHours, at: Timestamp)
         case stop(Stop)
@@ -90,6 +98,18 @@ extension ConnectorMachine {
         case latched([Fault])
         /// How much of its life the contactor has used, after each charge.
         case wear(ContactorWear)
+    }
+
+    package struct Start: Hashable, Sendable {
+        package var token: String
+        package var isRemote: Bool
+        package var register: WattHours
+        package var at: Timestamp
+        /// The operator's number of the reservation it uses.
+        package var reservation: Int?
+        /// Where it ends by itself. They are durable with the start: a crash between the two would
+        /// leave a charge without limits.
+        package var limits = ChargeLimits.none
     }
 
     package struct Stop: Hashable, Sendable {
@@ -123,6 +143,8 @@ extension ConnectorMachine {
         case tokenRefused(AuthorizationStatus)
         case startAbandoned(StartFailure)
         case reservationEnded(id: Int, ReservationEnd)
+        /// Nobody repeated the site's limit; this counts until somebody does.
+        case siteLimitLost(Amperes)
         /// A charge that was found open goes on.
         case resumed
     }

@@ -50,6 +50,19 @@ extension ConnectorMachine {
         return max(board.minimum, Amperes(milliamperes: left / step * step))
     }
 
+    /// True while the connector serves drivers.
+    var isInService: Bool { isOperative && !isHeld }
+
+    /// The site's limit counts while somebody repeats it. After that the connector takes its safe
+    /// share by itself, or keeps what it had where that is less: whoever shares the fuse may hang.
+    mutating func updateSiteLimit(_ now: Instant, _ effects: inout Effects) {
+        guard let safeShare else { return }
+        if let siteHeardAt, now.since(siteHeardAt) <= ConnectorTimings.siteLimitIsLost { return }
+        guard limits[.site] ?? board.maximum > safeShare else { return }
+        limits[.site] = safeShare
+        effects.others.append(.report(.siteLimitLost(safeShare)))
+    }
+
     private var safetyInputHindrances: [Hindrance] {
         var hindrances: [Hindrance] = []
         if board.hasResidualCurrentDevice, residualCurrent != .healthy || selfTest != .passed {
@@ -71,7 +84,8 @@ extension ConnectorMachine {
     private var transactionHindrances: [Hindrance] {
         guard let transaction else {
             let journal = journalTrouble.map { [Hindrance.journal($0)] } ?? []
-            if !isOperative { return journal + [.inoperative] }
+            if !isInService { return journal + [.inoperative] }
+            if !areReservationsKnown { return journal + [.reservationsUnread] }
             return journal + [.notAuthorized] + (reservation == nil ? [] : [.reserved])
         }
         switch transaction.phase {

@@ -39,8 +39,14 @@ extension ConnectorMachine {
             absorbRemoteStart(token, needsAuthorization, now, &effects)
         case .stop(let reason): requestStop(reason, now)
         case .operative(let operative): isOperative = operative
-        case .limit(let whose, let amperes): limits[whose] = amperes
+        case .held(let held): isHeld = held
+        case .ending(let ending): isEnding = ending
+        case .limit(let whose, let amperes):
+            limits[whose] = amperes
+            if whose == .site { siteHeardAt = now.milliseconds }
+        case .safeShare(let share): safeShare = share
         case .reserve(let wanted): absorbReservation(wanted, &effects)
+        case .reservations(let areKnown): areReservationsKnown = areKnown
         case .chargeLimit(let charge, let limits): absorbLimits(charge, limits, &effects)
         case .rules(let rules): self.rules = rules
         case .clock(let isTrusted): isClockTrusted = isTrusted
@@ -177,6 +183,7 @@ extension ConnectorMachine {
     private mutating func absorbToken(
         _ token: String, _ now: Instant, _ effects: inout Effects
     ) {
+        if isEnding { return }
         if let transaction {
             guard transaction.isRunning else { return }
             if transaction.token.lowercased() == token.lowercased() {
@@ -191,8 +198,12 @@ extension ConnectorMachine {
             permission = .none  // Shown twice before plugging in: taken back.
             return
         }
-        guard isOperative, faults.isEmpty else {
+        guard isInService, faults.isEmpty else {
             effects.others.append(.report(.startAbandoned(.inoperative)))
+            return
+        }
+        guard areReservationsKnown else {
+            effects.others.append(.report(.startAbandoned(.journalFailed)))
             return
         }
         guard reservation?.mayAdmit(token: token) ?? true else {
@@ -260,7 +271,9 @@ extension ConnectorMachine {
     /// Why a remote start would be refused now; nil when it would be taken.
     package func refusalOfRemoteStart(token: String) -> String? {
         if transaction != nil { return "a transaction is running" }
-        if !isOperative { return "set out of operation" }
+        if isEnding { return "the program is ending" }
+        if !isInService { return "set out of operation" }
+        if !areReservationsKnown { return Hindrance.reservationsUnread.description }
         if let fault = faults.min() { return fault.text }
         if !isReady { return "the board is starting" }
         if reservation?.mayAdmit(token: token) == false { return "reserved for another token" }
@@ -294,9 +307,6 @@ extension ConnectorMachine {
                 effects.others.append(.report(.reservationEnded(id: used.id, .used)))
             }
             running.reservation = nil
-            if running.limits != .none {
-                effects.journal.append(.limits(transaction: id, running.limits))
-            }
             transaction = running
         case (.startFailed, .starting):
             // Nothing flowed and nothing is on disk: there is no transaction.
@@ -344,8 +354,8 @@ extension ConnectorMachine.Input {
         case .temperature: .temperature
         case .meter, .meterFailed, .selfTest, .lapsed, .resumed, .outputs, .token, .authorization,
             .transactionToken,
-            .remoteStart, .stop, .operative, .limit, .reserve, .chargeLimit, .rules, .clock,
-            .latchedFaultsCleared,
+            .remoteStart, .stop, .operative, .held, .ending, .limit, .safeShare, .reserve,
+            .reservations, .chargeLimit, .rules, .clock, .latchedFaultsCleared,
             .journal, .journalTrouble,
             .tick:
             nil

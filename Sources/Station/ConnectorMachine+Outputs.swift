@@ -107,26 +107,47 @@ extension ConnectorMachine {
         if board.canSignalF, faults.contains(where: { $0.signalsF }) { return .f }
         guard isReady, faults.isEmpty, windDownSince == nil, let transaction,
             transaction.isRunning, mayDraw(transaction), available >= board.minimum,
-            wakingSince == nil, rules.schedule.isOpen(at: now.wall)
+            wakingSince == nil, rules.schedule.isOpen(at: now.wall), mayCloseSoon(now)
         else { return .x1 }
         return .pwm(available)
     }
 
-    /// Locked from the token to the open relay; a welded contact keeps the plug locked.
+    /// False while something keeps the contactor open that no car can change. A car that is offered
+    /// current closes its own switch and waits for ours: it must not wait longer than 3 s.
+    /// IEC 61851-1 Table A.6 sequence 4.
+    func mayCloseSoon(_ now: Instant) -> Bool {
+        guard !contactor.isClosed else { return true }
+        // So that the contactor closes at the very end of its rest.
+        let then = now.milliseconds + ConnectorTimings.pilotSettles
+        if then < restsUntil { return false }
+        if let last = contactor.lastClosing, then - last < ConnectorTimings.betweenClosings {
+            return false
+        }
+        if board.hasResidualCurrentDevice, residualCurrent != .healthy || selfTest != .passed {
+            return false
+        }
+        return !board.hasLock || isLocked == true
+    }
+
+    /// Locked from the token to the open relay, however long the disk takes for the stop; a welded
+    /// contact keeps the plug locked, after a restart too.
     mutating func driveLock(_ now: Instant, _ effects: inout Effects) {
         guard board.hasLock else { return }
         let isRelayOpen = !contactor.isClosed && contactor.isConfirmed
         let wanted: Bool
-        if transaction != nil {
-            wanted = !(isRelayOpen && pilot == .a && rules.unlocksOnDisconnect)
+        if let transaction {
+            let isUnplugged = pilot == .a && rules.unlocksOnDisconnect
+            wanted = !(isRelayOpen && (isUnplugged || transaction.isOver))
         } else if isRelayOpen {
             wanted = false
         } else {
-            wanted = isLockCommanded
+            wanted = isLockCommanded || latched.contains(.weldedContact) && isCableIn
         }
         guard wanted != isLockCommanded else { return }
         isLockCommanded = wanted
         lockCommandedAt = now.milliseconds
         effects.outputs.append(.lock(wanted))
     }
+
+    private var isCableIn: Bool { isPlugged || board.hasProximity && cable != nil }
 }

@@ -44,7 +44,8 @@ extension ConnectorMachine {
         /// Its driver's start is on the disk.
         case used
         case expired
-        /// By the operator, or because the connector can no longer serve it. OCPP 1.6 §5.13.
+        /// By the operator, or because the connector can no longer serve it: he set it out of service,
+        /// or a fault lasted. OCPP 1.6 §5.13.
         case cancelled
         /// The operator sent the same number again.
         case replaced
@@ -54,9 +55,11 @@ extension ConnectorMachine {
     package func refusalOfReservation(
         _ wanted: Reservation, at now: Instant
     ) -> ReservationRefusal? {
-        if !isReady || wanted.expires <= now.wall { return .rejected }
+        if !isReady || isEnding || !areReservationsKnown || wanted.expires <= now.wall {
+            return .rejected
+        }
         if !faults.isEmpty { return .faulted }
-        if !isOperative { return .unavailable }
+        if !isInService { return .unavailable }
         if let reservation { return reservation.id == wanted.id ? nil : .occupied }
         if transaction != nil || isPlugged || permission != .none { return .occupied }
         return nil
@@ -78,11 +81,21 @@ extension ConnectorMachine {
     }
 
     /// Ends a reservation whose time is over or whose connector can no longer serve it.
+    ///
+    /// OCPP 1.6 §5.13 ends it with Faulted, §4.9 lets Faulted pass into Reserved again: a fault that
+    /// passes takes no driver's place away, one that lasts does. What the board holds up for itself
+    /// is no Unavailable of the operator's.
     mutating func updateReservation(_ now: Instant, _ effects: inout Effects) {
+        let isKeptAway = reservation != nil && !faults.isEmpty
+        reservationFaultySince = isKeptAway ? reservationFaultySince ?? now.milliseconds : nil
         guard let reservation else { return }
+        let isLost =
+            reservationFaultySince.map {
+                now.since($0) >= ConnectorTimings.reservationOutlivesFault
+            } ?? false
         if reservation.expires <= now.wall {
             endReservation(.expired, &effects)
-        } else if !isOperative || !faults.isEmpty {
+        } else if !isOperative || isLost {
             endReservation(.cancelled, &effects)
         }
     }

@@ -29,8 +29,8 @@ extension ConnectorMachine {
     /// A transaction starts when a token is granted, a car is there, and the register can be read
     /// with the relay open. Its start goes to disk before anything else happens.
     mutating func startIfPossible(_ now: Instant, _ effects: inout Effects) {
-        guard let grant = grant(at: now), isReady, isOperative, journalTrouble == nil,
-            faults.isEmpty, isPlugged,
+        guard let grant = grant(at: now), isReady, isInService, !isEnding,
+            areReservationsKnown, journalTrouble == nil, faults.isEmpty, isPlugged,
             isAdmitted(token: grant.token, group: grant.group), let meter, !contactor.isClosed,
             let openSince = contactor.openSince, meter.askedAt >= openSince,
             now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh
@@ -45,8 +45,9 @@ extension ConnectorMachine {
         transaction = starting
         effects.journal.append(
             .start(
-                token: grant.token, isRemote: grant.isRemote, register: meter.register,
-                at: now.wall, reservation: reservation?.id))
+                Start(
+                    token: grant.token, isRemote: grant.isRemote, register: meter.register,
+                    at: now.wall, reservation: reservation?.id, limits: grant.limits)))
         reservation = nil
     }
 
@@ -57,7 +58,7 @@ extension ConnectorMachine {
     /// by itself. Anything else, and any wait that takes too long, closes it as it was found.
     mutating func resumeIfPossible(_ now: Instant, _ effects: inout Effects) {
         guard var found = transaction, case .resuming(let since) = found.phase else { return }
-        guard case .resume(let longest) = rules.afterPowerLoss, isOperative, faults.isEmpty,
+        guard case .resume(let longest) = rules.afterPowerLoss, isInService, faults.isEmpty,
             found.isAccepted, pilot != .a, let alive = found.stoppedAt,
             now.wall.milliseconds(since: alive) <= longest * 1000,
             now.since(since) < ConnectorTimings.recoveredRegisterWaits

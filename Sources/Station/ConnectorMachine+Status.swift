@@ -12,11 +12,10 @@ extension ConnectorMachine {
         if let transaction, transaction.phase != .starting {
             return status(in: transaction, now)
         }
-        if !isOperative, transaction == nil { return Status(.unavailable) }
-        if let journalTrouble, transaction == nil {
+        if !isInService, transaction == nil { return Status(.unavailable) }
+        if let why = journalHindrance, transaction == nil {
             return Status(
-                .unavailable, errorCode: "InternalError",
-                info: String(journalTrouble.description.prefix(50)))
+                .unavailable, errorCode: "InternalError", info: String(why.description.prefix(50)))
         }
         // Another driver's car or token does not show: the connector stays kept.
         if reservation != nil, transaction == nil, !isGranted { return Status(.reserved) }
@@ -29,6 +28,11 @@ extension ConnectorMachine {
         case nil, .available, .preparing, .reserved, .unavailable, .faulted:
             return Status(.preparing)
         }
+    }
+
+    /// What of the journal keeps every new charge away.
+    private var journalHindrance: Hindrance? {
+        journalTrouble.map(Hindrance.journal) ?? (areReservationsKnown ? nil : .reservationsUnread)
     }
 
     private var isGranted: Bool {
@@ -55,14 +59,16 @@ extension ConnectorMachine {
                     vendorErrorCode: "VentilationNotAvailable")
             }
             return Status(contactor.isClosed ? .charging : .suspendedEVSE)
-        case nil, .a, .b, .e, .f: return Status(.suspendedEV)
+        case nil, .a, .b, .e, .f:
+            return Status(mayCloseSoon(now) ? .suspendedEV : .suspendedEVSE)
         }
     }
 
     /// The fault a technician should see first where there are several.
     private static func rank(_ fault: Fault) -> Int { Fault.allCases.firstIndex(of: fault) ?? 0 }
 
-    /// Reports a status that has stood long enough; faults and ends at once.
+    /// Shows a status that is no passing one, and reports it once it has stood as long as the operator
+    /// wants: `MinimumStatusDuration` is about what he is told, not about the lights of the board.
     mutating func updateStatus(_ now: Instant, _ effects: inout Effects) {
         guard isReady else { return }
         let present = status(at: now)
@@ -70,22 +76,33 @@ extension ConnectorMachine {
             candidate = present
             candidateSince = now.milliseconds
         }
-        if present != reported, now.since(candidateSince) >= settleTime(of: present.status) {
-            reported = present
-            if present.status != .faulted, present.status != .unavailable {
-                lastStatus = present.status
-            }
-            effects.others.append(.report(.status(present)))
-            showIndication(of: present.status, &effects)
+        let stands = now.since(candidateSince)
+        guard stands >= settleTime(of: present.status) else { return }
+        if present.status != .faulted, present.status != .unavailable {
+            lastStatus = present.status
+        }
+        showIndication(of: present.status, &effects)
+        guard present != reported, stands >= reportTime(of: present.status) else { return }
+        reported = present
+        effects.others.append(.report(.status(present)))
+    }
+
+    /// Every start passes through a suspended state.
+    private func settleTime(of status: ConnectorStatus) -> Int64 {
+        switch status {
+        case .suspendedEV, .suspendedEVSE: ConnectorTimings.suspensionSettles
+        case .available, .preparing, .charging, .finishing, .reserved, .unavailable, .faulted: 0
         }
     }
 
-    private func settleTime(of status: ConnectorStatus) -> Int64 {
+    /// The key names no exception. Ours are the first status, which follows the boot, and faults,
+    /// which are news however short they are. OCPP 1.6 §4.9, §9.1 MinimumStatusDuration.
+    private func reportTime(of status: ConnectorStatus) -> Int64 {
         switch status {
-        case .suspendedEV, .suspendedEVSE:
-            max(rules.minimumStatusMilliseconds, ConnectorTimings.suspensionSettles)
-        case .charging, .preparing, .finishing: rules.minimumStatusMilliseconds
-        case .available, .reserved, .unavailable, .faulted: 0
+        case .faulted: 0
+        case .available, .preparing, .charging, .suspendedEV, .suspendedEVSE, .finishing,
+            .reserved, .unavailable:
+            reported == nil ? 0 : rules.minimumStatusMilliseconds
         }
     }
 

@@ -43,11 +43,11 @@ extension ConnectorMachine {
             effects.others.append(.report(.startAbandoned(.reserved)))
             return
         case .granted(_, _, _, let since):
-            if isOperative, now.since(since) < rules.connectionTimeoutMilliseconds { return }
+            if isInService, now.since(since) < rules.connectionTimeoutMilliseconds { return }
         }
         permission = .none
         effects.others.append(
-            .report(.startAbandoned(isOperative ? .timedOut : .inoperative)))
+            .report(.startAbandoned(isInService ? .timedOut : .inoperative)))
     }
 
     private mutating func stopIfNeeded(_ now: Instant) {

@@ -30,6 +30,9 @@ package struct ConnectorMachine: Sendable {
     var areOutputsWorking = true
     var meter: MeterSnapshot?
     var limits: [Limit: Amperes] = [:]
+    /// What is left of the site's limit when nobody repeats it; nil where it holds by itself.
+    var safeShare: Amperes?
+    var siteHeardAt: Int64?
     var supply = Supply()
 
     /// When each input last spoke; a value without a date is none.
@@ -60,7 +63,15 @@ package struct ConnectorMachine: Sendable {
     // What is going on.
     let bootedAt: Int64
     var isReady = false
+    /// Set by the operator.
     var isOperative: Bool
+    /// The board itself lets nothing new begin for a while, such as before an update. Unlike out of
+    /// service it takes nothing back that was promised.
+    var isHeld = false
+    /// The program is about to end: nothing new begins, and what runs ends.
+    var isEnding = false
+    /// False while nobody could read for whom this connector may be kept.
+    var areReservationsKnown = true
     /// Why the journal could not keep a new charge; what runs goes on.
     var journalTrouble: JournalTrouble?
     var permission: Permission = .none
@@ -70,6 +81,8 @@ package struct ConnectorMachine: Sendable {
     var ending: String?
     package internal(set) var transaction: Transaction?
     package internal(set) var reservation: Reservation?
+    /// Since when a fault keeps the driver of the reservation away.
+    var reservationFaultySince: Int64?
     var faults: Set<Fault> = []
     var latched: Set<Fault>
     var windDownSince: Int64?
@@ -87,7 +100,7 @@ package struct ConnectorMachine: Sendable {
     package init(
         number: ConnectorNumber, board: BoardCapabilities, rules: ConnectorRules = ConnectorRules(),
         isOperative: Bool = true, latched: Set<Fault> = [], recovering: Recovered? = nil,
-        wear: ContactorWear = ContactorWear(), at now: Instant
+        wear: ContactorWear = ContactorWear(), lastClosing: Int64? = nil, at now: Instant
     ) {
         self.number = number
         self.board = board
@@ -101,6 +114,7 @@ package struct ConnectorMachine: Sendable {
         lockCommandedAt = now.milliseconds
         bootedAt = now.milliseconds
         candidateSince = now.milliseconds
+        contactor.lastClosing = lastClosing
         if let recovering {
             transaction = Transaction(recovering, resumes: rules.afterPowerLoss != .close, at: now)
             // It may have been closed until a moment ago; that closing counts.
@@ -121,6 +135,7 @@ package struct ConnectorMachine: Sendable {
 
     /// Derives all that follows from the state. Nothing else decides about outputs.
     private mutating func settle(_ now: Instant, _ effects: inout Effects) {
+        updateSiteLimit(now, &effects)
         superviseMirror(now, &effects)
         updateFaults(now)
         updateReadiness(now)
@@ -224,6 +239,14 @@ package struct ConnectorMachine: Sendable {
 
         /// True while energy may be asked for under this transaction.
         var isRunning: Bool { phase == .running && stopReason == nil }
+
+        /// True once its relay is open for good and only its bill is not done.
+        var isOver: Bool {
+            switch phase {
+            case .starting, .running, .resuming, .stopping: false
+            case .opened, .committing, .retrying: true
+            }
+        }
 
         init(
             token: String, group: String?, register: WattHours, at now: Instant

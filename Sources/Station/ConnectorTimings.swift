@@ -49,6 +49,11 @@ package enum ConnectorTimings {
     package static let inputIsLost: Int64 = 2_000
     /// Temperature changes slowly and is read seldom.
     package static let temperatureIsLost: Int64 = 20_000
+    /// A site's limit that nobody repeated for this long counts no more: whoever shares the fuse hangs.
+    /// As long as a silent site meter (`SiteLoad.isLost`), so that one reaction time holds for both.
+    package static let siteLimitIsLost: Int64 = 5_000
+    /// A fault shorter than this takes no driver's reservation away.
+    package static let reservationOutlivesFault: Int64 = 60_000
     /// Current above limit × 1.10 + 0.5 A for this long is over-current.
     package static let overCurrentLasts: Int64 = 7_000
     /// The lock must confirm within this.

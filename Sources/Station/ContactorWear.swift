@@ -25,4 +25,18 @@ package struct ContactorWear: Hashable, Sendable {
 
     /// The journal's key of one connector's contactor.
     package static func key(of connector: Int) -> String { "contactor.\(connector).life" }
+
+    /// The journal's key of the connector's last closing.
+    static func closingKey(of connector: Int) -> String { "contactor.\(connector).closing" }
+
+    /// When a connector's contactor closed last, as an earlier run of the program in this boot kept
+    /// it; monotonic. A loss of power opened it anyway, and a boot takes longer than any rest.
+    package static func lastClosing(
+        of connector: Int, in settings: [String: String], bootID: String
+    ) -> Int64? {
+        guard let parts = settings[closingKey(of: connector)]?.split(separator: " "),
+            parts.count == 2, parts[0] == bootID
+        else { return nil }
+        return Int64(parts[1])
+    }
 }

@@ -1,6 +1,8 @@
 import Charging
 import HAL
 import JSON
+import SQL
+import Service
 
 /// A meter's signed record on its way to the operator: text in the journal beside the stop it belongs
 /// to, then a sample of that stop. It is carried and never read.
@@ -23,5 +25,46 @@ enum SignedStop {
             quantity: .known(.energyImport), value: Decimal(register.value),
             context: .transactionEnd, location: "Outlet", signed: record)
         return [MeterReading(at: at, samples: [sample])]
+    }
+}
+
+extension BoardJournal {
+    /// Keeps a stop from being told until its record is there, at the latest until then.
+    ///
+    /// - `until`: monotonic, in milliseconds. In memory only: after a restart no record comes any more.
+    func holdStop(of charge: Int64, until: Int64) {
+        state.withLock { $0.heldStops[charge] = until }
+    }
+
+    func releaseStop(of charge: Int64) {
+        state.withLock { _ = $0.heldStops.removeValue(forKey: charge) }
+    }
+
+    /// True for a stop that waits; what follows it waits with it, for order's sake.
+    func isHeld(_ row: Row) throws -> Bool {
+        guard try row.text("kind") == "stop" else { return false }
+        let charge = try row.int64("id")
+        return state.withLock { $0.heldStops[charge] }.map { clock.monotonicMilliseconds < $0 }
+            ?? false
+    }
+
+    /// Adds a meter's record to a stop that is owed; false where it was told already.
+    func attach(_ record: SignedRecord, toStopOf charge: Int64) async throws -> Bool {
+        let body = SignedStop.text(record)
+        return try await write(.stop) { sql in
+            guard
+                let row = try sql.queryOne(
+                    """
+                    SELECT seq, boot_id, clock_base FROM message
+                    WHERE charge_id = ? AND kind = 'stop' AND body IS NULL
+                    """, charge)
+            else { return false }
+            let seq = try row.int64("seq")
+            let sum = CheckSum.ofMessage(
+                seq: seq, charge: charge, kind: "stop", body: body,
+                boot: try row.text("boot_id"), base: try row.int64("clock_base"))
+            try sql.execute("UPDATE message SET body = ?, sum = ? WHERE seq = ?", body, sum, seq)
+            return true
+        }
     }
 }

@@ -35,20 +35,28 @@ extension SmartCharging {
     }
 
     private func hear(_ datagram: GroupSocket.Datagram) {
-        let now = clock.monotonicMilliseconds
         switch group {
-        case .leader(var leader, let socket):
-            let answer = leader.take(
-                datagram.bytes, groupLimits, random: Self.randomText, at: now)
-            group = .leader(leader, socket)
-            if let answer { socket.send(answer, to: datagram.from) }
+        case .leader(_, let socket):
+            if let answer = answer(to: datagram.bytes) { socket.send(answer, to: datagram.from) }
         case .follower(var follower, let socket, let peer):
             // The tag is what counts; an answer from elsewhere is not even looked at.
             guard datagram.from == peer else { return }
-            follower.take(datagram.bytes, at: now)
+            follower.take(datagram.bytes, at: clock.monotonicMilliseconds)
             group = .follower(follower, socket, leader: peer)
         case nil: break
         }
+    }
+
+    /// The leader's answer to a board. Limits that nobody decides on any more are repeated to nobody:
+    /// the boards fall to their safe shares as if this one were gone.
+    func answer(to datagram: [UInt8]) -> [UInt8]? {
+        let now = clock.monotonicMilliseconds
+        guard case .leader(var leader, let socket) = group, stepAge <= BoardGroup.isSilent else {
+            return nil
+        }
+        let answer = leader.take(datagram, groupLimits, random: Self.randomText, at: now)
+        group = .leader(leader, socket)
+        return answer
     }
 
     /// Reports to the leader and takes its limits; false where this board has to decide by itself.

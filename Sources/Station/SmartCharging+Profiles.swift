@@ -177,7 +177,7 @@ extension SmartCharging {
     }
 
     /// Binds a start's own profile to the charge that began with its token.
-    func adoptPending() async {
+    func adoptPending() {
         let now = clock.monotonicMilliseconds
         pending.removeAll { now - $0.since > ProfileLimits.pendingMilliseconds }
         for waiting in pending {
@@ -192,13 +192,66 @@ extension SmartCharging {
             let replaced = profiles.entries.filter { $0.isReplaced(by: entry) }.map(\.profile.id)
             // In force at once; the disk may be slow, and the charge must not be faster than asked.
             profiles.install(entry)
-            let journal = journal
-            Task {
-                do { try await journal.store(entry, replacing: replaced) } catch {
-                    self.log.error(
-                        "journal not written", ["error": String(describing: error)])
+            unsaved.append(Unsaved(entry: entry, replaced: replaced))
+        }
+    }
+
+    /// A profile that holds in memory alone, because its charge had begun.
+    struct Unsaved: Hashable {
+        var entry: InstalledProfiles.Entry
+        var replaced: [Int]
+    }
+
+    /// Writes what was adopted, again and again until the disk takes it: a charge that goes on after
+    /// a loss of power must not be faster than asked.
+    func saveAdopted() {
+        let now = clock.monotonicMilliseconds
+        guard !isSaving, !unsaved.isEmpty, now >= savesAgainAt else { return }
+        isSaving = true
+        Task {
+            await self.saveUnsaved()
+            self.isSaving = false
+        }
+    }
+
+    /// What was cleared while it was written must not come back with the next start.
+    private func forgetIfCleared(_ entry: InstalledProfiles.Entry) async {
+        guard !profiles.entries.contains(where: { $0.profile.id == entry.profile.id }) else {
+            return
+        }
+        do { try await journal.removeProfiles([entry.profile.id]) } catch {
+            log.error("journal not written", ["error": String(describing: error)])
+        }
+    }
+
+    private func saveUnsaved() async {
+        while let next = unsaved.first {
+            // Its charge may have ended, or another taken its place: that is on the disk already.
+            if profiles.entries.contains(next.entry) {
+                do {
+                    try await journal.store(next.entry, replacing: next.replaced)
+                } catch {
+                    if !isSavingTroubled {
+                        log.error(
+                            "profile not kept, tried again until it is",
+                            [
+                                "connector": next.entry.connector,
+                                "profile": next.entry.profile.id,
+                                "error": String(describing: error),
+                            ])
+                    }
+                    isSavingTroubled = true
+                    savesAgainAt =
+                        clock.monotonicMilliseconds + ConnectorTimings.journalRetries
+                    return
                 }
+                if isSavingTroubled {
+                    log.notice("profile kept", ["profile": next.entry.profile.id])
+                }
+                isSavingTroubled = false
+                await forgetIfCleared(next.entry)
             }
+            unsaved.removeAll { $0 == next }
         }
     }
 }

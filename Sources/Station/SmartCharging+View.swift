@@ -18,7 +18,8 @@ package struct SmartChargingView: Hashable, Sendable {
     /// What other consumers draw; nil without a site meter, or while it is silent.
     package var others: PhaseCurrents?
     package var fileLimit: SiteLimitReading
-    package var socketLimit: SiteLimit?
+    /// A person's, by `kerb-edge limit`.
+    package var socketLimit: PhaseCurrents?
     package var stationMaximum: InstalledProfiles.Limit?
     package var profiles: Int
 
@@ -44,7 +45,7 @@ package struct SmartChargingView: Hashable, Sendable {
             "connectors": .object(connectors), "state": .string(state),
             "fuseAmperes": .number(fuse.decimal.reduced),
             "othersAmperes": others?.json, "fileLimitAmperes": file,
-            "socketLimitAmperes": socketLimit?.currents.json,
+            "socketLimitAmperes": socketLimit?.json,
             "stationMaximumAmperes": stationMaximum.map { .number($0.limit.decimal.reduced) },
             "profiles": .number(profiles),
         ])
@@ -79,13 +80,7 @@ extension SmartCharging {
         return SmartChargingView(
             limits: limits, state: site.rawValue, fuse: settings.fuse,
             others: siteLoad.others(at: clock.monotonicMilliseconds), fileLimit: fileLimit,
-            socketLimit: socketLimit, stationMaximum: stationMaximum(at: clock.now),
+            socketLimit: heldLimit?.currents, stationMaximum: stationMaximum(at: clock.now),
             profiles: profiles.entries.count)
-    }
-
-    /// A limit on all outlets together, from the local socket; nil takes it away.
-    package func limitSite(_ limit: SiteLimit?) async {
-        socketLimit = limit
-        await step()
     }
 }

@@ -21,6 +21,11 @@ package actor SmartCharging {
     // What the operator wants.
     var profiles = InstalledProfiles()
     var pending: [Pending] = []
+    /// In force, and not on the disk yet.
+    var unsaved: [Unsaved] = []
+    var isSaving = false
+    var savesAgainAt: Int64 = .min
+    var isSavingTroubled = false
     var offlineSince: Int64?
 
     // What is.
@@ -29,12 +34,17 @@ package actor SmartCharging {
     var siteLoad = SiteLoad()
     var fileLimit: SiteLimitReading = .none
     private var fileHeardAt: Int64?
-    var socketLimit: SiteLimit?
+    var heldLimit: HeldLimit?
+    /// What the journal kept of a person's limit cannot be read: the safe share counts.
+    var isHeldLimitUnread = false
     var site = SiteState.free
     private var isMeterFailing = false
 
     // What was said.
     var applied: [ConnectorNumber: Applied] = [:]
+    /// When each outlet was last told its limit, and when all were last decided on.
+    private var toldAt: [ConnectorNumber: Int64] = [:]
+    private var steppedAt: Int64
     private var isStepping = false
     private var isStepDue = false
     private var isRemoving = false
@@ -67,6 +77,8 @@ package actor SmartCharging {
 
     package static let tickMilliseconds: Int64 = 250
     private static let readMilliseconds: Int64 = 1_000
+    /// An outlet is told its site limit so often: it falls to its safe share without.
+    private static let repeatMilliseconds: Int64 = 1_000
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
@@ -90,13 +102,28 @@ package actor SmartCharging {
         self.log = log
         balancer = LoadBalancer(timings: settings.balancing)
         offlineSince = clock.monotonicMilliseconds
+        steppedAt = clock.monotonicMilliseconds
     }
 
     /// Reads what was installed before the restart. To be called before any charge can start.
     package func load() async throws {
         profiles = InstalledProfiles(try await journal.profiles())
+        readHeldLimit(try await journal.settings()[Self.limitKey])
         await step()
+        for outlet in settings.outlets {
+            let share = settings.safeShare(of: outlet, isShared: meter != nil || group != nil)
+            await controllers.first { $0.number == outlet.connector }?.take(.safeShare(share))
+        }
     }
+
+    /// True while limits are still decided on. The connectors and the other boards fall to their safe
+    /// shares without; the watchdog ends a program whose loop hangs.
+    package var isAlive: Bool {
+        clock.monotonicMilliseconds - steppedAt <= ConnectorTimings.siteLimitIsLost
+    }
+
+    /// How long ago the limits of all boards were decided on.
+    var stepAge: Int64 { clock.monotonicMilliseconds - steppedAt }
 
     /// Runs until it is cancelled.
     package func run() async {
@@ -188,11 +215,13 @@ package actor SmartCharging {
             for controller in controllers {
                 loads[controller.number] = await controller.load()
             }
-            await adoptPending()
+            adoptPending()
             endProfiles()
+            saveAdopted()
             limitByProfiles()
             balance()
             await apply()
+            steppedAt = clock.monotonicMilliseconds
         }
         isStepping = false
     }
@@ -232,7 +261,12 @@ package actor SmartCharging {
             if before == nil || next.profile?.limit != before?.profile?.limit {
                 await controller.take(.limit(.profile, next.profile?.limit))
             }
-            if let site = next.site, before == nil || site != before?.site {
+            let now = clock.monotonicMilliseconds
+            if let site = next.site,
+                site != before?.site
+                    || now - (toldAt[controller.number] ?? .min / 2) >= Self.repeatMilliseconds
+            {
+                toldAt[controller.number] = now
                 await controller.take(.limit(.site, site))
             }
             if next.profile != before?.profile, let profile = next.profile {
@@ -319,7 +353,7 @@ package actor SmartCharging {
         }
         if isSafe { fuse = fuse.least(PhaseCurrents(safe)) }
         let before = site
-        site = isSafe ? .safe : isBound || !carriesAll ? .shared : .free
+        site = isSafe ? .safe : isBound || !settings.carriesAll ? .shared : .free
         if site != before, site == .safe || before == .safe {
             log.notice("site share", ["state": site.rawValue])
         }
@@ -345,8 +379,13 @@ package actor SmartCharging {
             let age = now - (fileHeardAt ?? .min / 2)
             if age > SmartChargingSettings.sourceIsLost { isUnreadable = true }
         }
-        if let limit = socketLimit {
-            if isOver(limit) { socketLimit = nil } else { limits.append(limit.currents) }
+        if isHeldLimitUnread { isUnreadable = true }
+        if let limit = heldLimit {
+            if let end = limit.endsAt, end <= now {
+                heldLimit = nil
+            } else {
+                limits.append(limit.currents)
+            }
         }
         let least = limits.reduce(PhaseCurrents?.none) { $0?.least($1) ?? $1 }
         return (least, isUnreadable)
@@ -356,15 +395,6 @@ package actor SmartCharging {
     private var safe: Amperes {
         guard case .leader(let leader, _) = group else { return settings.safe }
         return Amperes(milliamperes: settings.safe.milliamperes + leader.safe.milliamperes)
-    }
-
-    /// True where all outlets at their most stay within the fuse on every phase.
-    private var carriesAll: Bool {
-        var sum = PhaseCurrents.zero
-        for outlet in settings.outlets {
-            for phase in outlet.wiring.phases { sum[phase] += outlet.maximum.milliamperes }
-        }
-        return sum.all.allSatisfy { $0 <= settings.fuse.milliamperes }
     }
 
     // MARK: The end of a charge's own profile

@@ -49,6 +49,46 @@ package struct SmartChargingSettings: Hashable, Sendable {
         self.supply = supply
         self.safe = safe
     }
+
+    /// True where all outlets at their most stay within the fuse on every phase.
+    var carriesAll: Bool {
+        var sum = PhaseCurrents.zero
+        for outlet in outlets {
+            for phase in outlet.wiring.phases { sum[phase] += outlet.maximum.milliamperes }
+        }
+        return sum.all.allSatisfy { $0 <= fuse.milliamperes }
+    }
+
+    /// What an outlet falls back to by itself when nobody repeats its limit: the even part of `safe`
+    /// on its fullest phase, or nothing where that is less than can be offered. An outlet keeps its
+    /// most where all of them at once cannot exceed the fuse.
+    ///
+    /// - `isShared`: others draw from the same fuse, be it boards or the rest of the site.
+    func safeShare(of outlet: Outlet, isShared: Bool) -> Amperes {
+        if !isShared, carriesAll { return outlet.maximum }
+        let crowd =
+            outlet.wiring.phases.map { phase in
+                Int64(outlets.count { $0.wiring.phases.contains(phase) })
+            }.max() ?? 1
+        let even = safe.milliamperes / max(1, crowd) / CurrentSharing.step * CurrentSharing.step
+        let share = min(Amperes(milliamperes: even), outlet.maximum)
+        return share < outlet.minimum ? .zero : share
+    }
+}
+
+/// A person's limit on all outlets together, by `kerb-edge limit`.
+package struct LocalLimit: Hashable, Sendable {
+    package var currents: PhaseCurrents
+    /// How long it holds, by the monotonic clock; nil: until it is taken away.
+    package var seconds: Int64?
+
+    package static let mostMilliamperes: Int64 = 1_000_000
+    package static let longestSeconds: Int64 = 2_592_000
+
+    package init(currents: PhaseCurrents, seconds: Int64? = nil) {
+        self.currents = currents
+        self.seconds = seconds
+    }
 }
 
 /// What bounds the operator's profiles here; the configuration keys of OCPP 1.6 §9.4 tell it.
@@ -64,7 +104,7 @@ package enum ProfileLimits {
     static let pending = 16
 }
 
-/// A limit from outside OCPP on all outlets together: the local file, or the local socket.
+/// A limit from outside OCPP on all outlets together, by the local file.
 package struct SiteLimit: Hashable, Sendable {
     package var currents: PhaseCurrents
     /// Exclusive; nil: until it is taken away.

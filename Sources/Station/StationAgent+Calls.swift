@@ -78,9 +78,7 @@ extension StationAgent {
     /// A token shown at the board; nil where one reader serves all connectors.
     package func present(token: String, at connector: ConnectorNumber?) async {
         if let connector {
-            if let connector = connectors.first(where: { $0.number == connector }) {
-                await show(token, at: connector)
-            }
+            if let connector = controller(connector) { await show(token, at: connector) }
             return
         }
         var views: [(ConnectorController, ConnectorView)] = []

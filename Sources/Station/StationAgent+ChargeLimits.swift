@@ -44,8 +44,7 @@ extension StationAgent {
     ) async throws(ChargeLimitError) -> (Int64, ConnectorController) {
         switch whose {
         case .connector(let number):
-            guard let connector = connectors.first(where: { $0.number == number }),
-                let charge = await connector.charge()
+            guard let connector = controller(number), let charge = await connector.charge()
             else { throw .noCharge }
             return (charge.id, connector)
         case .transaction(let id):
@@ -53,9 +52,7 @@ extension StationAgent {
             do { found = try await journal.openCharge(operatorID: id) } catch {
                 log.error("journal not read", ["error": String(describing: error)])
             }
-            guard let found,
-                let connector = connectors.first(where: { $0.number == found.connector })
-            else { throw .noCharge }
+            guard let found, let connector = controller(found.connector) else { throw .noCharge }
             return (found.charge, connector)
         }
     }

@@ -67,10 +67,6 @@ extension StationAgent {
     private var accepted: CommandAnswer { .status("Accepted") }
     private var rejected: CommandAnswer { .status("Rejected") }
 
-    private func controller(_ number: ConnectorNumber) -> ConnectorController? {
-        connectors.first { $0.number == number }
-    }
-
     /// Accepted means "will try": the car may not be there yet. OCPP 1.6 §5.11.
     func start(_ token: String, on number: ConnectorNumber?) async -> CommandAnswer {
         guard registration == .accepted else { return rejected }
@@ -139,6 +135,8 @@ extension StationAgent {
             }
         }
         log.error("reset given up")
+        // Whatever keeps the program up, it charges on.
+        for connector in connectors { await connector.take(.ending(false)) }
     }
 
     /// Ends every charge in order and gives the operator a moment to hear of it.

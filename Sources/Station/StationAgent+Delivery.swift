@@ -148,8 +148,7 @@ extension StationAgent {
             try await journal.confirmStart(message, operatorID: id)
             log.notice("start confirmed", ["charge": message.charge, "transaction": id])
             await remember(start.token, info)
-            let connector = connectors.first { $0.number == start.connector }
-            await connector?.transactionToken(info, charge: message.charge)
+            await controller(start.connector)?.transactionToken(info, charge: message.charge)
         case (.sample, .noted): try await journal.confirm(message)
         case (.stop(let stop), .stopped(let info)):
             try await journal.confirm(message)

@@ -65,18 +65,9 @@ extension StationAgent {
         }
     }
 
-    /// Lets no new charge begin; later what the operator had set holds again.
+    /// Lets no new charge begin, whatever the operator sets meanwhile; what was reserved stays so.
     func hold(_ isHeld: Bool) async {
-        var operative: [ConnectorNumber: Bool] = [:]
-        do { operative = try await journal.availability() } catch {
-            log.error("journal not read", ["error": String(describing: error)])
-            // Nobody knows what the operator took out of service: all stays as it is.
-            if !isHeld { return }
-        }
-        for connector in connectors {
-            let isOperative = !isHeld && operative[connector.number] ?? true
-            await connector.take(.operative(isOperative))
-        }
+        for connector in connectors { await connector.take(.held(isHeld)) }
         errands.yield { await self.reportStatuses() }
     }
 

@@ -6,8 +6,10 @@ import Service
 /// Connectors kept for drivers. A connector's own reservation lives in its machine; one for the
 /// station (connector 0) keeps a connector only once no other is left. OCPP 1.6 §3.5, §5.1, §5.13.
 extension StationAgent {
-    /// Takes up what was reserved before a restart.
+    /// Takes up what was reserved before a restart. While it cannot be read nobody new starts: who
+    /// would be the stranger at a reserved connector is not known.
     func resumeReservations() async {
+        guard !areReservationsKnown else { return }
         do {
             for reservation in try await journal.reservations() {
                 reservations[reservation.id] = reservation
@@ -18,20 +20,28 @@ extension StationAgent {
                 }
                 await connector.take(.reserve(reservation.ofConnector))
             }
+            areReservationsKnown = true
         } catch {
-            log.error("reservations not read", ["error": String(describing: error)])
+            if !saidReservationsAreUnread {
+                log.error(
+                    "reservations not read, nobody new starts until they are",
+                    ["error": String(describing: error)])
+            }
+            saidReservationsAreUnread = true
         }
-    }
-
-    private func controller(_ number: ConnectorNumber) -> ConnectorController? {
-        connectors.first { $0.number == number }
+        for connector in connectors {
+            await connector.take(.reservations(areKnown: areReservationsKnown))
+        }
+        guard areReservationsKnown else { return }
+        if saidReservationsAreUnread { log.notice("reservations are read") }
+        await shareOut()
     }
 
     // MARK: The operator's wishes
 
     /// OCPP 1.6 §5.13. The same number again replaces; where that is refused the old one stays.
     func reserve(_ wanted: Reservation) async -> CommandAnswer {
-        guard wanted.expires > clock.now else { return .status("Rejected") }
+        guard areReservationsKnown, wanted.expires > clock.now else { return .status("Rejected") }
         if wanted.connector == 0 { return await reserveStation(wanted) }
         guard let connector = controller(wanted.connector) else { return .status("Rejected") }
         // What the station holds there for another driver can be held elsewhere, or is lost to him.
@@ -131,10 +141,11 @@ extension StationAgent {
         await shareOut()
     }
 
-    /// Looks once a second whose time is over.
+    /// Looks once a second whose time is over, and tries again to read what could not be read.
     func keepReservations() async {
         while !Task.isCancelled {
             do { try await clock.sleep(milliseconds: 1_000) } catch { return }
+            await resumeReservations()
             if !reservations.isEmpty { await expireReservations() }
         }
     }
@@ -236,6 +247,9 @@ extension StationAgent {
             let isAwaited = boundUntil[connector.number] ?? 0 > clock.monotonicMilliseconds
             if view.isFree(heldBy: held), held == nil || !isAwaited {
                 free.append(connector)
+            } else if view.isOutOfOrder {
+                // Its machine bears a fault that passes; the station has other connectors.
+                await release(connector.number)
             } else if let held, view.reservation?.id == held {
                 used.insert(held)  // Its driver is there.
             } else {
@@ -293,6 +307,9 @@ extension ConnectorView {
             return false
         }
     }
+
+    /// Nobody can charge there now.
+    var isOutOfOrder: Bool { status.status == .faulted || status.status == .unavailable }
 
     /// A car or a driver is there.
     var isInUse: Bool { charge != nil || isPlugged || status.status == .preparing }

@@ -22,8 +22,7 @@ extension StationAgent {
             // Once accepted a station must not boot again by word alone. OCPP 1.6 errata 3.40.
             guard registration != .accepted else { return .status("Rejected") }
             errands.yield { _ = await self.call(.booted(self.configuration.identity), .urgent) }
-        case "DiagnosticsStatusNotification", "FirmwareStatusNotification":
-            errands.yield { await self.reportIdle(message) }
+        // What is left are those of upkeep on a board without.
         default: return .status("NotImplemented")
         }
         return .status("Accepted")
@@ -34,11 +33,6 @@ extension StationAgent {
             told.removeValue(forKey: key)
         }
         errands.yield { await self.reportStatuses() }
-    }
-
-    /// Idle is what a station says that is asked while nothing goes on. OCPP 1.6 §7.24, §7.25.
-    private func reportIdle(_ action: String) async {
-        _ = await call(.foreign(action: action, payload: #"{"status":"Idle"}"#))
     }
 
     /// 0 is the station: there is no meter for all of it, so every connector's is told.

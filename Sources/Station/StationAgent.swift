@@ -28,8 +28,6 @@ package actor StationAgent {
         package var answerMilliseconds: Int64 = 30_000
         /// A reset that has not ended the program within this is tried again.
         package var resetWaitMilliseconds: Int64 = 10_000
-        /// Whose messages the board understands besides its own. OCPP 1.6 §5.6.
-        package var vendors: [String: DataVendor] = [:]
 
         package init(
             stationID: String, identity: StationIdentity, dialect: any Dialect,
@@ -74,6 +72,9 @@ package actor StationAgent {
     var backoff: Backoff
     /// What the operator reserved, by his numbers.
     var reservations: [Int: Reservation] = [:]
+    /// False until those of before the restart were read; until then nobody new starts.
+    var areReservationsKnown = false
+    var saidReservationsAreUnread = false
     /// Connectors kept for a reservation of the station, and until when a driver is awaited there.
     var holds: [ConnectorNumber: Int] = [:]
     var boundUntil: [ConnectorNumber: Int64] = [:]
@@ -105,6 +106,9 @@ package actor StationAgent {
         (errandList, errands) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingOldest(Self.mostErrands))
     }
+
+    /// Takes up what was promised before the restart. To be called before anything can start.
+    package func load() async { await resumeReservations() }
 
     /// Runs until it is cancelled.
     package func run() async {
@@ -236,6 +240,10 @@ package actor StationAgent {
 
     // MARK: Connectors
 
+    func controller(_ number: ConnectorNumber) -> ConnectorController? {
+        connectors.first { $0.number == number }
+    }
+
     private func listen(to connector: ConnectorController) async {
         for await notice in connector.notices {
             switch notice {
@@ -254,7 +262,6 @@ package actor StationAgent {
                 }
             case .journalled: wake.yield()
             case .reservationEnded(let id, let why): await ended(id, at: connector.number, why)
-            case .tokenRefused, .startAbandoned: break
             }
         }
     }

@@ -16,9 +16,21 @@ extension StationSettings {
         ]
     }()
 
-    /// The rotation of every connector and the station until somebody says how they are wired.
+    /// The rotation of every connector and the station where nobody says how they are wired.
     static func unknownRotation(connectors: Int) -> String {
         (0...max(0, connectors)).map { "\($0).Unknown" }.joined(separator: ",")
+    }
+
+    /// ConnectorPhaseRotation as the connectors are wired. Connector 0 is the supply, after which they
+    /// are named; what has one phase has no rotation.
+    package static func rotation(
+        phases: Int, wiring: [ConnectorNumber: PhaseWiring]
+    ) -> String {
+        let supply = phases == 3 ? PhaseWiring.rst.rawValue : "NotApplicable"
+        let connectors = wiring.sorted { $0.key < $1.key }.map { number, wiring in
+            "\(number).\(wiring.phases.count == 3 ? wiring.rawValue : "NotApplicable")"
+        }
+        return (["0.\(supply)"] + connectors).joined(separator: ",")
     }
 
     /// What the meters tell; others would be promised and never sent.
@@ -45,33 +57,13 @@ extension StationSettings {
         return Set(choices.map(\.measurand)).count <= measurable.count ? nil : "too many"
     }
 
-    private static let rotations: Set<String> = [
-        "NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR",
-    ]
-
-    /// `0.RST,1.STR`: each connector at most once, 0 is the station's own supply.
+    /// How the connectors are wired stands in the configuration file alone, for fuses depend on it: the
+    /// operator may confirm it, and change nothing. OCPP 1.6 §9.1 ConnectorPhaseRotation.
     private func fault(inRotation value: String) -> String? {
-        var seen: Set<Int> = []
-        for entry in value.split(separator: ",") {
-            let parts = entry.split(separator: ".", maxSplits: 1)
-            guard parts.count == 2, let connector = Int(parts[0]),
-                (0...int(.connectorCount, else: 0)).contains(connector),
-                Self.rotations.contains(String(parts[1]))
-            else { return "not as 0.RST,1.STR" }
-            guard seen.insert(connector).inserted else { return "a connector stands twice" }
-        }
-        return nil
-    }
-
-    /// Which of the supply's phases lie on a connector's L1, L2 and L3; nil where nobody said so.
-    package func rotation(of connector: ConnectorNumber) -> String? {
-        for entry in (text(.phaseRotation) ?? "").split(separator: ",") {
-            let parts = entry.split(separator: ".", maxSplits: 1)
-            guard parts.count == 2, Int(parts[0]) == connector else { continue }
-            let rotation = String(parts[1])
-            return rotation == "Unknown" || rotation == "NotApplicable" ? nil : rotation
-        }
-        return nil
+        let wired = Set((defaults[.phaseRotation] ?? "").split(separator: ","))
+        let told = value.split(separator: ",")
+        return told.count == wired.count && Set(told) == wired
+            ? nil : "`wiring` in the configuration file says otherwise"
     }
 
     /// The measurands of a key, those we know.

@@ -8,7 +8,7 @@ package final class StationSettings: Sendable {
     package typealias Meaning = SettingsCatalogue.Meaning
 
     private let catalogue: SettingsCatalogue
-    private let defaults: [Meaning: String]
+    let defaults: [Meaning: String]
     /// What only the configuration file says of the connectors.
     private let rules: ConnectorRules
     private let written: Lock<[String: String]>

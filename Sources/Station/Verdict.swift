@@ -16,6 +16,8 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case reserved
     /// No charge may begin; what runs goes on.
     case journal(JournalTrouble)
+    /// For whom the connector is kept is not known; nobody new starts.
+    case reservationsUnread
     case startNotJournalled
     /// A charge was found open after a restart; whether it goes on is not decided yet.
     case resuming
@@ -48,10 +50,9 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
             .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .protectiveEarthUnread,
             .temperatureUnread, .lockNotConfirmed, .proximityLost, .startNotJournalled, .resuming:
             true
-        case .inoperative, .notAuthorized, .journal, .reserved, .tokenRefused, .stopping,
-            .meterNeverRead,
-            .meterStale,
-            .limitBelowMinimum, .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
+        case .inoperative, .notAuthorized, .journal, .reserved, .reservationsUnread,
+            .tokenRefused, .stopping, .meterNeverRead, .meterStale, .limitBelowMinimum,
+            .pilotSettling, .noCurrentOffered, .mirrorNotOpen,
             .closedTooRecently, .restsAfterFault, .controlWasAbsent, .outsideSchedule:
             false
         }
@@ -70,6 +71,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .notAuthorized: "no authorised transaction"
         case .reserved: "reserved"
         case .journal(let trouble): trouble.description
+        case .reservationsUnread: "reservations could not be read"
         case .startNotJournalled: "the start is not on disk yet"
         case .resuming: "whether the charge goes on is not decided yet"
         case .outsideSchedule: "outside the hours of the schedule"

@@ -30,15 +30,10 @@ struct EdgeStation: Sendable {
         recentLog: @escaping @Sendable () -> [String]
     ) async throws -> EdgeStation {
         let dialect = OCPP16Dialect()
-        let written = try await journal.settings()
+        let memory = try await Memory(journal, settings, log)
         let keys = StationSettings(
             catalogue: dialect.settings, defaults: defaults(settings),
-            written: written, rules: settings.rules)
-        let recovered = try await journal.recovered()
-        let orphans = try await journal.closeOrphans(connectors: settings.evses.map(\.connector))
-        if orphans > 0 { log.warning("charges without connector closed", ["count": orphans]) }
-        let latched = try await journal.latchedFaults()
-        let availability = try await journal.availability()
+            written: memory.written, rules: settings.rules)
         // One thread for all decisions, apart from the pool that serves disk and network.
         let control = ThreadExecutor(name: "control")
         var polls = PollIntervals()
@@ -46,24 +41,12 @@ struct EdgeStation: Sendable {
         let recorder = EventRecorder(clock: clock)
         var controllers: [ConnectorController] = []
         for outlet in cabinet.outlets {
-            let number = outlet.connector
-            if let open = recovered[number] {
-                log.notice(
-                    "charge found open",
-                    [
-                        "connector": number, "charge": open.transaction,
-                        "registerWh": open.lastRegister.value, "reason": open.reason.rawValue,
-                    ])
-            }
-            let machine = ConnectorMachine(
-                number: number, board: outlet.capabilities, rules: keys.connectorRules,
-                isOperative: availability[number] ?? true, latched: latched[number] ?? [],
-                recovering: recovered[number],
-                wear: ContactorWear(text: written[ContactorWear.key(of: number)] ?? ""),
-                at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now))
+            let machine = memory.machine(
+                of: outlet, keys.connectorRules,
+                at: Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now), log)
             let controller = ConnectorController(
                 machine: machine, devices: outlet.devices, journal: journal, executor: control,
-                polls: polls, outlet: "\(settings.stationID)*\(number)",
+                polls: polls, outlet: "\(settings.stationID)*\(outlet.connector)",
                 clock: ExecutorClock(clock, on: control), log: log)
             await controller.record(into: recorder)
             controllers.append(controller)
@@ -83,9 +66,11 @@ struct EdgeStation: Sendable {
         wishes.smartCharging = smartCharging
         let agent = StationAgent(
             wishes, connectors: controllers,
-            journal: journal, settings: keys, isStationOperative: availability[0] ?? true,
+            journal: journal, settings: keys, isStationOperative: memory.availability[0] ?? true,
             clock: clock,
             log: log)
+        // Before any charge can start each connector knows for whom it is kept.
+        await agent.load()
         return EdgeStation(
             settings: settings, controllers: controllers, smartCharging: smartCharging,
             clock: clock, agent: agent, readers: readers(settings),
@@ -98,6 +83,11 @@ struct EdgeStation: Sendable {
     private static func defaults(_ settings: EdgeSettings) -> [StationSettings.Meaning: String] {
         [
             .connectorCount: String(settings.evses.count),
+            .phaseRotation: StationSettings.rotation(
+                phases: settings.phases,
+                wiring: Dictionary(
+                    settings.evses.map { ($0.connector, $0.wiring) },
+                    uniquingKeysWith: { first, _ in first })),
             .maximumKeysPerRead: "100",
             .profileStackLevel: String(ProfileLimits.stackLevel),
             .profileUnits: "Current,Power",
@@ -243,65 +233,21 @@ struct EdgeStation: Sendable {
         return nil
     }
 
-    /// Tells systemd that decisions are still made: only when every connector answered.
+    /// Tells systemd that decisions are still made: only when every connector answered and the fuse
+    /// is shared.
     private func feed(_ systemd: SystemdNotifier) async {
         guard let pause = systemd.watchdogMilliseconds else { return }
+        var saidItHangs = false
         while !Task.isCancelled {
             for controller in controllers { _ = await controller.view() }
-            systemd.watchdog()
+            if await smartCharging.isAlive {
+                systemd.watchdog()
+                saidItHangs = false
+            } else if !saidItHangs {
+                log.error("nobody shares the fuse any more, the watchdog is not fed")
+                saidItHangs = true
+            }
             do { try await SystemClock().sleep(milliseconds: pause) } catch { return }
-        }
-    }
-
-    /// One line of the local socket: `status`, `settings`, `log`, `token UID [N]`, `clear N`.
-    private func answer(_ question: StatusSocket.Question) async {
-        let words = question.line.split(separator: " ").map(String.init)
-        switch (words.first, words.count) {
-        case ("status", 1):
-            question.answer(await agent.view().json.text)
-        case ("settings", 1): question.answer(keysInForce.text)
-        case ("log", 1):
-            let lines = recentLog().map(JSONValue.string)
-            question.answer(JSONValue.members(["lines": .array(lines)]).text)
-        case ("blackbox", 1):
-            let entries = blackBox.recorder.entries.suffix(4000)
-            question.answer(JSONValue.array(entries.map(\.json)).text)
-        case ("token", 2...3) where LineTokenReader.isToken(words[1]):
-            await agent.present(token: words[1], at: words.count == 3 ? Int(words[2]) : nil)
-            question.answer("{\"done\":\"token shown\"}")
-        case ("clear", 2) where words[1] == "security-log":
-            question.answer(await agent.clearSecurityLog())
-        case ("clear", 2) where words[1] == "journal":
-            await clearNotices(question)
-        case ("clear", 2):
-            guard let controller = controllers.first(where: { String($0.number) == words[1] })
-            else {
-                question.answer("{\"error\":\"no such connector\"}")
-                return
-            }
-            await controller.take(.latchedFaultsCleared)
-            log.notice("latched faults cleared", ["connector": controller.number])
-            question.answer("{\"done\":\"cleared\"}")
-        case ("limit", 2...3):
-            guard let limit = Self.siteLimit(words, now: clock.now) else {
-                question.answer("{\"error\":\"say limit AMPERES [SECONDS] or limit off\"}")
-                return
-            }
-            await smartCharging.limitSite(limit)
-            log.notice("local limit", ["words": words.dropFirst().joined(separator: " ")])
-            question.answer("{\"done\":\"limit taken\"}")
-        default:
-            question.answer(
-                "{\"error\":\"ask status, limit, settings, log, token UID [N] or clear N\"}")
-        }
-    }
-
-    private func clearNotices(_ question: StatusSocket.Question) async {
-        do {
-            try await agent.clearJournalNotices()
-            question.answer("{\"done\":\"cleared\"}")
-        } catch {
-            question.answer("{\"error\":\"the journal cannot be written\"}")
         }
     }
 }

@@ -75,9 +75,4 @@ extension Program {
         print(invocation.isJSON ? answer.text : answer["done"]?.string ?? "done")
         return .done
     }
-
-    static func tokenWords(_ invocation: CommandTable.Invocation) -> String {
-        ([invocation.arguments[0]] + [invocation.value("--connector")].compactMap { $0 })
-            .joined(separator: " ")
-    }
 }

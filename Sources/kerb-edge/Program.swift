@@ -46,7 +46,8 @@ struct Program {
             .init(
                 "limit", arguments: ["AMPERES|off"],
                 flags: [config, .init("--seconds", "N", "it ends by itself after this")],
-                "limit all outlets together, per phase, until `off` or a restart"),
+                "limit all outlets together, per phase (0 to 1000, 12.5), over restarts until `off`"
+            ),
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
                 "clear latched faults after a person has looked; `journal`: its notices"),

@@ -30,11 +30,12 @@ struct BenchBoard {
     init(
         board: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(), isOperative: Bool = true,
-        latched: Set<Fault> = [], recovering: ConnectorMachine.Recovered? = nil
+        latched: Set<Fault> = [], recovering: ConnectorMachine.Recovered? = nil,
+        lastClosing: Int64? = nil
     ) {
         machine = ConnectorMachine(
             number: 1, board: board, rules: rules, isOperative: isOperative, latched: latched,
-            recovering: recovering, at: now)
+            recovering: recovering, lastClosing: lastClosing, at: now)
     }
 
     /// A board that has read all its inputs and whose car is away.

@@ -39,6 +39,18 @@ import Testing
         try #require(try await journal.nextMessage())
     }
 
+    @Test func `keeps a charge's limits in the very step that starts it`() async throws {
+        let journal = try await open()
+        let limits = ChargeLimits(energy: WattHours(60), seconds: 600)
+        _ = try await journal.start(
+            connector: 1, token: "FREE", isRemote: false, register: WattHours(100), at: noon,
+            limits: limits)
+        await journal.close()
+        let after = try await open(bootID: "b")
+        #expect(try await after.recovered()[1]?.limits == limits)
+        await after.close()
+    }
+
     @Test func `hands out start, samples and stop in order, the number bound when it leaves`()
         async throws
     {

@@ -38,18 +38,19 @@ import Testing
                 try await peer.ask(limit(#"{"transactionId":5000,"energyWh":30}"#))
                     == .data(status: "Accepted", data: nil))
             await peer.hears { !$0.stops.isEmpty }
+            await peer.hears {
+                $0.contains {
+                    if case .statusChanged(let report) = $0 {
+                        report.info == "energy limit reached"
+                    } else {
+                        false
+                    }
+                }
+            }
         }
         let stop = try #require(peer.heard.stops.first)
         #expect(stop.reason == .local)
         #expect(stop.meterStop >= WattHours(5_030))
-        #expect(
-            peer.heard.contains {
-                if case .statusChanged(let report) = $0 {
-                    report.info == "energy limit reached"
-                } else {
-                    false
-                }
-            })
     }
 
     @Test func `knows its own messages only`() async throws {

@@ -33,6 +33,9 @@ extension ConnectorChaos {
             && machine.transaction?.id == charge:
             open?.limits = limits ?? .none
         case .selfTest(.passed): isTested = true
+        case .limit(.site, let limit):
+            siteLimit = limit
+            siteHeardAt = now.milliseconds
         default: break
         }
         if isStopPressed || isDoorOpen || isEarthLost || degrees > board.maximumDegrees {
@@ -78,7 +81,8 @@ extension ConnectorChaos {
 
     private mutating func apply(_ entry: ConnectorMachine.JournalEntry) throws(Broken) {
         switch entry {
-        case .start(let token, _, let register, _, let number):
+        case .start(let start):
+            let (token, register, number) = (start.token, start.register, start.reservation)
             if open != nil { throw Broken(rule: "one transaction at a time") }
             if let reservation {
                 let isOfGroup = reservation.group != nil && groups[token] == reservation.group
@@ -92,9 +96,13 @@ extension ConnectorChaos {
             open = Open(
                 token: token, startRegister: register.value, startedAt: now,
                 keptRegister: register.value, keptAt: now.wall)
-            if token == rules.freeVend?.token {
-                open?.limits = machine.transaction?.limits ?? .none
+            if start.limits != .none {
+                if token != rules.freeVend?.token || start.limits != rules.freeVend?.limits {
+                    throw Broken(rule: "only a free charge starts with limits")
+                }
+                see("free starts")
             }
+            open?.limits = start.limits
             isStartDurable = false
             pendingStart = true
         case .register(let id, let register, let at):
@@ -136,6 +144,7 @@ extension ConnectorChaos {
                 throw Broken(rule: "a reservation ends at its end")
             }
             if reservation?.id == id, why != .replaced { reservation = nil }
+        case .siteLimitLost: see("lost sites")
         case .resumed: see("resumed")
         case .tokenRefused, .startAbandoned: break
         }
@@ -171,6 +180,20 @@ extension ConnectorChaos {
             throw Broken(rule: "closes on nothing heard before an absence")
         }
         lastClosing = now.milliseconds
+    }
+
+    /// Half a second later it may close: a car that is offered current waits for nothing else.
+    private mutating func checkOffering() throws(Broken) {
+        see("offers")
+        let then = now.milliseconds + 500
+        if let lastClosing, then - lastClosing < 10_000 {
+            throw Broken(rule: "offers nothing between two closings")
+        }
+        if let dangerAt, then - dangerAt < 30_000 {
+            throw Broken(rule: "offers nothing while it rests after a fault")
+        }
+        if !isTested { throw Broken(rule: "offers nothing before the self-test") }
+        if board.hasLock, !isLocked { throw Broken(rule: "offers nothing to an unlocked plug") }
     }
 
     private mutating func noteOpening() {
@@ -221,8 +244,15 @@ extension ConnectorChaos {
     private mutating func checkOffer() throws(Broken) {
         guard case .pwm(let offered) = machine.signal else {
             hotOfferSince = nil
+            isOffering = false
             return
         }
+        // Five seconds unheard, five between two changes of the duty, and a tick.
+        if let share, offered > share, now.milliseconds - siteHeardAt > 10_200 {
+            throw Broken(rule: "a site's limit that nobody repeats falls to the safe share")
+        }
+        if !isOffering { try checkOffering() }
+        isOffering = true
         let over = Int64(max(0, min(degrees, 80) - 65))
         if offered.milliamperes > 32_000 - 26_000 * over / 15 {
             let since = hotOfferSince ?? now.milliseconds

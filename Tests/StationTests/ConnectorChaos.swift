@@ -43,6 +43,13 @@ struct ConnectorChaos {
     var draws: Int64 = 10_000
     var volts: Int64 = 230_000
     var isTested = false
+    /// What the connector falls to when nobody repeats the site's limit; nil: it holds by itself.
+    let share: Amperes?
+    var siteLimit: Amperes?
+    var siteHeardAt: Int64 = -100_000
+    /// Whoever shares the fuse hangs until then.
+    var hangsUntil: Int64 = 0
+    var isOffering = false
     var heardSinceAbsence: Set<ConnectorMachine.Sensor> = []
     var groups: [String: String?] = [:]
 
@@ -86,7 +93,9 @@ struct ConnectorChaos {
         if seed % 4 == 1 { rules.schedule = Self.schedule }
         if seed % 2 == 1 { rules.afterPowerLoss = .resume(withinSeconds: 60) }
         self.rules = rules
+        share = seed % 3 == 2 ? Amperes(8) : nil
         machine = ConnectorMachine(number: 1, board: board, rules: rules, at: now)
+        _ = machine.handle(.safeShare(share), at: now)
         standing = [
             .pilot(.a, diode: .unknown), .proximity(Amperes(32)), .locked(false),
             .residualCurrent(.healthy), .emergencyStop(isActive: false), .door(isOpen: false),
@@ -129,10 +138,16 @@ extension ConnectorChaos {
         try answerDisk()
         if perMille(open == nil ? 1 : 8) { try reboot() }
         if perMille(2) { try beAbsent() }
+        if perMille(4) {
+            hangsUntil = now.milliseconds + 100 * .random(in: 1...400, using: &random)
+        }
         let pause = chance(5) ? 100 * Int64.random(in: 1...60, using: &random) : 100
         for _ in 0..<(pause / 100) {
             advance(100)
             try poll()
+            if share != nil, now.milliseconds >= hangsUntil, now.milliseconds % 1_000 == 0 {
+                try give(.limit(.site, siteLimit))
+            }
             try give(.tick)
         }
     }
@@ -201,7 +216,10 @@ extension ConnectorChaos {
             return .stop(
                 [.remote, .softReset, .unlockCommand].randomElement(using: &random) ?? .remote)
         case 10: return .operative(chance(95))
-        case 11: return .limit(.site, Amperes(Int64.random(in: 0...40, using: &random)))
+        case 11:
+            guard now.milliseconds >= hangsUntil else { return .tick }
+            return .limit(.site, Amperes(Int64.random(in: 0...40, using: &random)))
+        case 18: return .held(chance(10))
         case 12: return .transactionToken(AuthorizationInfo(chance(85) ? .accepted : .blocked))
         case 13...14:
             let wanted = ConnectorMachine.Reservation(
@@ -316,8 +334,10 @@ extension ConnectorChaos {
                     lastRegister: WattHours($0.keptRegister), lastAlive: $0.keptAt,
                     reason: .powerLoss, startRegister: WattHours($0.startRegister),
                     startedAt: $0.startedAt.wall, limits: $0.limits)
-            }, at: now)
-        isTested = false
+            }, lastClosing: lastClosing, at: now)
+        (isTested, isOffering) = (false, false)
+        siteHeardAt = -100_000
+        _ = machine.handle(.safeShare(share), at: now)
         // Whatever danger there was has passed before the board comes back, unseen by it.
         (isStopPressed, isDoorOpen, isEarthLost, degrees) = (false, false, false, 25)
         standing.removeAll {

@@ -141,7 +141,7 @@ import Testing
         bench.give(.pilot(.c, diode: .passed))
         bench.pass(5_000)
         #expect(bench.contactorCommands == [])
-        #expect(bench.verdict(.close) == [.residualCurrentNotReady])
+        #expect(bench.verdict(.close) == [.residualCurrentNotReady, .noCurrentOffered])
         bench.give(.selfTest(.passed))
         bench.pass(1_000)
         #expect(bench.contactorCommands == [true])
@@ -225,6 +225,7 @@ import Testing
         var rules = ConnectorRules()
         rules.wakesCar = true
         var bench = BenchBoard.charging(rules: rules)
+        bench.pass(10_000)
         bench.give(.pilot(.b, diode: .passed))
         bench.effects = []
         bench.pass(120_000)

@@ -23,6 +23,7 @@ import Testing
         for what in [
             "closings", "completed", "tests", "reservations", "reserved starts", "limited",
             "resumed", "reboots", "absences", "over-currents", "derated",
+            "lost sites", "offers", "free starts",
         ] {
             #expect(seen[what, default: 0] > 0, "\(what): \(seen)")
         }

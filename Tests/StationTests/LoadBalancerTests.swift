@@ -112,12 +112,15 @@ import Testing
         #expect(later[.init(connector: 1)] == Amperes(24))
     }
 
-    @Test(arguments: 1...12 as ClosedRange<UInt64>)
-    func `never exceeds a phase of the fuse for longer than its reaction time`(seed: UInt64) {
-        var site = RandomSite(seed: seed)
+    @Test(arguments: 1...12 as ClosedRange<UInt64>, [false, true])
+    func `never exceeds a phase of the fuse for longer than its reaction time`(
+        seed: UInt64, hangs: Bool
+    ) {
+        var site = RandomSite(seed: seed, hangs: hangs)
         while site.now < 900_000 { site.step() }
         #expect(site.longestOver <= LoadBalancer.reactionMilliseconds, "seed \(seed)")
         #expect(site.wattHoursLike > 0)
+        #expect((site.hungFor > 0) == hangs)
     }
 }
 
@@ -133,6 +136,10 @@ private struct RandomSite {
         var follows: Int64 = 0
         var drawn: Int64 = 0
         var isPlugged = false
+        /// What the connector itself makes of its limit, and of silence.
+        var machine: ConnectorMachine
+        var toldAt: Int64 = -1_000
+        var told: Amperes?
     }
 
     var random: SeededGenerator
@@ -145,12 +152,18 @@ private struct RandomSite {
     var metered = PhaseCurrents.zero
     var silentUntil: Int64 = -1
     var localLimit: Int64
+    /// The balancer's loop stands still until then, now and then.
+    let hangs: Bool
+    var hangsFrom: Int64 = -1
+    var hangsUntil: Int64 = -1
+    var hungFor: Int64 = 0
     var now: Int64 = 0
     var overSince: [Int64?] = [nil, nil, nil]
     var longestOver: Int64 = 0
     var wattHoursLike: Int64 = 0
 
-    init(seed: UInt64) {
+    init(seed: UInt64, hangs: Bool) {
+        self.hangs = hangs
         random = SeededGenerator(seed: seed)
         fuse = .random(in: 20_000...80_000, using: &random)
         safe = .random(in: 0...fuse / 2, using: &random)
@@ -164,20 +177,45 @@ private struct RandomSite {
                 Outlet(
                     load: .init(
                         id: .init(connector: connector), share: share, isActive: false,
-                        mayDraw: false)))
+                        mayDraw: false),
+                    machine: ConnectorMachine(
+                        number: connector, board: .bench(),
+                        at: Instant(milliseconds: 0, wall: BenchBoard.start))))
+        }
+        let settings = SmartChargingSettings(
+            outlets: outlets.map {
+                .init(
+                    connector: $0.load.id.connector, wiring: $0.load.share.wiring,
+                    maximum: Amperes(32))
+            }, fuse: Amperes(milliamperes: fuse), safe: Amperes(milliamperes: safe))
+        for index in outlets.indices {
+            let share = settings.safeShare(of: settings.outlets[index], isShared: true)
+            give(.safeShare(share), to: &outlets[index])
         }
     }
+
+    private func give(_ input: ConnectorMachine.Input, to outlet: inout Outlet) {
+        _ = outlet.machine.handle(
+            input, at: Instant(milliseconds: now, wall: BenchBoard.start))
+    }
+
+    private var isHanging: Bool { (hangsFrom..<hangsUntil).contains(now) }
 
     mutating func step() {
         now += 250
         happen()
-        if now % 1_000 == 0, now > silentUntil {
+        if now % 1_000 == 0, now > silentUntil, !isHanging {
             // The outlets' meters were read up to a second before the site's.
             siteLoad.take(site: house + drawn, outlets: metered, askedAt: now)
         }
         if now % 1_000 == 500 { metered = drawn }
-        let limits = balancer.step(outlets.map(\.load), circuits, at: now)
-        for index in outlets.indices { drive(index, limits) }
+        if isHanging {
+            hungFor += 250
+        } else {
+            let limits = balancer.step(outlets.map(\.load), circuits, at: now)
+            for index in outlets.indices { tell(index, limits[outlets[index].load.id] ?? .zero) }
+        }
+        for index in outlets.indices { drive(index) }
         check()
     }
 
@@ -207,7 +245,9 @@ private struct RandomSite {
         }
         if chance(2) {
             // While the meter is silent the house keeps to what the safe share leaves it.
-            let most = now <= silentUntil ? fuse - safe : fuse * 11 / 10
+            // The same while nobody reads it.
+            let isBlind = now <= silentUntil || now <= hangsUntil
+            let most = isBlind ? fuse - safe : fuse * 11 / 10
             house = PhaseCurrents(
                 .random(in: 0...most, using: &random), .random(in: 0...most, using: &random),
                 .random(in: 0...most, using: &random))
@@ -216,7 +256,12 @@ private struct RandomSite {
             silentUntil = now + .random(in: 2_000...90_000, using: &random)
             house = house.least(PhaseCurrents(Amperes(milliamperes: fuse - safe)))
         }
-        if chance(1) { localLimit = .random(in: 0...fuse, using: &random) }
+        if chance(1), now > hangsUntil { localLimit = .random(in: 0...fuse, using: &random) }
+        if hangs, chance(1), now > hangsUntil + 60_000 {
+            hangsFrom = now + 250
+            hangsUntil = hangsFrom + .random(in: 2_000...90_000, using: &random)
+            house = house.least(PhaseCurrents(Amperes(milliamperes: fuse - safe)))
+        }
         for index in outlets.indices where chance(1) {
             if outlets[index].isPlugged {
                 outlets[index].isPlugged = Bool.random(using: &random)
@@ -227,17 +272,31 @@ private struct RandomSite {
         }
     }
 
+    /// Each change at once, and the same once a second.
+    private mutating func tell(_ index: Int, _ limit: Amperes) {
+        guard limit != outlets[index].told || now - outlets[index].toldAt >= 1_000 else { return }
+        outlets[index].told = limit
+        outlets[index].toldAt = now
+        if hangs { give(.limit(.site, limit), to: &outlets[index]) }
+    }
+
     /// What pilot and car make of a limit, as late as they may.
-    private mutating func drive(_ index: Int, _ limits: [LoadBalancer.ID: Amperes]) {
+    private mutating func drive(_ index: Int) {
+        // Told a moment ago, a tick changes nothing about a limit.
+        if hangs, now - outlets[index].toldAt > ConnectorTimings.siteLimitIsLost {
+            give(.tick, to: &outlets[index])
+        }
         var outlet = outlets[index]
         guard outlet.isPlugged else {
-            outlets[index] = Outlet(load: outlet.load)
+            var idle = Outlet(load: outlet.load, machine: outlet.machine)
+            (idle.told, idle.toldAt) = (outlet.told, outlet.toldAt)
+            outlets[index] = idle
             outlets[index].load.isActive = false
             outlets[index].load.mayDraw = false
             outlets[index].load.measured = .zero
             return
         }
-        let limit = limits[outlet.load.id]?.milliamperes ?? 0
+        let limit = (hangs ? outlet.machine.available : outlet.told ?? .zero).milliamperes
         if limit != outlet.signal,
             limit == 0 || outlet.signal == 0 || now - outlet.signalAt >= 5_000
         {

@@ -34,7 +34,7 @@ import Testing
         #expect(bench.statuses.last == .reserved)
         bench.give(.remoteStart(token: "MINE", needsAuthorization: false))
         let numbers = bench.effects.compactMap {
-            if case .journal(.start(_, _, _, _, let reservation)) = $0 { reservation } else { nil }
+            if case .journal(.start(let start)) = $0 { start.reservation } else { nil }
         }
         #expect(numbers == [41])
     }
@@ -79,8 +79,65 @@ import Testing
     func `loses its reservation with its service`(_ input: ConnectorMachine.Input) {
         var bench = reserved()
         bench.give(input)
+        // A fault may pass; this one stays.
+        if case .emergencyStop = input {
+            bench.pass(59_000)
+            #expect(bench.reservationEnds == [])
+            bench.pass(1_000)
+        }
         #expect(bench.reservationEnds == [.cancelled])
         #expect(bench.machine.reservation == nil)
+    }
+
+    @Test func `bears a fault that passes and shows Reserved again`() {
+        var bench = reserved()
+        for _ in 0..<3 {
+            bench.give(.emergencyStop(isActive: true))
+            #expect(bench.statuses.last == .faulted)
+            bench.pass(40_000)
+            bench.give(.emergencyStop(isActive: false))
+            bench.pass(1_000)
+            #expect(bench.statuses.last == .reserved)
+        }
+        #expect(bench.reservationEnds == [])
+        bench.give(.pilot(.b, diode: .passed))
+        bench.give(.remoteStart(token: "OTHER", needsAuthorization: false))
+        #expect(bench.starts == 0)
+    }
+
+    @Test func `outlives that the board holds itself up before an update`() {
+        var bench = reserved()
+        bench.give(.held(true))
+        bench.pass(300_000)
+        #expect(bench.statuses.last == .unavailable)
+        #expect(bench.machine.refusalOfRemoteStart(token: "MINE") != nil)
+        // The operator's word is another matter, and does not end the hold.
+        bench.give(.operative(true))
+        #expect(bench.machine.refusalOfRemoteStart(token: "MINE") != nil)
+        bench.give(.held(false))
+        #expect(bench.statuses.last == .reserved)
+        #expect(bench.reservationEnds == [])
+        #expect(bench.machine.refusalOfRemoteStart(token: "MINE") == nil)
+    }
+
+    @Test func `lets nobody new start while it is not known for whom it is kept`() {
+        var rules = ConnectorRules()
+        rules.freeVend = .init(token: "FREE")
+        var bench = BenchBoard.ready(rules: rules)
+        bench.give(.reservations(areKnown: false))
+        bench.give(.pilot(.b, diode: .passed))
+        bench.give(.token("OTHER"))
+        bench.give(.remoteStart(token: "OTHER", needsAuthorization: false))
+        bench.pass(2_000)
+        #expect(bench.starts == 0)
+        #expect(bench.statuses.last == .unavailable)
+        #expect(bench.verdict(.close).contains(.reservationsUnread))
+        #expect(bench.machine.refusalOfReservation(reservation(), at: bench.now) == .rejected)
+        bench.give(.reserve(reservation()))
+        bench.give(.reservations(areKnown: true))
+        bench.pass(2_000)
+        #expect(bench.starts == 0)
+        #expect(bench.statuses.last == .reserved)
     }
 
     @Test func `is not reserved over a car, a charge or another reservation`() {

@@ -1,5 +1,6 @@
 import Charging
 import OCPP
+import SQL
 import Service
 import TestSupport
 import Testing
@@ -95,6 +96,74 @@ import Testing
             await second.hears(status: .reserved)
             await until { await after.controller.view().status.status == .available }
             try await until { try await after.journal.reservations().isEmpty }
+        }
+    }
+
+    @Test func `holds every start until what was kept could be read`() async throws {
+        let before = try await station()
+        let first = TestOperator()
+        before.links.yield(first)
+        try await before.during { () async throws in
+            await first.hears(status: .available)
+            #expect(try await first.ask(reservation()) == .status("Accepted"))
+            // A row that no reader understands.
+            try await before.journal.database.write { sql in
+                try sql.execute("UPDATE reservation SET expires_at = 'x' || expires_at")
+            }
+        }
+        let after = try await station(bootID: "boot-2")
+        after.board.change { $0.isPlugged = true }
+        let second = TestOperator()
+        after.links.yield(second)
+        try await after.during { () async throws in
+            await second.hears(status: .unavailable)
+            #expect(
+                try await second.ask(.start(connector: 1, token: "OTHER")) == .status("Rejected"))
+            #expect(
+                try await second.ask(reservation(8, token: "OTHER")) == .status("Rejected"))
+            try await after.journal.database.write { sql in
+                try sql.execute(
+                    "UPDATE reservation SET expires_at = CAST(SUBSTR(expires_at, 2) AS INTEGER)")
+            }
+            await second.hears(status: .reserved)
+            #expect(
+                try await second.ask(.start(connector: 1, token: "OTHER")) == .status("Rejected"))
+            #expect(
+                try await second.ask(.start(connector: 1, token: "MINE")) == .status("Accepted"))
+            await second.hears { !$0.starts.isEmpty }
+        }
+        #expect(second.heard.starts.map(\.reservation) == [7])
+    }
+
+    @Test func `is known before the station's first connector runs`() async throws {
+        let before = try await station()
+        try await before.journal.keep(
+            Reservation(
+                id: 7, connector: 1, token: "MINE",
+                expires: SystemClock().now.advanced(bySeconds: 600)))
+        await before.journal.close()
+        let after = try await station(bootID: "boot-2")
+        #expect(await after.controller.machine.reservation?.id == 7)
+        await after.journal.close()
+    }
+
+    @Test func `of the station moves away from a connector that is out of order`() async throws {
+        let station = try await station(2)
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let controllers = station.controllers
+            await until { await controllers[0].view().status.status == .available }
+            await until { await controllers[1].view().status.status == .available }
+            station.boards[1].change { $0.isPlugged = true }
+            await until { await controllers[1].view().status.status == .preparing }
+            #expect(try await peer.ask(reservation(connector: 0)) == .status("Accepted"))
+            await until { await controllers[0].view().reservation?.id == 7 }
+            station.boards[0].change { $0.isStopPressed = true }
+            await until { await controllers[0].view().reservation == nil }
+            station.boards[1].change { $0.isPlugged = false }
+            await until { await controllers[1].view().reservation?.id == 7 }
+            #expect(try await station.journal.reservations().map(\.id) == [7])
         }
     }
 

@@ -11,17 +11,31 @@ final class TestSigner: MeterSigner {
     let begun = Lock<[SignedCharge]>([])
     let ended = Lock<[SignedCharge]>([])
     private let record: SignedRecord?
+    /// A meter that neither begins nor ends until a test lets it, and hears no cancellation.
+    let isHung: Lock<Bool>
 
     /// - `record`: what every charge ends with; nil: the meter cannot sign.
-    init(_ record: SignedRecord?) { self.record = record }
+    init(_ record: SignedRecord?, isHung: Bool = false) {
+        self.record = record
+        self.isHung = Lock(isHung)
+    }
+
+    private func hang() async {
+        while isHung.withLock({ $0 }) {
+            // A task of its own, which nobody cancels.
+            await Task { try? await SystemClock().sleep(milliseconds: 5) }.value
+        }
+    }
 
     func begin(_ charge: SignedCharge) async throws(MeterError) -> SignedRecord? {
         begun.withLock { $0.append(charge) }
+        await hang()
         return nil
     }
 
     func end(_ charge: SignedCharge) async throws(MeterError) -> SignedRecord {
         ended.withLock { $0.append(charge) }
+        await hang()
         guard let record else { throw .notSigned("status 254") }
         return record
     }
@@ -68,6 +82,88 @@ final class TestSigner: MeterSigner {
 
     @Test func `ends all the same when the meter cannot sign`() async throws {
         #expect(try await stop(TestSigner(nil)).readings.isEmpty)
+    }
+
+    @Test func `is on the disk at once however long the meter takes, and told with its record`()
+        async throws
+    {
+        let board = TestBoard()
+        let record = SignedRecord(format: "OCMF", text: "OCMF|{}|{}")
+        let signer = TestSigner(record, isHung: true)
+        board.change {
+            $0.isPlugged = true
+            $0.signer = signer
+        }
+        let station = try await TestStation.make(board: board, path: folder.file("hung.db"))
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            await peer.hears(status: .preparing)
+            _ = try await peer.ask(.start(connector: 1, token: "TAG"))
+            await peer.hears(status: .charging)
+            await peer.hears { !$0.starts.isEmpty }
+            await until { await station.agent.view().journalDepth == 0 }
+            _ = try await peer.ask(.stop(.number(5_000)))
+            // The meter still begins, and yet the driver is free to go.
+            await until { await !station.controller.hasTransaction }
+            #expect(try await station.journal.recovered().isEmpty)
+            #expect(try await station.journal.depth() > 0)
+            #expect(peer.heard.stops.isEmpty)
+            signer.isHung.withLock { $0 = false }
+            await peer.hears { !$0.stops.isEmpty }
+        }
+        #expect(peer.heard.stops.first?.readings.first?.samples.first?.signed == record.text)
+    }
+
+    @Test
+    func `is told without its record when the meter takes too long, or with it if that comes`()
+        async throws
+    {
+        let clock = ManualClock()
+        let journal = try await BoardJournal(
+            path: folder.file("late.db"), bootID: "a", clock: clock)
+        let board = TestBoard()
+        board.change { $0.signer = TestSigner(nil, isHung: true) }
+        let controller = ConnectorController(
+            machine: ConnectorMachine(
+                number: 1, board: .bench(), at: Instant(milliseconds: 0, wall: clock.now)),
+            devices: ConnectorDevices(contactor: board, pilot: board, meter: board),
+            journal: journal, executor: ThreadExecutor(name: "control"), clock: clock,
+            log: .silent)
+        for id in [Int64(1), 2] {
+            let charge = try await journal.start(
+                connector: 1, token: "TAG", isRemote: false, register: WattHours(100),
+                at: clock.now)
+            try await journal.confirmStart(
+                try #require(try await journal.nextMessage()), operatorID: 7)
+            let stop = ConnectorMachine.Stop(
+                transaction: charge, register: WattHours(250), at: clock.now, reason: .remote,
+                token: nil, isLastGood: false)
+            #expect(charge == id)
+            await controller.askForRecord(of: stop)
+            try await controller.write(stop)
+            #expect(try await journal.nextMessage() == nil)
+            clock.advance(milliseconds: ConnectorTimings.signedRecordWaits - 1)
+            await controller.releaseUnsigned()
+            #expect(try await journal.nextMessage() == nil)
+            #expect(await controller.isAwaitingRecord)
+            clock.advance(milliseconds: 1)
+            await controller.releaseUnsigned()
+            #expect(await !controller.isAwaitingRecord)
+            // It comes late, but before the stop was told.
+            let late = SignedRecord(format: "OCMF", text: "OCMF|late")
+            if id == 2 { #expect(try await journal.attach(late, toStopOf: charge)) }
+            let message = try #require(try await journal.nextMessage())
+            guard case .stop(let told) = message.kind else {
+                Issue.record("no stop is owed")
+                return
+            }
+            let signed = told.readings.first?.samples.first?.signed
+            #expect(signed == (id == 2 ? late.text : nil))
+            try await journal.confirm(message)
+            #expect(try await !journal.attach(late, toStopOf: charge))
+        }
+        await journal.close()
     }
 
     @Test func `keeps its record on the disk until the operator has it`() async throws {

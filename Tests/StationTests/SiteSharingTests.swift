@@ -56,11 +56,11 @@ import Testing
         try await station.during { () async throws in
             await start(station)
             await offers(station.board, 32)
-            await station.smartCharging?.limitSite(
-                SiteLimit(currents: PhaseCurrents(20_000, 0, 20_000)))
+            try await station.smartCharging?.limitSite(
+                LocalLimit(currents: PhaseCurrents(20_000, 0, 20_000)))
             await until { station.board.state.withLock { $0.signal == .x1 } }
             #expect(await station.controller.hasTransaction)
-            await station.smartCharging?.limitSite(nil)
+            try await station.smartCharging?.limitSite(nil)
             await offers(station.board, 32)
         }
     }

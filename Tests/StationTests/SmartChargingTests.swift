@@ -182,6 +182,38 @@ import Testing
         }
     }
 
+    @Test func `writes a start's own profile until the disk takes it`() async throws {
+        let folder = TemporaryFolder()
+        let isDead = Lock(false)
+        let tries = Lock(0)
+        struct Dead: Error {}
+        let station = try await TestStation.make(
+            path: folder.file("journal.db"), smart: Self.settings,
+            disk: TestDisk { step, moment in
+                guard step == .profile, moment == .asked, isDead.withLock({ $0 }) else { return }
+                tries.withLock { $0 += 1 }
+                throw Dead()
+            })
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let board = station.board
+            await peer.hears(status: .available)
+            isDead.withLock { $0 = true }
+            #expect(
+                try await peer.ask(
+                    .startLimited(connector: 1, token: "T", profile(1, 100, .transaction)))
+                    == .status("Accepted"))
+            board.change { $0.isPlugged = true }
+            await until { board.relayIsClosed }
+            #expect(board.state.withLock { $0.signal } == .pwm(Amperes(10)))
+            await until { tries.withLock { $0 } > 1 }
+            #expect(try await station.journal.profiles().isEmpty)
+            isDead.withLock { $0 = false }
+            try await until { try await station.journal.profiles().map(\.profile.id) == [1] }
+        }
+    }
+
     @Test func `tells what it expects to offer`() async throws {
         let folder = TemporaryFolder()
         let station = try await TestStation.make(

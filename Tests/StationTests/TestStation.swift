@@ -30,7 +30,7 @@ struct TestStation {
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
         smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
-        group: SmartCharging.Group? = nil,
+        group: SmartCharging.Group? = nil, disk: TestDisk? = nil,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
@@ -38,7 +38,7 @@ struct TestStation {
         try await make(
             boards: [board], path: path, bootID: bootID, settings: written,
             capabilities: capabilities, rules: rules, smart: smart, siteMeter: siteMeter,
-            group: group, prepare: prepare)
+            group: group, disk: disk, prepare: prepare)
     }
 
     /// One with a connector for each board, numbered from 1.
@@ -48,12 +48,12 @@ struct TestStation {
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
         smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
-        group: SmartCharging.Group? = nil,
+        group: SmartCharging.Group? = nil, disk: TestDisk? = nil,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
-        let journal = try await BoardJournal(path: path, bootID: bootID)
+        let journal = try await BoardJournal(path: path, bootID: bootID, probe: disk?.probe)
         let clock = SystemClock()
         let settings = StationSettings(
             catalogue: .ocpp16,
@@ -106,16 +106,12 @@ struct TestStation {
         configuration.backoff = Backoff(firstMilliseconds: 1, longestMilliseconds: 2)
         configuration.answerMilliseconds = 1_000
         configuration.resetWaitMilliseconds = 50
-        configuration.vendors = [
-            "org.example": DataVendor(messages: [
-                "ping": { .data(status: "Accepted", data: ($0 ?? "") + "!") }
-            ])
-        ]
         configuration.smartCharging = smartCharging
         try await prepare(&configuration, journal, settings)
         let agent = StationAgent(
             configuration, connectors: controllers, journal: journal, settings: settings,
             log: .silent)
+        await agent.load()
         return TestStation(
             boards: boards, controllers: controllers, agent: agent, journal: journal, links: links,
             resets: resets, smartCharging: smartCharging)
@@ -135,6 +131,11 @@ struct TestStation {
         }
         await journal.close()
     }
+}
+
+/// A disk that does what a test lets it.
+struct TestDisk {
+    var probe: JournalProbe
 }
 
 /// Looks until something holds; a real station runs beside the test, so its time is real too.

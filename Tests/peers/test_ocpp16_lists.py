@@ -134,9 +134,12 @@ async def keys_have_their_types_and_bounds(system):
     assert keys["ReserveConnectorZeroSupported"]["value"] == "true"
     assert {"Core", "LocalAuthListManagement", "Reservation", "RemoteTrigger"} <= set(
         keys["SupportedFeatureProfiles"]["value"].split(","))
+    assert keys["ConnectorPhaseRotation"]["value"] == "0.RST,1.RST,2.NotApplicable"
     assert "LightIntensity" not in keys
     for key, value, status in (
-            ("ConnectorPhaseRotation", "0.RST,1.STR", "Accepted"),
+            # Wired as the configuration file says: it may be confirmed, and not changed.
+            ("ConnectorPhaseRotation", "0.RST,1.STR,2.NotApplicable", "Rejected"),
+            ("ConnectorPhaseRotation", "1.RST,0.RST,2.NotApplicable", "Accepted"),
             ("ConnectorPhaseRotation", "9.RST", "Rejected"),
             ("MeterValuesSampledData", "Voltage.L1,SoC", "Rejected"),
             ("MaxEnergyOnInvalidId", "-5", "Rejected"), ("LightIntensity", "5", "NotSupported"),

@@ -4,6 +4,7 @@ Profiles outlive the link, the program and the charge, or do not, as each kind h
 """
 import asyncio
 import json
+import socket
 import subprocess
 
 import websockets
@@ -166,11 +167,42 @@ async def the_car_follows(system, site, number):
     (site.folder / "limit.new").rename(limit)
     await drawn(site, 1, 7_500)
     limit.unlink()
+    orders_are_read_strictly(site)
+
+
+def orders_are_read_strictly(site):
+    """By the command before it asks anybody, and by the agent on its socket."""
+    for words, field in (
+            (["limit", "16,5"], "AMPERES"), (["limit", "-1"], "AMPERES"), (["limit", "1e1"], "AMPERES"),
+            (["limit", "16.55"], "AMPERES"), (["limit", "1000.1"], "AMPERES"), (["limit", "OFF"], "AMPERES"),
+            (["limit", "6", "--seconds", "0"], "SECONDS"), (["limit", "6", "--seconds", "1.5"], "SECONDS"),
+            (["limit", "off", "--seconds", "60"], "SECONDS"), (["token", "a b"], "UID"),
+            (["token", "A" * 21], "UID"), (["token", "GOOD-1", "--connector", "one"], "CONNECTOR")):
+        refused = subprocess.run(
+            [BIN / "kerb-edge", *words, "--config", site.folder / "edge.yaml"],
+            capture_output=True, timeout=20, text=True)
+        assert refused.returncode == 2 and f"kerb-edge: {field}: " in refused.stderr, (words, refused)
+    for line, field in (
+            ("limit", "AMPERES"), ("limit 6 60 x", "AMPERES"), ("limit 6 x", "SECONDS"), ("token", "UID"),
+            ("token GOOD-1 9", "CONNECTOR"), ("token GOOD-1 1x", "CONNECTOR"), ("clear", "CONNECTOR"),
+            ("clear 9", "CONNECTOR"), ("nonsense", "line"), ("status now", "line")):
+        assert asked(site, line)["error"].startswith(f"{field}: "), line
+    assert "socketLimitAmperes" not in status(site)["charging"]
+
+
+def asked(site, line):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(10)
+        one.connect(str(site.folder / "data" / "status.sock"))
+        one.sendall(line.encode() + b"\n")
+        return json.loads(one.makefile().readline())
 
 
 async def profiles_outlive_link_and_program(system, site):
     """The operator is away, the agent is killed: the default still limits the next charge."""
     since = len(system.events)
+    # So does a person's limit: below it falls what the default leaves.
+    assert edge(site, "limit", "10.5").strip() == "limit taken"
     system.refuses = True
     await system.socket.close(1012)
     site.kill_edge()
@@ -180,8 +212,11 @@ async def profiles_outlive_link_and_program(system, site):
     site.start_edge()
     await charge_is_closed(site)
     site.show_token("GOOD-1")  # known from before, so that it may charge offline
+    await drawn(site, 1, 10_500, 40)
+    shown = status(site)["charging"]
+    assert shown["profiles"] == 2 and shown["socketLimitAmperes"] == [10.5, 10.5, 10.5]
+    assert edge(site, "limit", "off").strip() == "limit taken"
     await drawn(site, 1, 12_000, 40)
-    assert status(site)["charging"]["profiles"] == 2
     system.refuses = False
     await system.until("BootNotification", lambda f: True, since)
     stop = await system.until("StopTransaction", lambda f: True, since)

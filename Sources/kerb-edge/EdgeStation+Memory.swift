@@ -1,0 +1,46 @@
+import Charging
+import Service
+import Station
+
+extension EdgeStation {
+    /// What the journal remembers of the connectors from before the start.
+    struct Memory {
+        let bootID: String
+        let written: [String: String]
+        let recovered: [ConnectorNumber: ConnectorMachine.Recovered]
+        let latched: [ConnectorNumber: Set<Fault>]
+        let availability: [ConnectorNumber: Bool]
+
+        init(_ journal: BoardJournal, _ settings: EdgeSettings, _ log: Log) async throws {
+            bootID = journal.bootID
+            written = try await journal.settings()
+            recovered = try await journal.recovered()
+            let orphans = try await journal.closeOrphans(
+                connectors: settings.evses.map(\.connector))
+            if orphans > 0 { log.warning("charges without connector closed", ["count": orphans]) }
+            latched = try await journal.latchedFaults()
+            availability = try await journal.availability()
+        }
+
+        func machine(
+            of outlet: Cabinet.Outlet, _ rules: ConnectorRules, at now: Instant, _ log: Log
+        ) -> ConnectorMachine {
+            let number = outlet.connector
+            if let open = recovered[number] {
+                log.notice(
+                    "charge found open",
+                    [
+                        "connector": number, "charge": open.transaction,
+                        "registerWh": open.lastRegister.value, "reason": open.reason.rawValue,
+                    ])
+            }
+            return ConnectorMachine(
+                number: number, board: outlet.capabilities, rules: rules,
+                isOperative: availability[number] ?? true, latched: latched[number] ?? [],
+                recovering: recovered[number],
+                wear: ContactorWear(text: written[ContactorWear.key(of: number)] ?? ""),
+                lastClosing: ContactorWear.lastClosing(of: number, in: written, bootID: bootID),
+                at: now)
+        }
+    }
+}

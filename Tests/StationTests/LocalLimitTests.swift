@@ -1,0 +1,114 @@
+import Charging
+import Service
+import TestSupport
+import Testing
+
+@testable import Station
+
+@Suite struct `A person's limit` {
+    private let folder = TemporaryFolder()
+
+    private struct Dead: Error {}
+
+    private func smart(
+        _ clock: any ServiceClock, isDead: Lock<Bool> = Lock(false),
+        keeping text: String? = nil
+    ) async throws -> (SmartCharging, BoardJournal) {
+        let journal = try await BoardJournal(
+            path: folder.file("j.db"), bootID: "a", clock: clock,
+            probe: { step, moment in
+                if step == .setting, moment == .asked, isDead.withLock({ $0 }) { throw Dead() }
+            })
+        if let text { try await journal.set(SmartCharging.limitKey, to: text) }
+        let smart = SmartCharging(
+            SmartChargingSettings(
+                outlets: [.init(connector: 1, wiring: .rst, maximum: Amperes(32))],
+                fuse: Amperes(32), safe: Amperes(8)),
+            controllers: [], journal: journal, executor: ThreadExecutor(name: "control"),
+            clock: clock, log: .silent)
+        try await smart.load()
+        return (smart, journal)
+    }
+
+    private func held(_ smart: SmartCharging) async -> PhaseCurrents? {
+        await smart.view().socketLimit
+    }
+
+    @Test func `outlives the program until it is taken away`() async throws {
+        let limit = PhaseCurrents(12_500, 12_500, 12_500)
+        let (first, one) = try await smart(ManualClock())
+        try await first.limitSite(LocalLimit(currents: limit))
+        await one.close()
+        let (second, two) = try await smart(ManualClock())
+        #expect(await held(second) == limit)
+        #expect(await second.view().state == "shared")
+        try await second.limitSite(nil)
+        #expect(await held(second) == nil)
+        await two.close()
+        let (third, three) = try await smart(ManualClock())
+        #expect(await held(third) == nil)
+        await three.close()
+    }
+
+    @Test func `ends after its time, by the monotonic clock and over a restart`() async throws {
+        let clock = ManualClock()
+        let (first, one) = try await smart(clock)
+        let limit = PhaseCurrents(Amperes(10))
+        try await first.limitSite(LocalLimit(currents: limit, seconds: 60))
+        clock.stepWall(milliseconds: 86_400_000)
+        await first.step()
+        #expect(await held(first) == limit)
+        clock.stepWall(milliseconds: -86_400_000)
+        clock.advance(milliseconds: 40_000)
+        await one.close()
+        let (second, two) = try await smart(clock)
+        clock.advance(milliseconds: 19_000)
+        await second.step()
+        #expect(await held(second) == limit)
+        clock.advance(milliseconds: 1_000)
+        await second.step()
+        #expect(await held(second) == nil)
+        await two.close()
+        let (third, three) = try await smart(clock)
+        #expect(await held(third) == nil)
+        await three.close()
+    }
+
+    @Test func `holds for its whole time again where nobody set the clock`() async throws {
+        let board = BoardClock(kernel: { ClockSource(isSynchronised: false, hasBattery: false) })
+        #expect(board.trust == .untrusted)
+        let (smart, journal) = try await smart(
+            board,
+            keeping:
+                #"{"milliamperes":[6000,6000,6000],"seconds":60,"until":"2001-01-01T00:00:00Z"}"#)
+        #expect(await held(smart) == PhaseCurrents(Amperes(6)))
+        await journal.close()
+    }
+
+    @Test func `that cannot be kept holds and says so; taken away it stays`() async throws {
+        let isDead = Lock(true)
+        let (smart, journal) = try await smart(ManualClock(), isDead: isDead)
+        let limit = PhaseCurrents(Amperes(10))
+        await #expect(throws: Dead.self) {
+            try await smart.limitSite(LocalLimit(currents: limit))
+        }
+        #expect(await held(smart) == limit)
+        await #expect(throws: Dead.self) { try await smart.limitSite(nil) }
+        #expect(await held(smart) == limit)
+        isDead.withLock { $0 = false }
+        try await smart.limitSite(nil)
+        #expect(await held(smart) == nil)
+        await journal.close()
+    }
+
+    @Test(arguments: ["", "{}", #"{"milliamperes":[6000]}"#, #"{"milliamperes":[-1,0,0]}"#])
+    func `that was damaged leaves the safe share until it is said again`(
+        _ text: String
+    ) async throws {
+        let (smart, journal) = try await smart(ManualClock(), keeping: text)
+        #expect(await smart.view().state == "safe")
+        try await smart.limitSite(nil)
+        #expect(await smart.view().state == "free")
+        await journal.close()
+    }
+}
