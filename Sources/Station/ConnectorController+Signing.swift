@@ -93,6 +93,9 @@ extension ConnectorController {
                 "charge without signed record",
                 ["connector": number, "charge": id, "reason": "\(error)"])
         }
+        if signings[id] == nil {
+            log.error("signed record came too late", ["connector": number, "charge": id])
+        }
         signings[id]?.isAnswered = true
         await settle(signing: id)
     }

@@ -104,7 +104,8 @@ package struct LoadBalancer: Sendable {
 
     /// From the moment at which less is left for the outlets to the moment at which they draw no more
     /// than that, at most: a silent meter or board is noticed after 5 s (`SiteLoad.isLost`), a meter's
-    /// reading counts once a second confirms it, a grant lasts 4 s, and then `Timings.settles`.
+    /// reading counts once a second confirms it, a grant lasts 4 s, and then `Timings.settles`. Where
+    /// nobody steps this any more an outlet falls after 5 s (`ConnectorTimings.siteLimitIsLost`).
     package static let reactionMilliseconds: Int64 = 20_000
 
     private let timings: Timings

@@ -63,7 +63,7 @@ extension SmartCharging {
         }
         var held = HeldLimit(currents: PhaseCurrents(currents[0], currents[1], currents[2]))
         if let seconds = value["seconds"]?.int64 {
-            var left = seconds * 1000
+            var left = min(seconds, LocalLimit.longestSeconds) * 1000
             if journal.trust != .untrusted, let until = value["until"]?.time {
                 left = min(left, until.milliseconds(since: clock.now))
             }
