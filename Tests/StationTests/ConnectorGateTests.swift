@@ -194,7 +194,8 @@ import Testing
         bench.give(.pilot(.c, diode: .passed))
         bench.pass(20_000)
         #expect(bench.contactorCommands == [])
-        #expect(bench.verdict(.close) == [.residualCurrentNotReady])
+        // No current is offered either: the car would close its switch and wait.
+        #expect(bench.verdict(.close) == [.residualCurrentNotReady, .noCurrentOffered])
         #expect((9...11).contains(bench.effects.count { $0 == .selfTest }))
         bench.selfTestResult = .passed
         bench.pass(3_000)
