@@ -40,7 +40,7 @@ def test_a_units_user_is_made_by_its_package(unit):
 
 
 def test_the_agent_is_in_the_groups_that_own_its_devices():
-    rules = (ROOT / "udev" / "60-kerb-edge.rules").read_text()
+    rules = (ROOT / "udev" / "70-kerb-edge.rules").read_text()
     owners = set(re.findall(r'GROUP="(\w+)"', rules))
     groups = set(setting("kerb-edge", "SupplementaryGroups"))
     members = {line[2] for line in sysusers("kerb-edge") if line[0] == "m"}
