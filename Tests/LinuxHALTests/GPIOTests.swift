@@ -65,6 +65,23 @@ import Testing
 }
 
 @Suite struct `Lines of a board` {
+    @Test func `may be the agent's while its configuration is checked, and nobody else's`() throws {
+        let gpio = GPIORig.fake()
+        let driving = try GPIORig(gpio: gpio)
+        #expect(gpio.terminal("K1").holder == LinuxGPIO.consumer)
+        let wishes = GPIORig.wishes()
+        let looked = try GPIOBoard(
+            kernel: UndrivenGPIO(gpio, wishes), wishes: wishes, clock: driving.clock)
+        _ = looked
+        gpio.world.withLock { world in
+            for index in world.terminals[0].indices { world.terminals[0][index].holder = "sysfs" }
+        }
+        #expect(throws: GPIOError.self) {
+            try GPIOBoard(
+                kernel: UndrivenGPIO(gpio, wishes), wishes: wishes, clock: driving.clock)
+        }
+    }
+
     @Test func `are found by name on the chip with the label`() throws {
         let gpio = FakeGPIO([("first", ["A", "K1"]), ("second", ["K1", "B"])])
         func wish(_ name: String, chip: String?) -> GPIOWish {

@@ -10,6 +10,8 @@ import Service
 package struct LinuxGPIO: GPIOKernel {
     private let folder: String
     private static let nameBytes = 32
+    /// What the kernel shows as the holder of our lines.
+    package static let consumer = "kerb-edge"
 
     /// - `folder` is /dev but for tests.
     package init(folder: String = "/dev") { self.folder = folder }
@@ -56,7 +58,7 @@ package struct LinuxGPIO: GPIOKernel {
         guard descriptor >= 0 else { throw .failed(chip, errno: errno) }
         defer { close(descriptor) }
         let wanted = lines.map(\.native)
-        let request = kerb_gpio_request(descriptor, "kerb-edge", wanted, wanted.count)
+        let request = kerb_gpio_request(descriptor, Self.consumer, wanted, wanted.count)
         guard request >= 0 else {
             throw .failed("\(chip): \(lines.count) lines", errno: errno)
         }

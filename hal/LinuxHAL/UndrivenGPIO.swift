@@ -14,7 +14,7 @@ package struct UndrivenGPIO: GPIOKernel {
         let chips = (try? machine.chips()) ?? []
         isReal = !chips.isEmpty
         if isReal {
-            known = chips
+            known = chips.map(Self.withoutAgent)
         } else {
             var names: [String?: Set<String>] = [:]
             for wish in wishes { names[wish.chip, default: []].insert(wish.name) }
@@ -24,6 +24,16 @@ package struct UndrivenGPIO: GPIOKernel {
                     lines: entry.value.sorted().map { .init(name: $0) })
             }
         }
+    }
+
+    /// Lines that the running agent holds are where they should be: an upgrade checks its configuration
+    /// while it drives them.
+    private static func withoutAgent(_ chip: GPIOChip) -> GPIOChip {
+        var chip = chip
+        for index in chip.lines.indices where chip.lines[index].holder == LinuxGPIO.consumer {
+            chip.lines[index].holder = nil
+        }
+        return chip
     }
 
     package func chips() -> [GPIOChip] { known }
