@@ -16,7 +16,7 @@ struct PWMExamination {
         return [files(path), unit(path)].compactMap { $0 }
     }
 
-    /// The chip's own files; udev/60-kerb-edge.rules gives them to the group.
+    /// The chip's own files; udev/70-kerb-edge.rules gives them to the group.
     private static func files(_ path: String) -> Finding? {
         let topic = "PWM rights"
         do throws(FileError) {
@@ -24,7 +24,7 @@ struct PWMExamination {
             guard mode & 0o022 == 0 else { return .fine(topic, "its group may write it") }
             return .bad(
                 topic, "\(path)/export is its owner's alone",
-                mend: "install udev/60-kerb-edge.rules, which gives it to group kerb, and reboot")
+                mend: "install udev/70-kerb-edge.rules, which gives it to group kerb, and reboot")
         } catch {
             return .bad(topic, "\(error)", mend: "check the device tree's PWM")
         }

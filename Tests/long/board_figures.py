@@ -46,7 +46,8 @@ def edge_program():
     if given:
         return pathlib.Path(given)
     if not PROGRAM:
-        build = subprocess.run(["make", "release", "PROGRAMS=kerb-edge"], cwd=board_vm.ROOT, capture_output=True, text=True)
+        build = subprocess.run(
+            ["make", "release", "PROGRAMS=kerb-edge"], cwd=board_vm.ROOT, capture_output=True, text=True)
         assert build.returncode == 0, build.stdout[-3000:] + build.stderr[-3000:]
         PROGRAM.append(board_vm.ROOT / ".build" / "release" / "kerb-edge")
     return PROGRAM[0]
@@ -124,8 +125,8 @@ def note(kept):
     ratio = kept["edgeMicroseconds"]["p99"] / max(1, kept["floorMicroseconds"]["p99"])
     figures.note(TITLE, "p99 to the floor's p99", f"{ratio:.1f}")
     figures.note(TITLE, "exec to safe outputs, ms", ", ".join(f"{one:.0f}" for one in kept["startMilliseconds"]))
-    figures.note(
-        TITLE, "of it loading the program (--version), ms", ", ".join(f"{one:.0f}" for one in kept["loadingMilliseconds"]))
+    loading = ", ".join(f"{one:.0f}" for one in kept["loadingMilliseconds"])
+    figures.note(TITLE, "of it loading the program (--version), ms", loading)
 
 
 def main():

@@ -50,8 +50,8 @@ class Guest:
 
     boot_seconds = 90
     memory = 768
-    # True runs it before all else on this machine, as a board has its cores for itself; only root may ask for that.
-    goes_first = False
+    # Runs before all else on this machine, as a board has its cores for itself; only root may ask for that.
+    goes_first = os.environ.get("KERB_VM_FIRST") == "1"
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -62,8 +62,9 @@ class Guest:
     def power_on(self, kernel_folder, initrd, append="", devices=()):
         """Gives the machine's own uptime at the moment it answers."""
         path = self.folder / "port"
+        first = ["chrt", "--rr", "1"] if self.goes_first else []
         self.process = subprocess.Popen(
-            [*(["chrt", "--rr", "1"] if self.goes_first else []), "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max",
+            [*first, "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max",
              "-m", str(self.memory), "-display", "none", "-no-reboot",
              "-kernel", str(kernel_folder / "vmlinuz"), "-initrd", str(initrd),
              "-append", f"console=ttyS0 quiet panic=-1 {append}",
@@ -92,10 +93,14 @@ class Guest:
                 got = self.port.recv(65536)
             except TimeoutError:
                 continue
-            assert got, "the board is gone"
+            assert got, f"the board is gone: {self.last_words()}"
             self.buffer += got
         text, self.buffer = self.buffer.split(b"\n", 1)
         return text.decode(errors="replace").rstrip("\r")
+
+    def last_words(self):
+        self.process.wait(10)
+        return self.process.stderr.read().decode() + self.console.read_text(errors="replace")[-2000:]
 
     def do(self, command, seconds=60, check=True):
         """Runs a line of shell on the board and gives what it printed."""

@@ -80,7 +80,8 @@ class SystemVM(Guest):
         system.sh("systemctl enable board-lines board-port systemd-networkd")
         # Nobody logs in and nothing is fetched while a test runs.
         system.sh("systemctl mask serial-getty@ttyS0 getty@tty1 apt-daily.timer apt-daily-upgrade.timer "
-                  "dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-networkd-wait-online")
+                  "dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-networkd-wait-online "
+                  "proc-sys-fs-binfmt_misc.automount")
         self.disk = self.folder / "disk"
         with open(self.disk, "wb") as disk:
             disk.truncate(1 << 30)

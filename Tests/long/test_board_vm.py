@@ -8,6 +8,7 @@ import json
 import os
 import re
 import statistics
+import struct
 import subprocess
 import time
 
@@ -16,16 +17,16 @@ import board_vm
 import edge_site
 import figures
 import pytest
-from fault_wire import FaultyWire, silence, whole
+from fault_wire import FaultyWire, replaced, silence
 from pymodbus import FramerType
 from pymodbus.server import StartAsyncSerialServer
 from test_meters_pymodbus import SDM630, context, down, f32, in_background, stored
 
 FIGURES = figures.NOTED.setdefault("board VM (emulated)", {})
-TRIPS = 6
+TRIPS = 3
 # No car draws anything here: the relay leads nowhere.
 METER = {**SDM630, **board_figures.IDLE}
-REGISTER = down(stored(812.3457))
+REGISTER, NEXT_REGISTER = (down(stored(value)) for value in (812.3457, 812.3487))
 
 EDGE = """\
 stationID: BOARD-1
@@ -51,7 +52,6 @@ def meter(tmp_path_factory):
     served = context({1: ("sdm630", 4, METER)})
     in_background(lambda: StartAsyncSerialServer(
         served, framer=FramerType.RTU, port=str(wire.theirs), baudrate=9600, parity="N", stopbits=1))
-    wire.registers = served[1]
     yield wire
     wire.stop()
 
@@ -111,7 +111,9 @@ def stop_charge(vm):
     unplug(vm)
     vm.until(lambda: vm.relay(), lambda closed: closed == 0, 10)
     assert vm.relay() == 0
-    vm.until(lambda: status(vm).get("status"), lambda word: word == "Available", 30)
+    # After a fault the outlet rests for half a minute.
+    found = vm.until(lambda: status(vm).get("status"), lambda word: word == "Available", 60)
+    assert found == "Available", f"{status(vm)}\n{log(vm)}"
 
 
 def held(vm):
@@ -177,8 +179,8 @@ def test_safe_lines_are_read_within_50_ms_of_exec_on_this_machine(tmp_path):
         os.mkfifo(lines)
         start = time.monotonic()
         agent = subprocess.Popen(
-            [str(board_figures.edge_program()), "run", "--config", str(tmp_path / f"{number}.yaml")], stderr=subprocess.DEVNULL,
-            env=edge_site.ENVIRONMENT)
+            [str(board_figures.edge_program()), "run", "--config", str(tmp_path / f"{number}.yaml")],
+            stderr=subprocess.DEVNULL, env=edge_site.ENVIRONMENT)
         # Opening waits until the agent opens its end.
         with open(lines, "w"):
             took.append((time.monotonic() - start) * 1000)
@@ -186,7 +188,8 @@ def test_safe_lines_are_read_within_50_ms_of_exec_on_this_machine(tmp_path):
         agent.returncode = 0
         spent.append((usage.ru_utime + usage.ru_stime) * 1000)
     FIGURES["exec to reading safe-lines on this machine, ms"] = (
-        f"median {statistics.median(took):.1f}, max {max(took):.1f}; of the whole run's CPU {statistics.median(spent):.1f}")
+        f"median {statistics.median(took):.1f}, max {max(took):.1f}; CPU of the whole run "
+        f"{statistics.median(spent):.1f}")
     # Where others keep the cores, the wall clock shows their work; what the program itself takes, to its end, does not.
     is_quiet = (figures.busy() or 0) < 10
     assert statistics.median(took if is_quiet else spent) <= 50, (took, spent)
@@ -207,19 +210,25 @@ def test_the_doctor_finds_every_line_where_the_board_has_it(board):
 def test_the_meter_on_the_serial_port_is_read_to_the_watt_hour(board, meter):
     start(board)
     assert status(board)["meter"]["registerWh"] == REGISTER
-    meter.registers.setValues(4, 0x0048, f32(812.3487))
+    meter.fault = replaced([(struct.pack(">2H", *f32(812.3457)), struct.pack(">2H", *f32(812.3487)))])
     found = board.until(lambda: status(board)["meter"].get("registerWh"), lambda value: value != REGISTER, 20)
-    assert found == down(stored(812.3487))
+    assert found == NEXT_REGISTER
 
 
 def test_a_serial_line_that_falls_silent_is_an_error_until_it_speaks_again(board, meter):
-    meter.fault = silence
-    row = board.until(lambda: status(board).get("meter", {}), lambda row: "error" in row, 30)
-    assert "does not answer" in row.get("error", ""), row
-    assert "registerWh" not in row, "a number that no meter told"
-    meter.fault = whole
+    counted, meter.fault = meter.fault, silence
+    try:
+        row = board.until(lambda: status(board).get("meter", {}), lambda row: "error" in row, 30)
+        assert "does not answer" in row.get("error", ""), row
+        # The last reading stands there with its age, and nothing may close on it.
+        row = board.until(
+            lambda: status(board), lambda row: any(why.startswith("meter") for why in row.get("hindrances", [])), 30)
+        assert row["energyAllowed"] is False and "meter" in " ".join(row["hindrances"]), row
+        assert (row["meter"]["quality"], row["meter"]["registerWh"]) == ("stale", NEXT_REGISTER), row
+    finally:
+        meter.fault = counted
     row = board.until(lambda: status(board).get("meter", {}), lambda row: row.get("quality") == "good", 60)
-    assert row.get("registerWh") == down(stored(812.3487)), row
+    assert row.get("registerWh") == NEXT_REGISTER, row
 
 
 def lit(vm):
@@ -257,7 +266,8 @@ def test_the_emergency_stop_opens_at_its_edge(board):
         board.pull("ESTOP", 0)
         stop_charge(board)
     inside = sorted(int(each) for each in re.findall(r"role=emergencyStop.*reactionMicroseconds=(\d+)", log(board)))
-    FIGURES["edge to relay line by the kernel's stamp, us"] = f"median {statistics.median(inside):.0f}, max {inside[-1]}"
+    FIGURES["edge to relay line by the kernel's stamp, us"] = (
+        f"median {statistics.median(inside):.0f}, max {inside[-1]}")
     FIGURES["hand to relay line seen from outside, us"] = f"median {statistics.median(outside):.0f}, max {max(outside)}"
     # Now and then the poll of the 50 ms sees the button before its edge is taken, and opens as well.
     assert len(inside) >= TRIPS // 2
@@ -309,9 +319,10 @@ def test_sigstop_stops_the_heartbeat_and_the_relay_opens_by_itself(board):
     assert board.value("ALLOW1") in (0, 1)
     time.sleep(2)
     board.do("kill -CONT $EDGE")
-    # The renewal of before must not close it: a new closing takes its ten seconds.
+    # The renewal of before must not close it: a new closing takes its ten seconds, or thirty after a fault.
     assert int(board.do("sleep 3; cat /run/relay")) == 0
-    assert board.until(lambda: board.relay(), lambda closed: closed == 1, 30) == 1, log(board)
+    found = board.until(lambda: board.relay(), lambda closed: closed == 1, 60)
+    assert found == 1, f"{status(board)}\n{log(board)[-3000:]}"
     stop_charge(board)
 
 

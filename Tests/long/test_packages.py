@@ -46,7 +46,7 @@ def test_pages_completions_profiles_and_rules_are_in_their_places(system):
             "/usr/share/man/man1/kerb-sim.1.gz", "/usr/share/bash-completion/completions/kerb-edge",
             "/usr/share/zsh/vendor-completions/_kerb-edge",
             "/usr/share/fish/vendor_completions.d/kerb-edge.fish",
-            "/usr/share/kerb/profiles/meters/sdm630.yaml", "/lib/udev/rules.d/60-kerb-edge.rules",
+            "/usr/share/kerb/profiles/meters/sdm630.yaml", "/lib/udev/rules.d/70-kerb-edge.rules",
             "/lib/systemd/system/kerb-edge.service", "/lib/systemd/system/kerb-cpo.service"):
         assert system.path(name).is_file() or name.startswith("/usr/share/man"), name
     listed = system.sh("dpkg -L kerb-edge")
@@ -66,12 +66,46 @@ def test_the_installed_doctor_keeps_the_password_out_of_the_bundle(system):
     assert b"secret-of-the-station" not in system.path("/root/bundle.tar").read_bytes()
 
 
+SPLIT = """\
+stationID: MINE-7
+csms: {url: "wss://cpo.example.com/ocpp", securityProfile: 2, passwordFile: /etc/kerb/edge-password}
+board: split-safety-mcu
+buses: [{name: meters, kind: tcp, host: 192.168.10.20}]
+evses: [{connector: 1, meter: {profile: sdm630, bus: meters}, limits: {maximumAmperes: 16}}]
+site: {fuseAmperes: 32, phases: 3}
+"""
+
+
 def test_an_upgrade_keeps_what_the_operator_wrote(system, packages, tmp_path):
-    system.sh("sed -i 's/stationID: CS-0001/stationID: MINE-7/' /etc/kerb/edge.yaml; touch /var/lib/kerb-edge/journal.db")
+    system.path("/etc/kerb/edge.yaml").write_text(SPLIT)
+    system.sh("touch /var/lib/kerb-edge/journal.db; rm -f /var/lib/kerb-edge/*.safe-lines")
     system.install(newer(packages["kerb-edge"], tmp_path))
     assert "+next" in system.sh("dpkg-query -W -f '${Version}' kerb-edge")
     assert "stationID: MINE-7" in system.path("/etc/kerb/edge.yaml").read_text()
     assert system.path("/var/lib/kerb-edge/journal.db").exists()
+
+
+def test_the_upgrade_leaves_the_outputs_that_the_next_start_holds_first(system):
+    """The postinst's `config check`, run as the agent's user: a GPIO board is safe at its first start after it."""
+    lines = system.path("/var/lib/kerb-edge/edge.yaml.safe-lines").read_text().splitlines()
+    assert lines[0].startswith("# kerb-edge safe-lines 1")
+    assert "evse-io\tALLOW1\tlow\tpushPull" in lines
+    assert {line.split("\t")[2] for line in lines[1:]} == {"low"} and len(lines) == 9
+    assert system.sh("stat -c %U /var/lib/kerb-edge/edge.yaml.safe-lines").strip() == "kerb-edge"
+
+
+@pytest.mark.parametrize("program", ["kerb-edge", "kerb-cpo", "kerb-sim"])
+def test_the_shells_of_a_clean_debian_complete_its_commands(system, program):
+    """By the shells' own packages: the files lie where they look, and do not only parse."""
+    system.get("bash-completion", "zsh", "fish")
+    command = {"kerb-edge": "doctor", "kerb-cpo": "serve", "kerb-sim": "fleet"}[program]
+    fish = system.sh(f"HOME=/root fish -c \"complete -C '{program} '\"")
+    assert command in [line.split("\t")[0] for line in fish.splitlines()], fish
+    zsh = system.sh(f"HOME=/root zsh -fc 'autoload -U compinit; compinit -u -D; print $_comps[{program}]'")
+    assert zsh.strip() == f"_{program}"
+    bash = system.sh(
+        f"bash -c '. /usr/share/bash-completion/bash_completion; _completion_loader {program}; complete -p {program}'")
+    assert bash.startswith("complete ") and bash.strip().endswith(program), bash
 
 
 def version(system):

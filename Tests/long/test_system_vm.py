@@ -288,7 +288,8 @@ def test_a_program_that_hangs_is_restarted_by_the_watchdog(vm):
     assert int(vm.unit("NRestarts")) == before + 1
     said = vm.do("journalctl -u kerb-edge --no-pager | grep -i 'watchdog timeout'", check=False)
     assert "Watchdog timeout" in said
-    assert vm.until(lambda: vm.do("systemctl is-active kerb-edge", check=False), lambda word: word == "active", 60) == "active"
+    found = vm.until(lambda: vm.do("systemctl is-active kerb-edge", check=False), lambda word: word == "active", 60)
+    assert found == "active"
 
 
 def test_a_wrong_configuration_is_told_and_not_tried_again(vm):
@@ -343,7 +344,8 @@ def test_the_same_unit_drives_gpio_lines_and_leaves_them_open_when_it_hangs(vm):
 
 
 def test_the_doctor_of_the_installed_package_finds_nothing_bad(vm):
-    found = json.loads(vm.do("kerb-edge doctor --json --config /etc/kerb/edge.yaml 2>/dev/null", seconds=120, check=False))
+    found = json.loads(vm.do(
+        "kerb-edge doctor --json --config /etc/kerb/edge.yaml 2>/dev/null", seconds=120, check=False))
     bad = [one for one in found if one["verdict"] == "BAD"]
     # Nobody is at the other end of the operator's address.
     assert {one["topic"] for one in bad} <= {"link", "operator", "csms"}, bad
@@ -353,5 +355,6 @@ def test_the_doctor_of_the_installed_package_finds_nothing_bad(vm):
 def test_a_purge_under_systemd_leaves_no_unit_and_no_name(vm):
     vm.do("dpkg --purge kerb-edge 2>&1", seconds=300)
     assert vm.unit("LoadState") == "not-found"
+    assert vm.do("cat /proc/[0-9]*/comm | grep -c kerb-edge || true").strip() == "0", "nothing runs without its program"
     assert vm.do("ls /etc/systemd/system/multi-user.target.wants | grep kerb || true") == ""
     assert vm.do("ls -d /var/lib/kerb-edge 2>/dev/null || true") == ""
