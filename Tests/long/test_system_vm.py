@@ -343,6 +343,15 @@ def test_the_same_unit_drives_gpio_lines_and_leaves_them_open_when_it_hangs(vm):
     assert found == "Available" and vm.relay() == 0
 
 
+def test_an_upgrade_of_a_board_that_drives_its_lines_restarts_it_too(vm):
+    pid = vm.unit("MainPID")
+    said = vm.do("dpkg -i --force-confold /root/kerb-edge.deb 2>&1", seconds=300)
+    assert "write your station" not in said and "fine" in said, said
+    assert vm.do("systemctl is-active kerb-edge", check=False) == "active", logged(vm)
+    assert vm.unit("MainPID") != pid
+    assert vm.until(lambda: status(vm).get("status"), lambda word: word == "Available", 60) == "Available", logged(vm)
+
+
 def test_the_doctor_of_the_installed_package_finds_nothing_bad(vm):
     found = json.loads(vm.do(
         "kerb-edge doctor --json --config /etc/kerb/edge.yaml 2>/dev/null", seconds=120, check=False))
