@@ -21,7 +21,7 @@ def packages():
 
 
 def pytest_terminal_summary(terminalreporter):
-    for title, values in figures.NOTED.items():
+    for title, values in ((title, values) for title, values in figures.NOTED.items() if values):
         terminalreporter.section(f"figures: {title}")
         for name, value in values.items():
             terminalreporter.write_line(f"  {name}: {value}")
