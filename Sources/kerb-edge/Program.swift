@@ -122,7 +122,8 @@ struct Program {
             complain(text)
             leave(.usage)
         case .run(let invocation):
-            Task { leave(await run(invocation)) }
+            // Detached: a plain one would wait for this thread.
+            Task.detached { leave(await run(invocation)) }
         }
         // The work is done by the pool's threads, which end the program.
         while true { pause() }
