@@ -130,7 +130,9 @@ struct ConnectorChaos {
 extension ConnectorChaos {
     mutating func step() throws(Broken) {
         try give(chance(80) ? randomInput() : randomOrder())
-        if draws > 10_000 ? chance(1) : perMille(relay ? 60 : 5) { draws = draws > 10_000 ? 10_000 : 60_000 }
+        if draws > 10_000 ? chance(1) : perMille(relay ? 60 : 5) {
+            draws = draws > 10_000 ? 10_000 : 60_000
+        }
         if volts > 230_000 ? chance(2) : perMille(1) {
             volts = volts > 230_000 ? 230_000 : 270_000
         }
