@@ -146,7 +146,10 @@ extension StationAgent {
         while !Task.isCancelled {
             do { try await clock.sleep(milliseconds: 1_000) } catch { return }
             await resumeReservations()
-            if !reservations.isEmpty { await expireReservations() }
+            guard !reservations.isEmpty else { continue }
+            await expireReservations()
+            // A fault may have passed, or a connector come free, before its status is told.
+            await shareOut()
         }
     }
 
