@@ -109,6 +109,12 @@ package enum FileSystem {
         return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Itself a folder, no link to one: root does not follow where another user points.
+    package static func isOwnFolder(_ path: String) -> Bool {
+        var info = stat()
+        return lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
+    }
+
     /// The permission bits of a file.
     package static func mode(of path: String) throws(FileError) -> mode_t {
         var info = stat()

@@ -67,7 +67,12 @@ package struct BoardRestore: ~Copyable {
     ) throws(FileError) {
         let staged = "\(path).restoring"
         // Left by a restore that was cut off.
-        if FileSystem.isFolder(staged) { try Self.removeFolder(staged) }
+        if FileSystem.isOwnFolder(staged) {
+            try Self.removeFolder(staged)
+        } else {
+            // A link that somebody left here is taken away, never followed.
+            try FileSystem.remove(staged)
+        }
         guard !files.isEmpty else { return add(path, nil) }
         add(path, staged)
         try FileSystem.makeFolder(staged)
@@ -150,7 +155,7 @@ package struct BoardRestore: ~Copyable {
     /// Removes what lies beside its place.
     package func discard() {
         for staged in changes.compactMap(\.staged) {
-            guard FileSystem.isFolder(staged) else {
+            guard FileSystem.isOwnFolder(staged) else {
                 try? FileSystem.remove(staged)  // What stays is replaced by the next restore.
                 continue
             }

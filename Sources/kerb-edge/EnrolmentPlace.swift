@@ -137,6 +137,9 @@ final class EnrolmentPlace {
 
     /// Nothing has changed.
     func withdraw() {
+        // The step may be made although it ended with an error: then they are this board's.
+        let text = (try? FileSystem.read(configuration)).map { String(decoding: $0, as: UTF8.self) }
+        guard let text, !text.contains(text: passwordFile) else { return }
         for file in [passwordFile, caFile] {
             // The failure that led here is the one to tell.
             try? FileSystem.remove(file)

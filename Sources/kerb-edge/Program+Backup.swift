@@ -43,6 +43,12 @@ extension Program {
         let configuration = absolute(configurationPath(invocation))
         let backup = try await BoardBackup.read(file)
         let isWhole = invocation.has("--identity")
+        if !isWhole, FileSystem.exists(BoardRestore.mark(of: configuration)) {
+            throw Failure(
+                code: .refused,
+                text: "\(configuration): a restore with --identity was cut off and left half a "
+                    + "board; repeat it with --identity")
+        }
         let data =
             try isWhole
             ? resolved(backup.dataDirectory, beside: configuration)

@@ -110,25 +110,32 @@ extension Program {
     private static func store(
         _ record: CommissioningRecord, _ settings: EdgeSettings, isWhole: Bool
     ) throws {
-        let folder = settings.dataDirectory + "/commissioning"
-        try FileSystem.makeFolder(folder)
+        let folder = try recordFolder(settings)
         let bytes = record.json.encoded()
-        try FileSystem.writeAtomically(bytes, to: "\(folder)/\(record.at.milliseconds).json")
+        let file = "\(folder)/\(record.at.milliseconds).json"
+        try FileSystem.writeAtomically(bytes, to: file)
         if record.isPassed, isWhole {
             try FileSystem.writeAtomically(bytes, to: settings.lockPath)
         }
-        try give(settings, folder)
+        give(settings, [folder, file, settings.lockPath])
     }
 
-    /// Root's files would keep the agent's user from reading them.
-    private static func give(_ settings: EdgeSettings, _ folder: String) throws {
+    private static func recordFolder(_ settings: EdgeSettings) throws -> String {
+        let folder = settings.dataDirectory + "/commissioning"
+        try FileSystem.makeFolder(folder)
+        guard FileSystem.isOwnFolder(folder) else {
+            throw Failure(text: "\(folder) is a link; remove it, records are written by root")
+        }
+        return folder
+    }
+
+    /// Root's files would keep the agent's user from reading them. A link is given, not what it names:
+    /// the folder is that user's, and he could point anywhere.
+    private static func give(_ settings: EdgeSettings, _ paths: [String]) {
         guard geteuid() == 0 else { return }
         var info = stat()
         guard stat(settings.dataDirectory, &info) == 0 else { return }
-        let names = try FileSystem.names(in: folder).map { "\(folder)/\($0)" }
-        for path in [folder, settings.lockPath] + names {
-            _ = chown(path, info.st_uid, info.st_gid)
-        }
+        for path in paths { _ = lchown(path, info.st_uid, info.st_gid) }
     }
 
     /// The record stays among the others, with who took it back.
@@ -138,15 +145,14 @@ extension Program {
             throw Failure(
                 text: "\(settings.lockPath) is not there; the cabinet is not commissioned")
         }
-        let folder = settings.dataDirectory + "/commissioning"
-        try FileSystem.makeFolder(folder)
+        let folder = try recordFolder(settings)
         let now = SystemClock().now
         let note: JSONValue = [
             "decommissioned": .time(now), "by": .string(invocation.value("--by") ?? ""),
         ]
-        try FileSystem.writeAtomically(
-            note.encoded(), to: "\(folder)/\(now.milliseconds)-decommissioned.json")
-        try give(settings, folder)
+        let file = "\(folder)/\(now.milliseconds)-decommissioned.json"
+        try FileSystem.writeAtomically(note.encoded(), to: file)
+        give(settings, [folder, file])
         try FileSystem.remove(settings.lockPath)
         print(
             "\(settings.stationID): nothing is locked; start the agent, then `kerb-edge commission`"

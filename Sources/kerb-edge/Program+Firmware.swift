@@ -19,9 +19,10 @@ extension Program {
                     + "the commands")
         }
         // Root acts on these: whoever may write one of them would be root.
-        let trusted = [configuration, upkeep.rootFile, upkeep.installCommand.first].compactMap {
-            $0
-        }
+        let trusted = [
+            configuration, upkeep.rootFile, upkeep.installCommand.first,
+            upkeep.rollbackCommand.first,
+        ].compactMap { $0 }
         let doubt = trusted.lazy.compactMap(FirmwareHelper.doubt).first
         try FileSystem.makeFolder(handover.state, mode: 0o755)
         let helper = FirmwareHelper(

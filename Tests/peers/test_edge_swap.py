@@ -184,6 +184,10 @@ def stays_what_it_is(target, new):
     (new / "edge.yaml.restore-incomplete").touch()
     cut = command(new, "run")
     assert cut.returncode == 2 and "once more" in cut.stderr
+    # The journal alone would take the mark away from half a board.
+    plain = command(new, "restore", target)
+    assert plain.returncode == 4 and "repeat it with --identity" in plain.stderr, plain.stderr
+    assert (new / "edge.yaml.restore-incomplete").exists()
     done = command(new, "restore", target, "--identity")
     assert done.returncode == 0, done.stderr
     assert not (new / "edge.yaml.restore-incomplete").exists()
