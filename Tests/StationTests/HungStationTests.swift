@@ -80,6 +80,6 @@ final class Gate: Sendable {
         while !state.withLock({ $0.isOpen }) { usleep(1_000) }
     }
 
-    func reached() async { while !state.withLock({ $0.isReached }) { await Task.yield() } }
+    func reached() async { await until { state.withLock { $0.isReached } } }
     func open() { state.withLock { $0.isOpen = true } }
 }

@@ -81,21 +81,33 @@ import Testing
         try await BoardJournal(path: folder.file("board.db"), bootID: "boot-9")
     }
 
-    @Test func `lasts over a restart and ends by its date`() async throws {
+    @Test func `lasts over a restart`() async throws {
         let before = try await station()
         let first = TestOperator()
         before.links.yield(first)
         try await before.during { () async throws in
             await first.hears(status: .available)
-            #expect(try await first.ask(reservation(seconds: 3)) == .status("Accepted"))
+            #expect(try await first.ask(reservation()) == .status("Accepted"))
         }
         let after = try await station(bootID: "boot-2")
         let second = TestOperator()
         after.links.yield(second)
         try await after.during { () async throws in
             await second.hears(status: .reserved)
-            await until { await after.controller.view().status.status == .available }
-            try await until { try await after.journal.reservations().isEmpty }
+        }
+        #expect(try await open().reservations().map(\.id) == [7])
+    }
+
+    @Test func `ends by its date`() async throws {
+        let station = try await station()
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            await peer.hears(status: .available)
+            #expect(try await peer.ask(reservation(seconds: 2)) == .status("Accepted"))
+            await until { await station.controller.machine.reservation == nil }
+            await until { await station.controller.view().status.status == .available }
+            try await until { try await station.journal.reservations().isEmpty }
         }
     }
 

@@ -10,12 +10,15 @@ import Service
 final class TestOperator: StationLink {
     typealias Script = @Sendable (StationEvent) -> StationReply?
 
+    private struct Waiter {
+        var isMet: @Sendable ([StationEvent]) -> Bool
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
     private struct State {
         var heard: [StationEvent] = []
         var script: Script
-        var waiters:
-            [(isMet: @Sendable ([StationEvent]) -> Bool, CheckedContinuation<Void, Never>)] =
-                []
+        var waiters: [Int: Waiter] = [:]
         var asked: [String: (StationCommand, CheckedContinuation<CommandAnswer?, Never>)] = [:]
         var next = 1
         var isUp = true
@@ -89,11 +92,11 @@ final class TestOperator: StationLink {
     private func hear(_ event: StationEvent) -> Script {
         let (script, met) = state.withLock { state in
             state.heard.append(event)
-            let met = state.waiters.filter { $0.isMet(state.heard) }.map(\.1)
-            state.waiters.removeAll { $0.isMet(state.heard) }
-            return (state.script, met)
+            let met = state.waiters.filter { $0.value.isMet(state.heard) }
+            for id in met.keys { state.waiters[id] = nil }
+            return (state.script, met.values)
         }
-        for waiter in met { waiter.resume() }
+        for waiter in met { waiter.continuation.resume() }
         return script
     }
 
@@ -114,15 +117,23 @@ final class TestOperator: StationLink {
         writer.finish()
     }
 
-    /// Waits until what was heard is enough.
+    /// Waits until what was heard is enough, or the test's time is over.
     func hears(_ isMet: @escaping @Sendable ([StationEvent]) -> Bool) async {
-        await withCheckedContinuation { continuation in
-            let isMetAlready = state.withLock { state in
-                if isMet(state.heard) { return true }
-                state.waiters.append((isMet, continuation))
-                return false
+        let id = state.withLock { state in
+            state.next += 1
+            return state.next
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if Task.isCancelled || isMet(state.heard) { return true }
+                    state.waiters[id] = Waiter(isMet: isMet, continuation: continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
             }
-            if isMetAlready { continuation.resume() }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.continuation.resume()
         }
     }
 
@@ -138,17 +149,25 @@ final class TestOperator: StationLink {
         }
     }
 
-    /// The station's answer; nil for an error or a closed link.
+    /// The station's answer; nil for an error, a closed link or a test whose time is over.
     func ask(_ command: StationCommand) async throws -> CommandAnswer? {
         let request = try dialect.request(for: command)
-        return await withCheckedContinuation { continuation in
-            let id = state.withLock { state in
-                state.next += 1
-                let id = "test-\(state.next)"
-                state.asked[id] = (command, continuation)
-                return id
+        let id = state.withLock { state in
+            state.next += 1
+            return "test-\(state.next)"
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if Task.isCancelled { return true }
+                    state.asked[id] = (command, continuation)
+                    return false
+                }
+                if isOver { return continuation.resume(returning: nil) }
+                writer.yield(Frame.call(MessageID(id), request))
             }
-            writer.yield(Frame.call(MessageID(id), request))
+        } onCancel: {
+            state.withLock { $0.asked.removeValue(forKey: id) }?.1.resume(returning: nil)
         }
     }
 }
