@@ -11,6 +11,8 @@ RELEASE := -c release --static-swift-stdlib --disable-local-rpath -Xswiftc -use-
     -Xlinker --no-export-dynamic -Xlinker --icf=safe -Xlinker -z -Xlinker pack-relative-relocs \
     -Xswiftc -L$(CURDIR)/.build/static -Xswiftc -Xclang-linker -Xswiftc -static-libgcc
 PROGRAMS := kerb-edge kerb-cpo kerb-sim
+# What only a board's agent leaves out: see hal/CLinux/small.c.
+LINK_kerb-edge := -Xlinker --wrap=_swift_stdlib_getScalarName
 
 .PHONY: all release help setup build-debug test test-long lint format journey demo bench deb clean
 
@@ -18,7 +20,7 @@ all: setup-build release ## release build of all programs into .build/release
 
 release:
 	@mkdir -p .build/static && ln -sf "$$(clang -print-file-name=libstdc++.a)" .build/static/
-	@for program in $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
+	@$(foreach program,$(PROGRAMS),$(SWIFT) build $(RELEASE) $(LINK_$(program)) --product $(program) &&) true
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

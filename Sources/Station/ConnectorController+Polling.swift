@@ -47,7 +47,7 @@ extension ConnectorController {
                 // A pilot nobody can read is one on which nothing may flow.
                 take(.pilot(.e, diode: .unknown))
             }
-        } while await pause(polls.pilot)
+        } while await pause(machine.isResting ? polls.resting : polls.pilot)
     }
 
     func pollMirror() async {
@@ -72,7 +72,7 @@ extension ConnectorController {
                 default: if isFitted { take(.mirror(.unknown)) }
                 }
             }
-        } while await pause(polls.mirror)
+        } while await pause(machine.isResting ? polls.resting : polls.mirror)
     }
 
     func pollSafety() async {

@@ -41,6 +41,11 @@ package struct ConnectorView: Hashable, Sendable {
 extension ConnectorMachine {
     var isContactorClosed: Bool { contactor.isClosed }
     var contactorCommandedAt: Int64 { contactor.commandedAt }
+    /// Nobody is there, nothing runs, and the contactor has shown that it is open.
+    var isResting: Bool {
+        pilot == .a && transaction == nil && !contactor.isClosed
+            && (contactor.isConfirmed || board.feedback == .none)
+    }
 
     func view(at now: Instant, meterError: String?) -> ConnectorView {
         ConnectorView(

@@ -1,5 +1,6 @@
 import Charging
 import HAL
+import OCPP
 import Service
 import TestSupport
 import Testing
@@ -97,6 +98,30 @@ import Testing
                 let machine = await controller.machine
                 return machine.meter != nil && machine.areOutputsWorking
             }
+        }
+    }
+
+    @Test func `rests only while nobody is there and the contactor has shown that it is open`()
+        async throws
+    {
+        let station = try await station()
+        let controller = station.controller
+        #expect(await !controller.machine.isResting)
+        try await station.during { () async throws in
+            await until { await controller.machine.isResting }
+            #expect(await controller.machine.pilot == .a)
+            station.board.change { $0.isPlugged = true }
+            await until { await controller.machine.pilot == .b }
+            #expect(await !controller.machine.isResting)
+            await controller.take(.token("TAG"))
+            await controller.take(.authorization(token: "TAG", AuthorizationInfo(.accepted)))
+            await until { await controller.machine.isContactorClosed }
+            #expect(await !controller.machine.isResting)
+            // Unplugged under load: not before the contactor has shown that it fell.
+            await controller.take(.pilot(.a, diode: .passed))
+            #expect(await !controller.machine.isResting)
+            station.board.change { $0.isPlugged = false }
+            await until { await controller.machine.isResting }
         }
     }
 

@@ -70,6 +70,7 @@ struct TestStation {
         polls.tick = 20
         polls.pilot = 20
         polls.mirror = 20
+        polls.resting = 20
         polls.safety = 20
         polls.temperature = 20
         let executor = ThreadExecutor(name: "control")
