@@ -74,7 +74,7 @@ package final class BoardJournal: Sendable {
 
     static func bounds(_ limits: JournalLimits) -> DatabaseLimits {
         var bounds = DatabaseLimits()
-        bounds.cacheKiB = 512
+        bounds.cacheKiB = 256
         bounds.cachedStatements = 64
         bounds.journalBytes = 1 << 20
         // A small log: a board's flash is small, and what is not yet in the file is read at each start.

@@ -114,6 +114,7 @@ struct Program {
     static func main() {
         // Before there is a second thread, which would get a heap of its own with its first piece.
         ProcessMemory.useOneHeap()
+        ProcessMemory.boundDescriptors()
         switch table.parse(Array(CommandLine.arguments.dropFirst())) {
         case .help(let text):
             print(text)

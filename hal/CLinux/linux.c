@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/timex.h>
 #include <termios.h>
 #include <unistd.h>
@@ -41,6 +42,13 @@ int kerb_clock_is_synchronised(void) {
 }
 
 void kerb_use_one_heap(void) { mallopt(M_ARENA_MAX, 1); }
+
+void kerb_bound_descriptors(unsigned most) {
+    struct rlimit bound;
+    if (getrlimit(RLIMIT_NOFILE, &bound) || bound.rlim_cur <= most) return;
+    bound.rlim_cur = most;
+    setrlimit(RLIMIT_NOFILE, &bound);
+}
 
 int kerb_wake_open(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 

@@ -17,6 +17,9 @@ int kerb_clock_is_synchronised(void);
 /// To be called before there are threads.
 void kerb_use_one_heap(void);
 
+/// Lowers the process's bound on open files to `most`; a lower one stays.
+void kerb_bound_descriptors(unsigned most);
+
 // GPIO character device, uAPI version 2 (Linux 5.10 and later). All levels are those of the pad:
 // what is active when low is turned round in Swift, so that a safe level means the same everywhere.
 
