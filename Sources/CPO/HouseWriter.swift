@@ -7,6 +7,8 @@ protocol Remembering: AnyObject, Sendable {
     var version: Int { get }
     /// What is kept may have run ahead of the rows: the next use reads them again.
     func distrust()
+    /// Reads the rows again where that is due.
+    func ensure(in transaction: Transaction) throws
 }
 
 /// The one way into the database: commits, wakes the journal's readers, and keeps memory honest.
@@ -47,11 +49,21 @@ final class HouseWriter: Sendable {
             journal.committed(mark)
             return value
         } catch let refused as Refused {
+            await recall(stores)
             throw refused.reason
         } catch {
             // The commit failed, and with it whatever memory took over from this body.
             for store in stores { store.distrust() }
+            await recall(stores)
             throw error
+        }
+    }
+
+    /// Readers of memory see what is in the rows again, and not only after the next write. Where the
+    /// disk fails that write does it.
+    private nonisolated(nonsending) func recall(_ stores: [any Remembering]) async {
+        try? await database.write { transaction in
+            for store in stores { try store.ensure(in: transaction) }
         }
     }
 }

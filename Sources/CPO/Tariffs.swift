@@ -101,7 +101,7 @@ package final class Tariffs: Remembering {
 
     func distrust() { state.withLock { $0.isTrusted = false } }
 
-    private func ensure(in transaction: Transaction) throws {
+    func ensure(in transaction: Transaction) throws {
         guard !state.withLock({ $0.isTrusted }) else { return }
         try load(in: transaction)
     }

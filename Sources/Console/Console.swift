@@ -82,7 +82,7 @@ package final class Console: Sendable {
 
     var apiRoutes: [APIRoute] {
         accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
-            + partnerRoutes
+            + partnerRoutes + importRoutes
             + eventRoutes
     }
 

@@ -41,6 +41,16 @@ struct TestConsole {
         connections.location = { ["id": .string($0.id)] }
         connections.tariff = { ["id": .string($0.id)] }
         connections.token = { ["uid": .string($0.uid)] }
+        connections.readToken = { body in
+            guard let kind = body["type"]?.string.flatMap(Token.Kind.init) else {
+                throw Console.BadValue(field: "type", detail: "is no token type of OCPI 2.2.1")
+            }
+            return Token(
+                party: PartyID(country: "IN", party: "KRB"), uid: body["uid"]?.string ?? "",
+                kind: kind, contractID: body["contract_id"]?.string ?? "",
+                issuer: body["issuer"]?.string ?? "", isValid: body["valid"]?.bool ?? false,
+                whitelist: .allowed, lastUpdated: clock.now)
+        }
         connections.readTariff = { _ in
             throw Console.BadValue(field: "elements", detail: "must not be empty")
         }
@@ -71,12 +81,19 @@ struct TestConsole {
         _ method: String, _ path: String, key: String? = nil, body: JSONValue? = nil,
         headers: [String: String] = [:]
     ) async throws -> Answer {
+        var headers = headers
+        if body != nil { headers["Content-Type"] = "application/json" }
+        return try await call(
+            method, path, key: key, bytes: body?.encoded() ?? [], headers: headers)
+    }
+
+    func call(
+        _ method: String, _ path: String, key: String?, bytes: [UInt8], headers: [String: String]
+    ) async throws -> Answer {
         let socket = try RawSocket(port: server.addresses[0].port)
         var text = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         if let key { text += "Authorization: Bearer \(key)\r\n" }
         for (name, value) in headers { text += "\(name): \(value)\r\n" }
-        let bytes = body.map { $0.encoded() } ?? []
-        if body != nil { text += "Content-Type: application/json\r\n" }
         text += "Content-Length: \(bytes.count)\r\n\r\n"
         await socket.send(Array(text.utf8) + bytes)
         let whole = await socket.readAll()

@@ -6,29 +6,31 @@ let csrf = "";
 export function setCSRF(token) { csrf = token; }
 
 export class Problem extends Error {
-  /** @param {number} status @param {string} title @param {string} [detail] */
-  constructor(status, title, detail) {
+  /** @param {number} status @param {string} title @param {string} [detail] @param {any} [value] the whole answer */
+  constructor(status, title, detail, value) {
     super(detail ? `${title}: ${detail}` : title);
     this.status = status;
+    this.value = value;
   }
 }
 
 /**
  * @param {string} method
  * @param {string} path below /api/v1
- * @param {unknown} [body]
+ * @param {unknown} [body] a file goes as the table it is, all else as JSON
  * @returns {Promise<any>}
  */
 export async function call(method, path, body) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const isFile = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = isFile ? "text/csv" : "application/json";
   if (method !== "GET") headers["X-CSRF-Token"] = csrf;
   let answer;
   try {
     answer = await fetch(`/api/v1${path}`, {
       method, headers, credentials: "same-origin",
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : isFile ? body : JSON.stringify(body),
     });
   } catch {
     throw new Problem(0, "the server cannot be reached");
@@ -36,7 +38,7 @@ export async function call(method, path, body) {
   if (answer.status === 204) return null;
   const value = await answer.json().catch(() => ({}));
   if (answer.ok) return value;
-  const problem = new Problem(answer.status, value.title ?? `status ${answer.status}`, value.detail);
+  const problem = new Problem(answer.status, value.title ?? `status ${answer.status}`, value.detail, value);
   if (answer.status === 401 && path !== "/login" && path !== "/me") {
     document.dispatchEvent(new CustomEvent("kerb-logged-out"));
   }

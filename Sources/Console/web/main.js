@@ -1,5 +1,6 @@
 import { call, setCSRF } from "./api.js";
 import { el, fill, notice } from "./dom.js";
+import * as imports from "./imports.js";
 import * as live from "./live.js";
 import * as login from "./login.js";
 import * as review from "./review.js";
@@ -9,6 +10,7 @@ import * as stations from "./stations.js";
 /** Pages by path. */
 const pages = new Map([
   ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
+  ["/console/import", imports],
 ]);
 
 /** @type {any} */

@@ -1,0 +1,138 @@
+import CPO
+import Charging
+import JSON
+import Service
+
+/// Places from a table with a line for every connector, in the names of OCPI 2.2.1 §8.3.
+///
+/// A place's own columns are filled in its first line; in its others they are empty or the same.
+/// EVSEs that stand in the store and not in the table stay as they are.
+extension ImportPlan {
+    private static let place = [
+        "name", "address", "city", "postal_code", "state", "country", "latitude", "longitude",
+        "time_zone", "publish",
+    ]
+    private static let evse = ["evse_id", "physical_reference", "station", "station_connector"]
+    private static let connector = [
+        "connector_id", "standard", "format", "power_type", "max_voltage", "max_amperage",
+        "max_electric_power", "tariff_ids",
+    ]
+
+    static func locations(_ table: CSVTable, _ house: ChargePointOperator) -> ImportPlan {
+        var plan = ImportPlan()
+        let required = ["location_id", "evse_uid", "connector_id"]
+        plan.check(
+            table, required: required,
+            optional: (place + evse + connector).filter { !required.contains($0) })
+        guard plan.problems.isEmpty else { return plan }
+        let now = house.clock.now
+        var (order, groups) = ([String](), [String: [CSVTable.Row]]())
+        for row in table.rows {
+            guard let id = row["location_id"] else {
+                plan.note(Problem.missing("location_id", row), line: row.line)
+                continue
+            }
+            if groups[id.lowercased()] == nil { order.append(id) }
+            groups[id.lowercased(), default: []].append(row)
+        }
+        for id in order {
+            guard let rows = groups[id.lowercased()], let line = rows.first?.line else { continue }
+            do {
+                let body = try body(of: rows)
+                let wanted = try LocationBody.read(
+                    body, id: id, party: house.settings.party, at: now)
+                plan.steps.append(
+                    Step(line: line, id: id) { transaction in
+                        let old = house.locations.location(id)
+                        let isNew = try house.locations.put(
+                            wanted.keeping(old), at: now, in: transaction)
+                        return !isNew ? .unchanged : old == nil ? .created : .changed
+                    })
+            } catch { plan.note(error, line: line) }
+        }
+        return plan
+    }
+
+    private static func body(of rows: [CSVTable.Row]) throws(Problem) -> JSONValue {
+        var shared: [String: String] = [:]
+        for row in rows {
+            for name in place {
+                guard let text = row[name] else { continue }
+                if let first = shared[name], first != text {
+                    throw Problem(
+                        line: row.line, field: name,
+                        detail: "`\(name)` is another than in the place's first line")
+                }
+                shared[name] = text
+            }
+        }
+        let head = CSVTable.Row(line: rows[0].line, cells: shared)
+        var value = JSONValue.members([
+            "name": head.text("name"), "address": head.text("address"), "city": head.text("city"),
+            "postal_code": head.text("postal_code"), "state": head.text("state"),
+            "country": head.text("country"), "time_zone": head.text("time_zone"),
+            "publish": .bool(try head.flag("publish", standard: true)),
+            "evses": .array(try evses(of: rows)),
+        ])
+        if let latitude = head.text("latitude"), let longitude = head.text("longitude") {
+            value["coordinates"] = ["latitude": latitude, "longitude": longitude]
+        }
+        return value
+    }
+
+    private static func evses(of rows: [CSVTable.Row]) throws(Problem) -> [JSONValue] {
+        var (order, groups) = ([String](), [String: [CSVTable.Row]]())
+        for row in rows {
+            guard let uid = row["evse_uid"] else { throw .missing("evse_uid", row) }
+            if groups[uid.lowercased()] == nil { order.append(uid) }
+            groups[uid.lowercased(), default: []].append(row)
+        }
+        var found: [JSONValue] = []
+        for uid in order {
+            guard let rows = groups[uid.lowercased()], let head = rows.first else { continue }
+            var connectors: [JSONValue] = []
+            for row in rows { connectors.append(try connector(of: row)) }
+            found.append(
+                .members([
+                    "uid": .string(uid), "evse_id": head.text("evse_id"),
+                    "physical_reference": head.text("physical_reference"),
+                    "station": head.text("station"),
+                    "station_connector": try head.whole("station_connector"),
+                    "connectors": .array(connectors),
+                ]))
+        }
+        return found
+    }
+
+    private static func connector(of row: CSVTable.Row) throws(Problem) -> JSONValue {
+        .members([
+            "id": row.text("connector_id"), "standard": row.text("standard"),
+            "format": row.text("format"), "power_type": row.text("power_type"),
+            "max_voltage": try row.whole("max_voltage"),
+            "max_amperage": try row.whole("max_amperage"),
+            "max_electric_power": try row.whole("max_electric_power"),
+            // A cell holds several, separated by blanks.
+            "tariff_ids": .array(
+                (row["tariff_ids"] ?? "").split(separator: " ").map { .string(String($0)) }),
+        ])
+    }
+}
+
+extension Location {
+    /// With the EVSEs of `old` that do not stand here, and what tables do not say.
+    fileprivate func keeping(_ old: Location?) -> Location {
+        guard let old else { return self }
+        var merged = self
+        for index in merged.evses.indices {
+            let uid = merged.evses[index].uid.lowercased()
+            guard let known = old.evses.first(where: { $0.uid.lowercased() == uid }) else {
+                continue
+            }
+            merged.evses[index].status = known.status
+            merged.evses[index].capabilities = known.capabilities
+        }
+        let here = Set(evses.map { $0.uid.lowercased() })
+        merged.evses += old.evses.filter { !here.contains($0.uid.lowercased()) }
+        return merged
+    }
+}

@@ -1,0 +1,126 @@
+import CPO
+import Charging
+import JSON
+import TestSupport
+import Testing
+import Web
+
+@testable import Console
+
+@Suite(.timeLimit(.minutes(2))) struct `An import` {
+    private static let places = """
+        location_id,name,address,city,country,latitude,longitude,time_zone,evse_uid,station,\
+        station_connector,connector_id,standard,format,power_type,max_voltage,max_amperage
+        L1,Depot,Ring 1,Delhi,IND,28.6139,77.2090,Asia/Kolkata,E1,CS-1,1,1,IEC_62196_T2,SOCKET,AC_3_PHASE,400,32
+        L1,,,,,,,,E2,CS-1,2,1,IEC_62196_T2,SOCKET,AC_3_PHASE,400,32
+        L1,,,,,,,,E2,,,2,CHADEMO,CABLE,DC,500,125
+
+        """
+
+    private func send(
+        _ test: TestConsole, _ kind: String, _ text: String, dry: Bool = false, key: String? = nil
+    ) async throws -> TestConsole.Answer {
+        try await test.call(
+            "POST", "/api/v1/import/\(kind)?dryRun=\(dry)", key: key ?? test.admin,
+            bytes: Array(text.utf8), headers: ["Content-Type": "text/csv"])
+    }
+
+    private func counts(_ answer: TestConsole.Answer) -> [Int?] {
+        ["created", "changed", "unchanged"].map { answer[$0]?.int }
+    }
+
+    @Test func `takes stations, says what became of each, and is noted`() async throws {
+        let test = try await TestConsole()
+        let text = "id,registration\ncs-1,\nCS-2,Rejected\nNEW/1,\n"
+        #expect(try await send(test, "stations", text).status == 422)
+        let good = "id,registration\ncs-1,\nCS-2,Rejected\nNEW1,\n"
+        let answer = try await send(test, "stations", good)
+        #expect(counts(answer) == [1, 1, 1])
+        #expect(try await test.house.stations.station("NEW1")?.registration == .accepted)
+        #expect(try await test.house.stations.station("CS-2")?.registration == .rejected)
+        let audit = try await test.get("/audit")
+        #expect(audit["items"]?.array?.first?["action"]?.string == "import.stations")
+        await test.server.stop()
+    }
+
+    @Test func `changes nothing when it is dry`() async throws {
+        let test = try await TestConsole()
+        let answer = try await send(test, "locations", Self.places, dry: true)
+        #expect(counts(answer) == [1, 0, 0])
+        #expect(answer["dryRun"]?.bool == true)
+        #expect(test.house.locations.all().isEmpty)
+        #expect(try await test.get("/audit")["items"]?.array?.isEmpty == true)
+        await test.server.stop()
+    }
+
+    @Test func `takes all rows or none, and names every mistake with its line`() async throws {
+        let test = try await TestConsole()
+        let answer = try await send(
+            test, "stations", "id,registration\nS1,\nS2,maybe\n,\nS1,x\ns1,\n")
+        #expect(answer.status == 422)
+        let problems = answer["problems"]?.array ?? []
+        #expect(problems.compactMap { $0["line"]?.int } == [3, 5, 6])
+        #expect(problems.compactMap { $0["field"]?.string } == ["registration", "id", "id"])
+        #expect(try await test.house.stations.station("S1") == nil)
+        await test.server.stop()
+    }
+
+    @Test func `builds places from a line for every connector, and adds to them`() async throws {
+        let test = try await TestConsole()
+        #expect(counts(try await send(test, "locations", Self.places)) == [1, 0, 0])
+        #expect(counts(try await send(test, "locations", Self.places)) == [0, 0, 1])
+        let location = try #require(test.house.locations.location("L1"))
+        #expect(location.evses.map(\.uid) == ["E1", "E2"])
+        #expect(location.evses[1].connectors.map(\.standard) == ["IEC_62196_T2", "CHADEMO"])
+        #expect(location.evses[1].stationConnector == 2)
+        // Another table with one more EVSE takes none of the others away.
+        let head = Self.places.split(separator: "\n")
+        let more = "\(head[0])\n" + head[1].replacing("E1,CS-1,1", with: "E3,CS-2,1") + "\n"
+        #expect(counts(try await send(test, "locations", more)) == [0, 1, 0])
+        #expect(test.house.locations.location("L1")?.evses.map(\.uid) == ["E3", "E1", "E2"])
+        #expect(
+            test.house.locations.location("L1")?.evses.map(\.status).contains(.removed) == false)
+        // A uid is of one place for ever.
+        let stolen = more.replacing("L1,Depot", with: "L2,Depot")
+        let refused = try await send(test, "locations", stolen)
+        #expect(refused.status == 422)
+        #expect(refused["problems"]?.array?.first?["field"]?.string == "evse_uid")
+        #expect(test.house.locations.location("L2") == nil)
+        await test.server.stop()
+    }
+
+    @Test func `takes tokens once, and the same again changes nothing`() async throws {
+        let test = try await TestConsole()
+        let text = "uid;contract_id;valid\n04AABB;IN-KRB-C1;\n04CCDD;IN-KRB-C2;no\n"
+        #expect(counts(try await send(test, "tokens", text)) == [2, 0, 0])
+        test.clock.advance(milliseconds: 60_000)
+        #expect(counts(try await send(test, "tokens", text)) == [0, 0, 2])
+        let changed = text.replacing(";no", with: ";yes")
+        #expect(counts(try await send(test, "tokens", changed)) == [0, 1, 1])
+        let bad = try await send(test, "tokens", "uid,type\nX,PAPER\n")
+        #expect(bad["problems"]?.array?.first?["field"]?.string == "type")
+        await test.server.stop()
+    }
+
+    @Test(arguments: [
+        ("stations", "name\nX\n", "id"), ("stations", "id,colour\nX,red\n", "colour"),
+        ("locations", "location_id,connector_id\n", "evse_uid"),
+    ])
+    func `says which column is missing or read by nobody`(
+        _ kind: String, _ text: String, _ field: String
+    ) async throws {
+        let test = try await TestConsole()
+        let answer = try await send(test, kind, text)
+        #expect(answer.status == 422)
+        #expect(
+            answer["problems"]?.array?.contains { $0["field"]?.string == field } == true)
+        await test.server.stop()
+    }
+
+    @Test func `is for an admin`() async throws {
+        let test = try await TestConsole()
+        let answer = try await send(test, "stations", "id\nX\n", key: test.operator)
+        #expect(answer.status == 403)
+        await test.server.stop()
+    }
+}
