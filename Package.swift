@@ -111,6 +111,8 @@ let doors: [Target] = [
     module("CSMS", ["CPO", "OCPP", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     module("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     module("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
+    module(
+        "Alerts", ["CPO", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     // The pages are embedded into the program, so that it is whole wherever it is copied.
     module(
         "Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"],
@@ -127,7 +129,8 @@ let roofs: [Target] = [
     program(
         "kerb-cpo",
         [
-            "CSMS", "OCPI", "Beckn", "Console", "CPO", "OCPP", "OCPP16", "Web", "HTTPClient", "SQL",
+            "CSMS", "OCPI", "Beckn", "Console", "Alerts", "CPO", "OCPP", "OCPP16", "Web",
+            "HTTPClient", "SQL",
             "Charging", "JSON", "Crypto", "Service",
         ]),
     program(
@@ -174,6 +177,7 @@ let suites: [Target] = [
         ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
+    tests("Alerts", ["CPO", "HTTPClient", "SQL", "Charging", "JSON", "Service"]),
     tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Simulation", ["HAL", "LinuxHAL", "Web", "Charging", "JSON", "Service"]),
 ]

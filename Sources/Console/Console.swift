@@ -38,6 +38,17 @@ package final class Console: Sendable {
             )?
         package var deviations: (@Sendable (_ station: String) async throws -> [JSONValue])?
         package var refusals: (@Sendable () async throws -> [JSONValue])?
+        /// Newest first; `onlyOpen` leaves out what is over.
+        package var alerts:
+            (
+                @Sendable (_ onlyOpen: Bool, _ before: Int64?, _ limit: Int) async throws
+                    -> [JSONValue]
+            )?
+        /// False when there is none of this number.
+        package var acknowledgeAlert:
+            (
+                @Sendable (_ id: Int64, _ who: String, _ at: Timestamp, Transaction) throws -> Bool
+            )?
         /// Makes a one-time code for a board; the answer shows it once.
         package var enrolStation:
             (@Sendable (_ station: String, _ minutes: Int) async throws -> JSONValue)?
@@ -82,7 +93,7 @@ package final class Console: Sendable {
 
     var apiRoutes: [APIRoute] {
         accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
-            + partnerRoutes + importRoutes
+            + partnerRoutes + importRoutes + alertRoutes
             + eventRoutes
     }
 

@@ -26,6 +26,7 @@ enum Pages {
         "stations.js": File(script, PackageResources.stations_js),
         "review.js": File(script, PackageResources.review_js),
         "sessions.js": File(script, PackageResources.sessions_js),
+        "alerts.js": File(script, PackageResources.alerts_js),
         "imports.js": File(script, PackageResources.imports_js),
         "style.css": File("text/css; charset=utf-8", PackageResources.style_css),
         "icon.svg": File("image/svg+xml", PackageResources.icon_svg),

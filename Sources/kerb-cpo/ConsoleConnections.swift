@@ -1,3 +1,4 @@
+import Alerts
 import Beckn
 import CPO
 import CSMS
@@ -9,7 +10,9 @@ import Service
 
 /// What the console shows of the other doors: doors do not know each other, the roof knows them all.
 extension Console.Connections {
-    init(stations: CentralSystem, ocpi: OCPIDoor, beckn: BecknDoor?, party: PartyID) {
+    init(
+        stations: CentralSystem, ocpi: OCPIDoor, beckn: BecknDoor?, alerts: Alerts, party: PartyID
+    ) {
         self.init()
         location = { $0.ocpi221 }
         tariff = { $0.ocpi221 }
@@ -59,6 +62,12 @@ extension Console.Connections {
                 let made = try await stations.makeEnrolment(station, minutes: minutes)
                 return Self.enrolment(made, enrolment.uri(made))
             }
+        }
+        self.alerts = { onlyOpen, before, limit in
+            try await alerts.list(onlyOpen: onlyOpen, before: before, limit: limit).map(\.value)
+        }
+        acknowledgeAlert = { id, who, at, transaction in
+            try alerts.acknowledge(id, by: who, at: at, in: transaction)
         }
         guard let beckn else { return }
         orders = { cursor, limit in try await beckn.orders(cursor: cursor, limit: limit) }

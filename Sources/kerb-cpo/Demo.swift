@@ -1,3 +1,4 @@
+import Alerts
 import Beckn
 import CPO
 import Charging
@@ -52,7 +53,8 @@ struct Demo: Sendable {
                 lowestSecurityProfile: 0, pingSeconds: 20,
                 stationsURL: "wss://127.0.0.1:\(port + 1)/ocpp", caFile: "\(folder)/ca.pem"),
             ocpi: OCPISettings(publicURL: "http://127.0.0.1:\(port)/ocpi"), beckn: try beckn(),
-            outgoing: Settings.Outgoing(rules: .open, caFile: nil), drainSeconds: 2)
+            outgoing: Settings.Outgoing(rules: .open, caFile: nil),
+            alerts: Settings.Alarms(rules: AlertSettings()), drainSeconds: 2)
     }
 
     /// A network of its own: our key and record are made once; apps add theirs to the registry file.

@@ -1,3 +1,4 @@
+import Alerts
 import Beckn
 import CPO
 import CSMS
@@ -15,7 +16,7 @@ struct Doors: Sendable {
     /// In every door's own range of numbers; the migrator puts them in order.
     static let migrations: [Migration] =
         ChargePointOperator.migrations + CentralSystem.migrations + OCPIDoor.migrations
-        + BecknDoor.migrations + Console.migrations
+        + BecknDoor.migrations + Console.migrations + Alerts.migrations
 
     let house: ChargePointOperator
     let settings: Settings
@@ -25,6 +26,8 @@ struct Doors: Sendable {
     let ocpi: OCPIDoor
     let beckn: BecknDoor?
     let console: Console
+    let alerts: Alerts
+    private let channels: [any AlertChannel]
     /// The registry as the door read it.
     private let registry: [UInt8]
 
@@ -52,10 +55,14 @@ struct Doors: Sendable {
                 registry: SubscriberRegistry(json: registry),
                 client: client)
         }
+        channels = try settings.alerts.channels(house, publicURL: settings.publicURL)
+        alerts = Alerts(
+            house: house, settings: settings.alerts.rules, channels: channels.map(\.name))
         console = Console(
             house: house,
             connections: Console.Connections(
-                stations: stations, ocpi: ocpi, beckn: beckn, party: settings.house.party))
+                stations: stations, ocpi: ocpi, beckn: beckn, alerts: alerts,
+                party: settings.house.party))
     }
 
     /// Reads what the doors must know before the first request.
@@ -78,6 +85,7 @@ struct Doors: Sendable {
                 await keep("commands") { try await house.commands.run(house, over: stations) }
             }
             group.addTask { await keep("ocpi") { try await ocpi.run() } }
+            group.addTask { await keep("alerts") { try await alerts.run(over: channels) } }
             group.addTask { await keep("partners") { try await followPartners() } }
             guard let beckn, let settings = settings.beckn else { return }
             group.addTask { await keep("beckn") { try await beckn.run() } }

@@ -37,6 +37,18 @@ extension Settings {
                 let section = top.section(name)
                 FileChecks(section).certificates("caFile", section.pathOrNil("caFile"))
             }
+            let alerts = top.section("alerts")
+            for (name, secrets) in [
+                ("mail", ["passwordFile"]), ("webhook", ["urlFile", "tokenFile"]),
+            ] {
+                guard let section = alerts.sectionOrNil(name) else { continue }
+                let files = FileChecks(section)
+                for key in secrets {
+                    files.secret(key, section.pathOrNil(key))
+                    if modes { files.privacy(key, section.pathOrNil(key)) }
+                }
+                files.certificates("caFile", section.pathOrNil("caFile"))
+            }
             guard let beckn = top.sectionOrNil("beckn") else { return }
             FileChecks(beckn).secret("keyFile", beckn.pathOrNil("keyFile"))
             if modes { FileChecks(beckn).privacy("keyFile", beckn.pathOrNil("keyFile")) }

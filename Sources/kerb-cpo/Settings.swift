@@ -38,6 +38,7 @@ struct Settings: Sendable {
     /// nil: the door stays shut.
     var beckn: Beckn?
     var outgoing: Outgoing
+    var alerts: Alarms
     var drainSeconds: Int
 
     /// Rules for calls to partners.
@@ -136,7 +137,7 @@ struct Settings: Sendable {
             ocpi: ocpi(top, publicURL: url),
             beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
                 beckn($0, name: name, publicURL: url)
-            }, outgoing: outgoing(top),
+            }, outgoing: outgoing(top), alerts: alarms(top, zone: zone),
             drainSeconds: top.int(
                 "drainSeconds", default: 10, in: 0...300,
                 about: "time over which connections are closed at the end"))

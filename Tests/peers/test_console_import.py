@@ -61,3 +61,10 @@ def test_places_are_checked_and_imported(server, page, tmp_path):  # noqa: F811
     expect(page.get_by_role("cell", name="3", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Import")).to_be_disabled()
     page.complaints[:] = [one for one in page.complaints if "422" not in one]
+
+
+def test_alerts_are_listed(server, page):  # noqa: F811
+    log_in(page, server)
+    page.get_by_role("link", name="Alerts").click()
+    expect(page.get_by_text("Nothing is wrong that somebody should be told.")).to_be_visible(timeout=PATIENCE)
+    accessible(page)

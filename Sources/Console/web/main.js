@@ -1,3 +1,4 @@
+import * as alerts from "./alerts.js";
 import { call, setCSRF } from "./api.js";
 import { el, fill, notice } from "./dom.js";
 import * as imports from "./imports.js";
@@ -10,6 +11,7 @@ import * as stations from "./stations.js";
 /** Pages by path. */
 const pages = new Map([
   ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
+  ["/console/alerts", alerts],
   ["/console/import", imports],
 ]);
 

@@ -1,0 +1,55 @@
+import Charging
+import SQL
+
+/// Something that a person should know before drivers or partners tell.
+package struct Alert: Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable, CaseIterable {
+        /// A registered station has no connection for longer than the settings allow.
+        case stationOffline
+        /// A connector is faulted for longer than the settings allow.
+        case connectorFaulted
+        /// Something suspect about a bill waits in the review list.
+        case moneyWaits
+        /// A partner refused lines of the journal, or did not take them in all tries.
+        case deliveryStuck
+
+        /// For the subject of a mail.
+        package var title: String {
+            switch self {
+            case .stationOffline: "station offline"
+            case .connectorFaulted: "connector faulted"
+            case .moneyWaits: "money waits for a decision"
+            case .deliveryStuck: "a partner does not take deliveries"
+            }
+        }
+    }
+
+    package var id: Int64
+    package var kind: Kind
+    /// A station, `STATION/CONNECTOR`, or a reader of the journal.
+    package var subject: String
+    package var detail: String
+    package var raisedAt: Timestamp
+    /// When what it tells of was over; nil: it goes on.
+    package var endedAt: Timestamp?
+    package var acknowledgedBy: String?
+    package var acknowledgedAt: Timestamp?
+}
+
+extension Alert {
+    init(row: Row) throws {
+        let kind = try row.text("kind")
+        guard let known = Kind(rawValue: kind) else { throw UnknownKind(kind: kind) }
+        self.init(
+            id: try row.int64("id"), kind: known, subject: try row.text("subject"),
+            detail: try row.text("detail"), raisedAt: try row.timestamp("raised_at"),
+            endedAt: try row.timestampOrNil("ended_at"),
+            acknowledgedBy: try row.textOrNil("acknowledged_by"),
+            acknowledgedAt: try row.timestampOrNil("acknowledged_at"))
+    }
+
+    /// A row of a later version.
+    struct UnknownKind: Error {
+        var kind: String
+    }
+}

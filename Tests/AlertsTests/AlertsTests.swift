@@ -1,0 +1,245 @@
+import CPO
+import Charging
+import HTTPClient
+import SQL
+import Service
+import TestSupport
+import Testing
+
+@testable import Alerts
+
+/// A channel that a test lets fail.
+private final class TestChannel: AlertChannel {
+    let name: String
+    let mostAtOnce: Int
+    private let state = Lock((told: [[AlertMessage]](), isDown: false))
+
+    init(_ name: String = "test", mostAtOnce: Int = 50) {
+        self.name = name
+        self.mostAtOnce = mostAtOnce
+    }
+
+    var told: [[String]] {
+        state.withLock {
+            $0.told.map { $0.map { "\($0.what) \($0.alert.kind) \($0.alert.subject)" } }
+        }
+    }
+
+    func set(down: Bool) { state.withLock { $0.isDown = down } }
+
+    func tell(_ messages: [AlertMessage]) async throws(AlertChannelError) {
+        let isDown = state.withLock { state in
+            if !state.isDown { state.told.append(messages) }
+            return state.isDown
+        }
+        if isDown { throw AlertChannelError("down") }
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `Alerts of a house` {
+    /// 2027-01-15 12:00:00Z, a Friday.
+    private let clock = ManualClock(Timestamp(seconds: 1_800_014_400))
+
+    private func house() async throws -> ChargePointOperator {
+        let database = try Database(path: ":memory:", readers: 1, clock: clock)
+        try await database.migrate(ChargePointOperator.migrations + Alerts.migrations)
+        return try await ChargePointOperator(
+            database: database,
+            settings: OperatorSettings(
+                party: PartyID(country: "IN", party: "KRB"), name: "Kerb", currency: "INR"),
+            clock: clock, log: .silent)
+    }
+
+    private func attach(_ house: ChargePointOperator, _ id: String) async throws -> Int64 {
+        let now = clock.now
+        return try await house.write { transaction in
+            try house.stations.register(id, .accepted, at: now, in: transaction)
+            return try house.stations.attached(
+                id, subprotocol: "ocpp1.6", at: now, in: transaction)
+        }
+    }
+
+    private func detach(_ house: ChargePointOperator, _ id: String, _ epoch: Int64) async throws {
+        let now = clock.now
+        try await house.write { transaction in
+            _ = try house.stations.detached(id, epoch: epoch, at: now, in: transaction)
+        }
+    }
+
+    @Test func `tell of a station that stays away, once, and when it is back`() async throws {
+        let house = try await house()
+        let channel = TestChannel()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        let epoch = try await attach(house, "CS-1")
+        try await detach(house, "CS-1", epoch)
+        clock.advance(milliseconds: 899_000)
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told.isEmpty)
+        clock.advance(milliseconds: 1_000)
+        for _ in 0..<2 {
+            try await alerts.look(at: clock.now)
+            try await alerts.tell(channel)
+        }
+        #expect(channel.told == [["raised stationOffline CS-1"]])
+        _ = try await attach(house, "CS-1")
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told.last == ["ended stationOffline CS-1"])
+        #expect(try await alerts.list().map(\.endedAt) == [clock.now])
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+    }
+
+    @Test func `leave out stations that are not taken in`() async throws {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        let epoch = try await attach(house, "CS-1")
+        try await detach(house, "CS-1", epoch)
+        let now = clock.now
+        try await house.write { transaction in
+            _ = try house.stations.register("CS-1", .rejected, at: now, in: transaction)
+        }
+        clock.advance(milliseconds: 10_000_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().isEmpty)
+    }
+
+    @Test func `tell of faults, of money that waits, and of partners that take nothing`()
+        async throws
+    {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        _ = try await attach(house, "CS-1")
+        let now = clock.now
+        try await house.write { transaction in
+            try transaction.execute(
+                """
+                INSERT INTO station_connector (station, number, status, error_code, at)
+                VALUES ('CS-1', 2, 'Faulted', 'GroundFailure', ?)
+                """, now)
+            try transaction.execute(
+                """
+                INSERT INTO suspicion (at, code, station, detail, state)
+                VALUES (?, 'fallingRegister', 'CS-1', 'x', 'open')
+                """, now)
+            try transaction.execute(
+                """
+                INSERT INTO journal_parked (reader, seq, at, reason)
+                VALUES ('ocpi/IN*EMS', 1, ?, 'refused')
+                """, now)
+        }
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().map(\.kind) == [.deliveryStuck])
+        clock.advance(milliseconds: 900_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().first?.subject == "CS-1/2")
+        #expect(try await alerts.list().first?.detail.hasPrefix("GroundFailure since") == true)
+        clock.advance(milliseconds: 86_400_000)
+        try await alerts.look(at: clock.now)
+        #expect(
+            try await alerts.list().map(\.kind) == [.moneyWaits, .connectorFaulted, .deliveryStuck])
+    }
+
+    @Test func `wait for the end of the quiet hours, and vanish when all is over by then`()
+        async throws
+    {
+        let house = try await house()
+        let channel = TestChannel()
+        var settings = AlertSettings()
+        settings.quietHours = AlertSettings.QuietHours("11:00-13:30")
+        let alerts = Alerts(house: house, settings: settings, channels: ["test"])
+        let first = try await attach(house, "CS-1")
+        let second = try await attach(house, "CS-2")
+        try await detach(house, "CS-1", first)
+        try await detach(house, "CS-2", second)
+        clock.advance(milliseconds: 900_000)
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told.isEmpty)
+        #expect(try await alerts.list(onlyOpen: true).count == 2)
+        _ = try await attach(house, "CS-2")
+        clock.advance(milliseconds: 4_500_000)
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told == [["raised stationOffline CS-1"]])
+    }
+
+    @Test func `are told again by a way that failed, and by each way once`() async throws {
+        let house = try await house()
+        let (mail, hook) = (TestChannel("mail"), TestChannel("webhook", mostAtOnce: 1))
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["mail", "webhook"])
+        for id in ["CS-1", "CS-2"] {
+            try await detach(house, id, try await attach(house, id))
+        }
+        clock.advance(milliseconds: 900_000)
+        try await alerts.look(at: clock.now)
+        mail.set(down: true)
+        for channel in [mail, hook] { try await alerts.tell(channel) }
+        #expect(mail.told.isEmpty)
+        #expect(
+            hook.told == [["raised stationOffline CS-1"], ["raised stationOffline CS-2"]])
+        mail.set(down: false)
+        try await alerts.tell(mail)
+        #expect(mail.told.isEmpty)
+        clock.advance(milliseconds: 30_000)
+        for channel in [mail, hook] { try await alerts.tell(channel) }
+        #expect(mail.told == [["raised stationOffline CS-1", "raised stationOffline CS-2"]])
+        #expect(hook.told.count == 2)
+    }
+
+    @Test func `are silent once a person has seen them`() async throws {
+        let house = try await house()
+        let channel = TestChannel()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        try await detach(house, "CS-1", try await attach(house, "CS-1"))
+        clock.advance(milliseconds: 900_000)
+        try await alerts.look(at: clock.now)
+        let id = try #require(try await alerts.list().first?.id)
+        let now = clock.now
+        #expect(
+            try await house.write { try alerts.acknowledge(id, by: "anna", at: now, in: $0) })
+        #expect(
+            try await !house.write { try alerts.acknowledge(99, by: "anna", at: now, in: $0) })
+        _ = try await attach(house, "CS-1")
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told.isEmpty)
+        #expect(try await alerts.list().first?.acknowledgedBy == "anna")
+    }
+
+    @Test(arguments: [
+        ("22:00-06:30", "2027-01-15T21:59:00Z", "2027-01-15T21:59:00Z"),
+        ("22:00-06:30", "2027-01-15T22:00:00Z", "2027-01-16T06:30:00Z"),
+        ("22:00-06:30", "2027-01-16T06:29:59Z", "2027-01-16T06:30:00Z"),
+        ("08:00-09:00", "2027-01-16T09:00:00Z", "2027-01-16T09:00:00Z"),
+    ])
+    func `know quiet hours over midnight`(_ text: String, _ now: String, _ release: String) throws {
+        let hours = try #require(AlertSettings.QuietHours(text))
+        let now = try #require(Timestamp(rfc3339: now))
+        #expect(hours.release(at: now, in: .utc).rfc3339.prefix(19) == release.prefix(19))
+    }
+
+    @Test(arguments: [
+        "", "22-06", "22:00", "24:00-06:00", "22:60-06:00", "22:00-22:00", "2:00-3:00",
+    ])
+    func `take no other quiet hours`(_ text: String) {
+        #expect(AlertSettings.QuietHours(text) == nil)
+    }
+
+    @Test func `can be no header of a mail`() throws {
+        let channel = MailChannel(
+            MailSender(.init(url: "smtp://127.0.0.1")), from: "kerb@example.in",
+            to: ["ops@example.in"], house: "Kerb", publicURL: "https://cpo.example.in")
+        let alert = Alert(
+            id: 1, kind: .stationOffline, subject: "CS\r\nBcc: x@evil.example",
+            detail: "d\r\n.\r\n",
+            raisedAt: clock.now)
+        let letter = String(
+            decoding: channel.letter(
+                of: [AlertMessage(alert: alert, what: .raised, tries: 0)], at: clock.now, id: "1"),
+            as: UTF8.self)
+        #expect(!letter.contains("Bcc"))
+        #expect(letter.contains("Date: Fri, 15 Jan 2027 12:00:00 +0000\r\n"))
+        #expect(letter.split(separator: "\r\n").allSatisfy { $0.utf8.count <= 78 })
+    }
+}
