@@ -21,14 +21,14 @@ FLOORS = [
     {"Charging", "JSON", "Crypto", "Service"},
     {"SQL", "Web", "HTTPClient", "HAL", "LinuxHAL", "OCPP", "OCPP16"},
     {"Station", "CPO", "Simulation"},
-    {"CSMS", "OCPI", "Beckn", "Console"},
+    {"CSMS", "OCPI", "Beckn", "Console", "Alerts"},
     {"kerb-edge", "kerb-cpo", "kerb-sim"},
 ]
 # Arrows within a floor, each with its reason in Sources/README.md.
 LEVEL_ARROWS = {
     ("JSON", "Charging"), ("Service", "Charging"), ("LinuxHAL", "HAL"), ("OCPP16", "OCPP"),
 }
-EXACT_ONLY = {"Charging", "CPO", "CSMS", "OCPI", "Beckn", "Console", "OCPP", "OCPP16", "Station", "SQL"}
+EXACT_ONLY = {"Charging", "CPO", "CSMS", "OCPI", "Beckn", "Console", "Alerts", "OCPP", "OCPP16", "Station", "SQL"}
 IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public |package |internal |private |fileprivate )?import\s+"
     r"(?:(?:struct|class|enum|protocol|func|let|var|typealias|actor)\s+)?([A-Za-z_]\w*)", re.M)

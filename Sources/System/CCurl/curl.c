@@ -8,7 +8,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#include "shim.h"
+// By its folder: other C modules have a shim.h too.
+#include "include/shim.h"
 
 // What the two variadic ones take of their callers: one value, never a floating-point number.
 #undef curl_easy_setopt
