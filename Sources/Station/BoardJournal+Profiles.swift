@@ -7,30 +7,36 @@ extension BoardJournal {
     /// program spelled otherwise is left out.
     package func profiles() async throws -> [InstalledProfiles.Entry] {
         try await database.read { sql in
-            try sql.query("SELECT * FROM charging_profile ORDER BY place").compactMap { row in
-                guard let body = try? JSONValue(parsing: try row.text("body")),  // Left out.
-                    let profile = ChargingProfile(json: body)
-                else { return nil }
-                return InstalledProfiles.Entry(
-                    connector: try row.int("connector"), profile: profile,
-                    charge: try row.int64OrNil("charge_id"))
-            }
+            try sql.query("SELECT * FROM charging_profile ORDER BY place").compactMap(Self.profile)
         }
     }
 
+    private static func profile(_ row: Row) throws -> InstalledProfiles.Entry? {
+        guard let body = try? JSONValue(parsing: try row.text("body")),  // Left out.
+            let profile = ChargingProfile(json: body)
+        else { return nil }
+        return InstalledProfiles.Entry(
+            connector: try row.int("connector"), profile: profile,
+            charge: try row.int64OrNil("charge_id"))
+    }
+
     /// Makes a profile durable in the place of those it replaces.
-    func store(_ entry: InstalledProfiles.Entry, replacing ids: [Int]) async throws {
-        let body = entry.profile.json.text
-        try await write(.profile) { sql in
-            for id in ids + [entry.profile.id] {
-                try sql.execute("DELETE FROM charging_profile WHERE profile_id = ?", id)
-            }
-            try sql.execute(
-                """
-                INSERT INTO charging_profile (profile_id, connector, charge_id, body)
-                VALUES (?, ?, ?, ?)
-                """, entry.profile.id, entry.connector, entry.charge, body)
+    func store(_ entry: InstalledProfiles.Entry) async throws {
+        try await write(.profile) { sql in try Self.put(entry, sql) }
+    }
+
+    /// Within a transaction that makes something else durable too.
+    static func put(_ entry: InstalledProfiles.Entry, _ sql: Transaction) throws {
+        let standing = try sql.query("SELECT * FROM charging_profile").compactMap(profile)
+        let replaced = standing.filter { $0.isReplaced(by: entry) }.map(\.profile.id)
+        for id in replaced + [entry.profile.id] {
+            try sql.execute("DELETE FROM charging_profile WHERE profile_id = ?", id)
         }
+        try sql.execute(
+            """
+            INSERT INTO charging_profile (profile_id, connector, charge_id, body)
+            VALUES (?, ?, ?, ?)
+            """, entry.profile.id, entry.connector, entry.charge, entry.profile.json.text)
     }
 
     func removeProfiles(_ ids: Set<Int>) async throws {

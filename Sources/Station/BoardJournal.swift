@@ -120,11 +120,13 @@ package final class BoardJournal: Sendable {
     ///
     /// - `reservation`: the operator's number of the reservation it uses; it lies in the message.
     /// - `limits`: where it ends by itself; whoever takes it up after a crash must know them.
+    /// - `profile`: the operator's own for this charge, for the same reason.
     /// - Returns: the board's own number of the charge.
     /// - Throws: `.refusing` while the journal could not promise to keep it to its end.
     package func start(
         connector: ConnectorNumber, token: String, isRemote: Bool, register: WattHours,
-        at: Timestamp, reservation: Int? = nil, limits chargeLimits: ChargeLimits = .none
+        at: Timestamp, reservation: Int? = nil, limits chargeLimits: ChargeLimits = .none,
+        profile: ChargingProfile? = nil
     ) async throws -> Int64 {
         if let trouble { throw JournalError.refusing(trouble) }
         let (bootID, base, limits) = (bootID, base(of: at), limits)
@@ -149,6 +151,9 @@ package final class BoardJournal: Sendable {
                 "start", of: id, boot: bootID, base: base, body: reservation.map { String($0) },
                 sql)
             try Self.alive(at, bootID, base, sql)
+            if let profile {
+                try Self.put(.init(connector: connector, profile: profile, charge: id), sql)
+            }
             return id
         }
     }

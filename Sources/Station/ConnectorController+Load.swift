@@ -7,7 +7,10 @@ package struct ConnectorLoad: Hashable, Sendable {
     /// The charge that is in the machine, ending or not.
     package var charge: Int64?
     package var token: String?
-    package var startedAt: Timestamp?
+    /// When the charge began, on the monotonic clock.
+    package var startedMilliseconds: Int64?
+    /// Whose charge may begin here without another question.
+    package var awaitedToken: String?
     /// A charge runs that may have current.
     package var isActive: Bool
     /// Current may flow: the contactor is not surely open, or current is offered.
@@ -31,10 +34,20 @@ extension ConnectorMachine {
         if case .pwm = signal { isOffering = true }
         return ConnectorLoad(
             number: number, charge: transaction?.id, token: transaction?.token,
-            startedAt: transaction?.startedAt, isActive: isActive,
+            startedMilliseconds: transaction?.startedMilliseconds, awaitedToken: awaitedToken,
+            isActive: isActive,
             mayDraw: contactor.isClosed || contactor.openSince == nil || isOffering,
             isIdle: pilot == .b, cap: unbounded.available, currents: meter?.currents ?? [],
             currentsAskedAt: meter?.askedAt)
+    }
+}
+
+extension ConnectorMachine {
+    private var awaitedToken: String? {
+        switch permission {
+        case .none: transaction?.phase == .starting ? transaction?.token : nil
+        case .asking(let token, _, _), .granted(let token, _, _, _): token
+        }
     }
 }
 

@@ -31,6 +31,8 @@ package actor ConnectorController {
     private var resumedAt = Int64.min
     /// The next poll of the residual current device tests it first.
     var isSelfTestAsked = false
+    /// The limits that remote starts brought with them.
+    private var awaitedProfiles: AwaitedProfiles?
     var writes: [ConnectorMachine.JournalEntry] = []
     var journalTrouble: JournalTrouble?
     private var recorder: EventRecorder?
@@ -132,6 +134,9 @@ package actor ConnectorController {
 
     /// After longer than the dead-man holds a closing it has done its work: what was closed is open.
     /// Where there is none, nothing was heard for too long, and opening is the answer to that.
+    /// A start is made durable together with the profile that waits there for it.
+    func bind(_ profiles: AwaitedProfiles) { awaitedProfiles = profiles }
+
     func resumeIfAbsent(since last: Int64) {
         let deadMan = devices.contactor.deadMan
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
@@ -261,10 +266,7 @@ package actor ConnectorController {
         do {
             switch entry {
             case .start(let start):
-                let charge = try await journal.start(
-                    connector: number, token: start.token, isRemote: start.isRemote,
-                    register: start.register, at: start.at, reservation: start.reservation,
-                    limits: start.limits)
+                let charge = try await write(start)
                 log.notice(
                     "session started",
                     ["connector": number, "charge": charge, "registerWh": start.register.value])
@@ -316,6 +318,24 @@ package actor ConnectorController {
         case .limits(let charge, _):
             // They hold in memory; a charge that goes on after a loss of power needs them too.
             await writeAgain(entry) { if case .limits(charge, _) = $0 { true } else { false } }
+    private func write(_ start: ConnectorMachine.Start) async throws -> Int64 {
+        let own = awaitedProfiles?.claim(start, by: number)
+        do {
+            let charge = try await journal.start(
+                connector: number, token: start.token, isRemote: start.isRemote,
+                register: start.register, at: start.at, reservation: start.reservation,
+                limits: start.limits, profile: own?.profile)
+            // Before the machine can offer anything.
+            if let own {
+                awaitedProfiles?.begun(own, charge: charge, at: clock.monotonicMilliseconds)
+            }
+            return charge
+        } catch {
+            if let own { awaitedProfiles?.abandoned(own) }
+            throw error
+        }
+    }
+
         case .latched:
             await writeAgain(entry) { if case .latched = $0 { true } else { false } }
         }

@@ -105,6 +105,8 @@ extension ConnectorMachine {
         package var isRemote: Bool
         package var register: WattHours
         package var at: Timestamp
+        /// When the machine decided on it, on the monotonic clock.
+        package var decidedAt: Int64 = 0
         /// The operator's number of the reservation it uses.
         package var reservation: Int?
         /// Where it ends by itself. They are durable with the start: a crash between the two would

@@ -47,7 +47,8 @@ extension ConnectorMachine {
             .start(
                 Start(
                     token: grant.token, isRemote: grant.isRemote, register: meter.register,
-                    at: now.wall, reservation: reservation?.id, limits: grant.limits)))
+                    at: now.wall, decidedAt: now.milliseconds, reservation: reservation?.id,
+                    limits: grant.limits)))
         reservation = nil
     }
 

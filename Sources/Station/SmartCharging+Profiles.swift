@@ -30,24 +30,28 @@ extension SmartCharging {
         return await keep(entry)
     }
 
-    /// A profile that comes with a start and waits for its charge; nil where it is taken.
-    package func expect(
-        _ profile: ChargingProfile, token: String, connector: ConnectorNumber?
-    ) -> String? {
+    /// Holds a profile ready for the charge that `start` asks for, and lets it go where there will be
+    /// none. A start whose profile cannot be kept is no start: the car would charge too fast.
+    ///
+    /// - Returns: why the profile is not taken; nil where `start` was asked.
+    func expect(
+        _ profile: ChargingProfile, token: String, connector: ConnectorNumber?,
+        start: @Sendable () async -> Bool
+    ) async -> String? {
         var profile = profile
         profile.transaction = nil
         if let flaw = refusal(of: profile) { return flaw }
         guard profile.purpose == .transaction else { return "only a TxProfile comes with a start" }
-        pending.removeAll { $0.token == token }
-        guard pending.count < ProfileLimits.pending else { return "too many starts wait" }
-        pending.append(
-            Pending(
-                connector: connector, token: token, profile: profile,
-                since: clock.monotonicMilliseconds, at: clock.now))
+        let own = AwaitedProfiles.Awaited(
+            connector: connector, token: token, profile: profile,
+            since: clock.monotonicMilliseconds)
+        guard awaited.expect(own) else { return "too many starts wait" }
+        // Its limit must stand before anything can be offered.
+        await step()
+        awaited.confirm(own, isAccepted: await start())
+        await step()
         return nil
     }
-
-    package func forget(token: String) { pending.removeAll { $0.token == token } }
 
     private func refusal(of profile: ChargingProfile) -> String? {
         if let flaw = profile.flaw { return flaw }
@@ -74,7 +78,7 @@ extension SmartCharging {
             return "as many profiles as fit are installed"
         }
         do {
-            try await journal.store(entry, replacing: replaced)
+            try await journal.store(entry)
         } catch {
             log.error("journal not written", ["error": String(describing: error)])
             return "the journal cannot be written"
@@ -127,16 +131,22 @@ extension SmartCharging {
             let outlet = settings.outlets.first(where: { $0.connector == connector })
         else { return nil }
         return profiles.composite(
-            from: start, seconds: seconds, question(load, at: start),
+            from: start, seconds: seconds,
+            question(load, at: Instant(milliseconds: clock.monotonicMilliseconds, wall: start)),
             most: min(outlet.maximum, settings.fuse), unit: unit)
     }
 
     // MARK: What is in force
 
-    func question(_ load: ConnectorLoad, at now: Timestamp) -> InstalledProfiles.Question {
+    /// Whom a connector's limit is asked for.
+    ///
+    /// A charge's start is told from its age: the wall's clock may have been set since.
+    func question(_ load: ConnectorLoad, at now: Instant) -> InstalledProfiles.Question {
         let outlet = settings.outlets.first { $0.connector == load.number }
+        let age = load.startedMilliseconds.map { max(0, now.since($0)) } ?? 0
         return InstalledProfiles.Question(
-            connector: load.number, charge: load.charge, chargeStart: load.startedAt ?? now,
+            connector: load.number, charge: load.charge,
+            chargeStart: now.wall.advanced(byMilliseconds: -age),
             supply: ChargingSupply(
                 phases: min(outlet?.wiring.phases.count ?? 3, settings.supply.phases),
                 nominal: settings.supply.nominal),
@@ -154,7 +164,7 @@ extension SmartCharging {
     func limit(
         of load: ConnectorLoad, at now: Instant
     ) -> (InstalledProfiles.Limit?, isLifted: Bool) {
-        let limit = profiles.piece(at: now.wall, question(load, at: now.wall)).limit
+        let limit = profiles.piece(at: now.wall, question(load, at: now)).limit
         guard var limit, limit.purpose != .stationMaximum, limit.limit < settings.offlineAmperes,
             let patience = settings.offlineMilliseconds, let offlineSince,
             now.since(offlineSince) >= patience
@@ -176,82 +186,29 @@ extension SmartCharging {
         await step()
     }
 
-    /// Binds a start's own profile to the charge that began with its token.
-    func adoptPending() {
+    /// Takes over the profiles of charges that began. They are on the disk with their charge.
+    func adoptBegun() {
         let now = clock.monotonicMilliseconds
-        pending.removeAll { now - $0.since > ProfileLimits.pendingMilliseconds }
-        for waiting in pending {
-            let begun = loads.values.first { load in
-                load.charge != nil && load.token == waiting.token && waiting.fits(load)
-                    && load.startedAt.map { $0 >= waiting.at } ?? false
-            }
-            guard let begun, let charge = begun.charge else { continue }
-            pending.removeAll { $0 == waiting }
-            let entry = InstalledProfiles.Entry(
-                connector: begun.number, profile: waiting.profile, charge: charge)
-            let replaced = profiles.entries.filter { $0.isReplaced(by: entry) }.map(\.profile.id)
-            // In force at once; the disk may be slow, and the charge must not be faster than asked.
-            profiles.install(entry)
-            unsaved.append(Unsaved(entry: entry, replaced: replaced))
-        }
-    }
-
-    /// A profile that holds in memory alone, because its charge had begun.
-    struct Unsaved: Hashable {
-        var entry: InstalledProfiles.Entry
-        var replaced: [Int]
-    }
-
-    /// Writes what was adopted, again and again until the disk takes it: a charge that goes on after
-    /// a loss of power must not be faster than asked.
-    func saveAdopted() {
-        let now = clock.monotonicMilliseconds
-        guard !isSaving, !unsaved.isEmpty, now >= savesAgainAt else { return }
-        isSaving = true
-        Task {
-            await self.saveUnsaved()
-            self.isSaving = false
-        }
-    }
-
-    /// What was cleared while it was written must not come back with the next start.
-    private func forgetIfCleared(_ entry: InstalledProfiles.Entry) async {
-        guard !profiles.entries.contains(where: { $0.profile.id == entry.profile.id }) else {
-            return
-        }
-        do { try await journal.removeProfiles([entry.profile.id]) } catch {
-            log.error("journal not written", ["error": String(describing: error)])
-        }
-    }
-
-    private func saveUnsaved() async {
-        while let next = unsaved.first {
-            // Its charge may have ended, or another taken its place: that is on the disk already.
-            if profiles.entries.contains(next.entry) {
-                do {
-                    try await journal.store(next.entry, replacing: next.replaced)
-                } catch {
-                    if !isSavingTroubled {
-                        log.error(
-                            "profile not kept, tried again until it is",
-                            [
-                                "connector": next.entry.connector,
-                                "profile": next.entry.profile.id,
-                                "error": String(describing: error),
-                            ])
-                    }
-                    isSavingTroubled = true
-                    savesAgainAt =
-                        clock.monotonicMilliseconds + ConnectorTimings.journalRetries
-                    return
+        awaited.dropWaiting { waiting in
+            // As long as a connector waits for this token, whatever the operator's patience is.
+            now - waiting.since > ProfileLimits.pendingMilliseconds
+                && !loads.values.contains {
+                    $0.awaitedToken == waiting.token && waiting.fits($0.number)
                 }
-                if isSavingTroubled {
-                    log.notice("profile kept", ["profile": next.entry.profile.id])
-                }
-                isSavingTroubled = false
-                await forgetIfCleared(next.entry)
-            }
-            unsaved.removeAll { $0 == next }
         }
+        // One whose charge is not seen yet would count as left over, and bounds as if it waited. One
+        // that was never seen is left over.
+        let begun = awaited.takeBegun { begun in
+            loads[begun.entry.connector]?.charge == begun.entry.charge
+                || now - begun.at > ProfileLimits.beginsWithinMilliseconds
+        }
+        for entry in begun { profiles.install(entry) }
+    }
+
+    /// What bounds a connector before its charge begins, and from when it counts.
+    func awaitedEntries(at number: ConnectorNumber) -> [(ChargingProfile, since: Int64)] {
+        awaited.waiting.filter { $0.fits(number) }.map { ($0.profile, $0.since) }
+            + awaited.begun.filter { $0.entry.connector == number }
+            .map { ($0.entry.profile, $0.at) }
     }
 }

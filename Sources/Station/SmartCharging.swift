@@ -20,12 +20,7 @@ package actor SmartCharging {
 
     // What the operator wants.
     var profiles = InstalledProfiles()
-    var pending: [Pending] = []
-    /// In force, and not on the disk yet.
-    var unsaved: [Unsaved] = []
-    var isSaving = false
-    var savesAgainAt: Int64 = .min
-    var isSavingTroubled = false
+    let awaited = AwaitedProfiles()
     var offlineSince: Int64?
 
     // What is.
@@ -53,15 +48,6 @@ package actor SmartCharging {
     private var isStepping = false
     private var isStepDue = false
     private var isRemoving = false
-
-    /// A remote start's own profile, until the charge it is for begins.
-    struct Pending: Hashable {
-        var connector: ConnectorNumber?
-        var token: String
-        var profile: ChargingProfile
-        var since: Int64
-        var at: Timestamp
-    }
 
     struct Applied: Hashable {
         var profile: InstalledProfiles.Limit?
@@ -114,6 +100,7 @@ package actor SmartCharging {
     package func load() async throws {
         profiles = InstalledProfiles(try await journal.profiles())
         readHeldLimit(try await journal.settings()[Self.limitKey])
+        for controller in controllers { await controller.bind(awaited) }
         await step()
         for outlet in settings.outlets {
             let share = settings.safeShare(of: outlet, isShared: meter != nil || group != nil)
@@ -220,9 +207,8 @@ package actor SmartCharging {
             for controller in controllers {
                 loads[controller.number] = await controller.load()
             }
-            adoptPending()
+            adoptBegun()
             endProfiles()
-            saveAdopted()
             limitByProfiles()
             balance()
             await apply()
@@ -237,13 +223,13 @@ package actor SmartCharging {
             var (limit, isLifted) = limit(of: load, at: now)
             // Before its charge begins a start's own profile bounds every outlet it may begin at.
             if load.charge == nil {
-                for waiting in pending where waiting.fits(load) {
+                for (profile, since) in awaitedEntries(at: load.number) {
                     let own = InstalledProfiles([
-                        .init(connector: load.number, profile: waiting.profile, charge: 0)
+                        .init(connector: load.number, profile: profile, charge: 0)
                     ])
-                    var question = question(load, at: now.wall)
+                    var question = question(load, at: now)
                     question.charge = 0
-                    question.chargeStart = waiting.at
+                    question.chargeStart = now.wall.advanced(byMilliseconds: -now.since(since))
                     let piece = own.piece(at: now.wall, question)
                     if let least = piece.limit, least.limit < limit?.limit ?? Amperes(1_000) {
                         limit = least
@@ -302,8 +288,4 @@ package actor SmartCharging {
             self.isRemoving = false
         }
     }
-}
-
-extension SmartCharging.Pending {
-    func fits(_ load: ConnectorLoad) -> Bool { connector == nil || connector == load.number }
 }

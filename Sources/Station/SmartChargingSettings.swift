@@ -99,8 +99,10 @@ package enum ProfileLimits {
     package static let periods = 200
     /// MaxChargingProfilesInstalled.
     package static let installed = 100
-    /// A remote start's profile waits this long for its charge.
+    /// A remote start's profile waits this long for its charge, longer where a connector does.
     static let pendingMilliseconds: Int64 = 600_000
+    /// A start on the disk is seen by smart charging within this, or has ended before.
+    static let beginsWithinMilliseconds: Int64 = 5_000
     static let pending = 16
 }
 

@@ -5,20 +5,18 @@ import Service
 extension StationAgent {
     private var smartCharging: SmartCharging? { configuration.smartCharging }
 
-    /// A start whose profile cannot be kept is no start: the car would charge too fast.
     func start(
         _ token: String, on number: ConnectorNumber?, _ profile: ChargingProfile
     ) async -> CommandAnswer {
         guard let smartCharging else { return .status("Rejected") }
-        if let why = await smartCharging.expect(profile, token: token, connector: number) {
-            log.notice("start's profile refused", ["reason": why])
-            return .status("Rejected")
+        let answer = Lock(CommandAnswer.status("Rejected"))
+        let why = await smartCharging.expect(profile, token: token, connector: number) {
+            let started = await self.start(token, on: number)
+            answer.withLock { $0 = started }
+            return started == .status("Accepted")
         }
-        // Its limit must stand before anything can be offered.
-        await smartCharging.step()
-        let answer = await start(token, on: number)
-        if answer != .status("Accepted") { await smartCharging.forget(token: token) }
-        return answer
+        if let why { log.notice("start's profile refused", ["reason": why]) }
+        return answer.withLock { $0 }
     }
 
     func setProfile(_ number: ConnectorNumber, _ profile: ChargingProfile) async -> CommandAnswer {

@@ -182,35 +182,81 @@ import Testing
         }
     }
 
-    @Test func `writes a start's own profile until the disk takes it`() async throws {
+    @Test func `bounds a start by its own profile though the wall's clock is set back`()
+        async throws
+    {
         let folder = TemporaryFolder()
-        let isDead = Lock(false)
-        let tries = Lock(0)
-        struct Dead: Error {}
+        let clock = SteppedClock()
         let station = try await TestStation.make(
-            path: folder.file("journal.db"), smart: Self.settings,
-            disk: TestDisk { step, moment in
-                guard step == .profile, moment == .asked, isDead.withLock({ $0 }) else { return }
-                tries.withLock { $0 += 1 }
-                throw Dead()
-            })
+            path: folder.file("journal.db"), smart: Self.settings, clock: clock)
         let peer = TestOperator()
         station.links.yield(peer)
         try await station.during { () async throws in
             let board = station.board
             await peer.hears(status: .available)
-            isDead.withLock { $0 = true }
             #expect(
                 try await peer.ask(
                     .startLimited(connector: 1, token: "T", profile(1, 100, .transaction)))
                     == .status("Accepted"))
+            clock.step(milliseconds: -3_600_000)
             board.change { $0.isPlugged = true }
             await until { board.relayIsClosed }
             #expect(board.state.withLock { $0.signal } == .pwm(Amperes(10)))
-            await until { tries.withLock { $0 } > 1 }
-            #expect(try await station.journal.profiles().isEmpty)
-            isDead.withLock { $0 = false }
-            try await until { try await station.journal.profiles().map(\.profile.id) == [1] }
+            // A relative schedule counts from the charge's begin, whatever the clock shows.
+            clock.step(milliseconds: -3_600_000)
+            await station.smartCharging?.step()
+            clock.step(milliseconds: 7 * 86_400_000)
+            await station.smartCharging?.step()
+            #expect(board.state.withLock { $0.mostOffered } == Amperes(10))
+            #expect(await station.smartCharging?.view().profiles == 1)
+        }
+    }
+
+    @Test func `has a start's own profile on the disk with the start`() async throws {
+        let folder = TemporaryFolder()
+        struct Dead: Error {}
+        // From the start's commit on nothing of a profile can be written any more.
+        let station = try await TestStation.make(
+            path: folder.file("journal.db"), smart: Self.settings,
+            disk: TestDisk { step, _ in if step == .profile { throw Dead() } })
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let board = station.board
+            await peer.hears(status: .available)
+            #expect(
+                try await peer.ask(
+                    .startLimited(connector: nil, token: "T", profile(1, 100, .transaction)))
+                    == .status("Accepted"))
+            board.change { $0.isPlugged = true }
+            await until { board.relayIsClosed }
+            #expect(board.state.withLock { $0.mostOffered } == Amperes(10))
+            let charge = await station.controller.charge()?.id
+            #expect(try await station.journal.profiles().map(\.charge) == [charge])
+        }
+    }
+
+    @Test func `keeps the profile of an accepted start when the next one is refused`() async throws
+    {
+        let folder = TemporaryFolder()
+        let station = try await TestStation.make(
+            path: folder.file("journal.db"), smart: Self.settings)
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let board = station.board
+            await peer.hears(status: .available)
+            let first = profile(1, 100, .transaction)
+            #expect(
+                try await peer.ask(.startLimited(connector: 1, token: "T", first))
+                    == .status("Accepted"))
+            let smart = try #require(station.smartCharging)
+            let why = await smart.expect(
+                profile(2, 320, .transaction), token: "T", connector: 1, start: { false })
+            #expect(why == nil)
+            board.change { $0.isPlugged = true }
+            await until { board.relayIsClosed }
+            #expect(board.state.withLock { $0.mostOffered } == Amperes(10))
         }
     }
 

@@ -31,6 +31,7 @@ struct TestStation {
         rules: ConnectorRules = ConnectorRules(),
         smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
         group: SmartCharging.Group? = nil, disk: TestDisk? = nil,
+        clock: any ServiceClock = SystemClock(), log: Log = .silent,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
@@ -38,7 +39,7 @@ struct TestStation {
         try await make(
             boards: [board], path: path, bootID: bootID, settings: written,
             capabilities: capabilities, rules: rules, smart: smart, siteMeter: siteMeter,
-            group: group, disk: disk, prepare: prepare)
+            group: group, disk: disk, clock: clock, log: log, prepare: prepare)
     }
 
     /// One with a connector for each board, numbered from 1.
@@ -49,12 +50,13 @@ struct TestStation {
         rules: ConnectorRules = ConnectorRules(),
         smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
         group: SmartCharging.Group? = nil, disk: TestDisk? = nil,
+        clock: any ServiceClock = SystemClock(), log: Log = .silent,
         prepare: (
             inout StationAgent.Configuration, BoardJournal, StationSettings
         ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
-        let journal = try await BoardJournal(path: path, bootID: bootID, probe: disk?.probe)
-        let clock = SystemClock()
+        let journal = try await BoardJournal(
+            path: path, bootID: bootID, clock: clock, probe: disk?.probe)
         let settings = StationSettings(
             catalogue: .ocpp16,
             defaults: [
@@ -86,12 +88,12 @@ struct TestStation {
                     contactor: board, pilot: board, meter: board, residualCurrent: board,
                     emergencyStop: board,
                     temperature: capabilities.hasTemperature ? board : nil),
-                journal: journal, executor: executor, polls: polls, log: .silent)
+                journal: journal, executor: executor, polls: polls, clock: clock, log: log)
         }
         let smartCharging = smart.map {
             SmartCharging(
                 $0, controllers: controllers, journal: journal, executor: executor,
-                meter: siteMeter, group: group, log: .silent)
+                meter: siteMeter, group: group, clock: clock, log: .silent)
         }
         try await smartCharging?.load()
         let (stream, links) = AsyncStream<TestOperator>.makeStream()
