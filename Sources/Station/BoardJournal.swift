@@ -289,13 +289,15 @@ package final class BoardJournal: Sendable {
 }
 
 extension JournalStep {
-    /// What ends or settles a charge may use the space held back for it; what begins one may not.
+    /// What ends or settles a charge may use the space held back for it, and an update's one row, so
+    /// that it comes to its end; what begins a charge may not.
     fileprivate var mayUseReserve: Bool {
         switch self {
-        case .stop, .orphans, .confirmStart, .confirmSample, .confirmStop, .time, .latch, .opening:
+        case .stop, .orphans, .confirmStart, .confirmSample, .confirmStop, .time, .latch, .opening,
+            .firmware:
             true
         case .start, .keep, .sample, .refusal, .setting, .availability, .token, .limits, .list,
-            .profile, .reservation, .report, .firmware, .probe:
+            .profile, .reservation, .report, .probe:
             false
         }
     }

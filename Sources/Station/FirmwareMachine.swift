@@ -83,7 +83,8 @@ package struct FirmwareMachine: Hashable, Sendable {
     private let version: String
     /// On the monotonic clock; what waits on it begins anew with the program.
     private var waitsUntil: Int64 = 0
-    private var isHolding = false
+    /// No new charge may begin.
+    private(set) var isHolding = false
 
     package init(rules: Rules = Rules(), version: String, job: Job? = nil) {
         self.rules = rules

@@ -40,31 +40,7 @@ extension StationUpkeep {
             at: clock.now.milliseconds / 1000)
     }
 
-    // MARK: The machine
-
-    func handle(_ input: FirmwareMachine.Input) async {
-        let before = machine.job
-        let effects = machine.handle(input, at: now)
-        let after = machine.job
-        var isKept = true
-        if after != before {
-            do {
-                try await journal.keep(firmwareJob: after)
-            } catch {
-                // Going on would end in a state that nobody knows after a power cut.
-                log.error("firmware job not stored", ["error": String(describing: error)])
-                isKept = false
-            }
-        }
-        guard let order = after?.order ?? before?.order else { return }
-        for effect in effects {
-            // The next start goes on from what is stored: nothing is installed that it would not know of.
-            if !isKept, effect == .install || effect == .restart || effect == .rollBack { continue }
-            await perform(effect, order)
-        }
-    }
-
-    private func perform(_ effect: FirmwareMachine.Effect, _ order: FirmwareOrder) async {
+    func perform(_ effect: FirmwareMachine.Effect, _ order: FirmwareOrder) async {
         switch effect {
         case .report(let status): await report(status, order)
         case .download: startDownload(order)

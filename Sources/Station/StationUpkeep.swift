@@ -24,6 +24,8 @@ package actor StationUpkeep {
         package var acceptsUnsigned = false
         package var firmwareBytes: Int64 = 512 << 20
         package var firmware = FirmwareMachine.Rules()
+        /// Between two tries of a step that the disk did not take.
+        package var stepRetries = Backoff(firstMilliseconds: 5_000, longestMilliseconds: 300_000)
         /// Makes the archive of `GetDiagnostics`; nil: the state of the connectors alone is sent.
         package var bundle: Bundling?
 
@@ -52,6 +54,12 @@ package actor StationUpkeep {
 
     weak var agent: StationAgent?
     var machine: FirmwareMachine
+    var isStepping = false
+    var stepsWaiting: [CheckedContinuation<Void, Never>] = []
+    var postponed: PostponedStep?
+    /// The disk knows an older job than the machine.
+    var isJobUnsaved = false
+    var savesAgainAt: Int64 = .min
     /// Grows with every download, so that a late end of an old one is told from the new one's.
     var downloadNumber = 0
     // Cancelled by what replaces it and at the end of `run`; nothing else waits for it.
@@ -121,7 +129,7 @@ package actor StationUpkeep {
         while !Task.isCancelled {
             do { try await clock.sleep(milliseconds: 1000) } catch { return }
             toTell.yield()
-            if machine.job != nil {
+            if machine.job != nil || isJobUnsaved {
                 let isCharging = await agent?.isCharging ?? false
                 await handle(.tick(isCharging: isCharging))
             }

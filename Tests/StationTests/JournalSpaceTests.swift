@@ -242,6 +242,18 @@ import Testing
         await journal.close()
     }
 
+    @Test func `gives up the space held back so that an update comes to its end`() async throws {
+        let reserve = folder.file("j.db.reserve")
+        let journal = try await open(small(bytes: 8 << 20)) { step, moment in
+            if step == .firmware, moment == .written, FileSystem.exists(reserve) {
+                throw SQLError.full
+            }
+        }
+        try await journal.keep(firmwareJob: nil)
+        #expect(!FileSystem.exists(reserve))
+        await journal.close()
+    }
+
     @Test(arguments: JournalMoment.allCases)
     func `writes whole steps or none when the disk fails`(moment: JournalMoment) async throws {
         let fails = Lock<JournalStep?>(nil)

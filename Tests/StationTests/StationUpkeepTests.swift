@@ -60,6 +60,41 @@ import Testing
         #expect(peer.heard.statuses.contains(.unavailable))
     }
 
+    @Test func `lets charging go on while the disk does not take an update's step`() async throws {
+        let tries = Lock(0)
+        let isFull = Lock(true)
+        let rig = try await UpkeepRig.make(
+            disk: TestDisk { step, moment in
+                guard step == .firmware, moment == .asked else { return }
+                let count = tries.withLock { tries in
+                    tries += 1
+                    return tries
+                }
+                // The order and the download are kept; the installation is not.
+                if count > 2, isFull.withLock({ $0 }) { throw SQLError.full }
+            }
+        ) { $0.stepRetries = Backoff(firstMilliseconds: 1, longestMilliseconds: 2) }
+        rig.carriage.files.withLock { $0[Self.place] = Array("image".utf8) }
+        let peer = TestOperator()
+        rig.station.links.yield(peer)
+        let order = order()
+        try await rig.station.during { () async throws in
+            await peer.hears(status: .available)
+            _ = try await peer.ask(order)
+            await peer.hears { $0.statuses.contains(.unavailable) }
+            // Nobody restarts anything: the outlets are free again by themselves.
+            await peer.hears { $0.statuses.suffix(2) == [.unavailable, .available] }
+            await until { tries.withLock { $0 } > 4 }
+            #expect(rig.restarts.withLock { $0 } == 0)
+            #expect(!FileSystem.exists(rig.folder.file("installed")))
+            isFull.withLock { $0 = false }
+            await until { rig.restarts.withLock { $0 } == 1 }
+            #expect(peer.heard.statuses.last == .unavailable)
+        }
+        #expect(peer.heard.firmware == [.downloading, .downloaded, .installing])
+        #expect(FileSystem.exists(rig.folder.file("installed")))
+    }
+
     @Test func `refuses an update nobody signed unless it may take it`() async throws {
         let rig = try await UpkeepRig.make { $0.acceptsUnsigned = false }
         let peer = TestOperator()

@@ -51,6 +51,7 @@ struct UpkeepRig {
     static func make(
         _ folder: TemporaryFolder = TemporaryFolder(), profile: Int = 1,
         roots fixed: [RootKind: String] = [:], check: Bool = false,
+        disk: TestDisk? = nil,
         change: (inout StationUpkeep.Configuration) -> Void = { _ in }
     ) async throws -> UpkeepRig {
         let carriage = TestCarriage()
@@ -68,7 +69,7 @@ struct UpkeepRig {
         configuration.installCommand = ["/bin/cp", "{file}", folder.file("installed")]
         change(&configuration)
         let final = configuration
-        let station = try await TestStation.make(path: folder.file("board.db")) {
+        let station = try await TestStation.make(path: folder.file("board.db"), disk: disk) {
             agent, journal, settings in
             let upkeep = try await StationUpkeep(
                 final, journal: journal, settings: settings, credentials: credentials,
