@@ -30,10 +30,20 @@ package final class LinkCredentials: Sendable {
 
         /// Tells one configuration from another without holding its secret in the clear.
         var fingerprint: String {
-            let password = password.map { Hex.encode(SHA256.hash($0)) } ?? ""
             // By their names: a board that takes this one's place may keep them in another folder.
             let files = [certificateFile, keyFile].map { $0?.split(separator: "/").last ?? "" }
-            let parts = [url, String(profile), password] + files.map { String($0) }
+            return fingerprint(files: files.map { String($0) })
+        }
+
+        /// As it was told before swapped boards: by the whole paths. A board that is upgraded from then
+        /// must not lose what the operator gave it since.
+        var earlierFingerprint: String {
+            fingerprint(files: [certificateFile ?? "", keyFile ?? ""])
+        }
+
+        private func fingerprint(files: [String]) -> String {
+            let password = password.map { Hex.encode(SHA256.hash($0)) } ?? ""
+            let parts = [url, String(profile), password] + files
             return Hex.encode(SHA256.hash(parts.joined(separator: "\n")))
         }
     }
@@ -58,20 +68,26 @@ package final class LinkCredentials: Sendable {
         self.folder = folder
         try FileSystem.makeFolder(folder)
         let own = LinkIdentity(profile: base.profile)
-        trial = Lock(Self.read(folder, base) ?? LinkTrial(current: own))
+        let (found, isEarlier) = Self.read(folder, base)
+        let trial = found ?? LinkTrial(current: own)
+        self.trial = Lock(trial)
+        if isEarlier { try save(trial) }
     }
 
     private var path: String { folder + "/link.json" }
 
-    private static func read(_ folder: String, _ base: Base) -> LinkTrial? {
+    /// - Returns: what is there for this configuration, and whether its fingerprint is the earlier one.
+    private static func read(_ folder: String, _ base: Base) -> (LinkTrial?, isEarlier: Bool) {
         // Not there before the first change; an unreadable one is no reason not to start.
         guard let bytes = try? FileSystem.read(folder + "/link.json", limitBytes: 65_536),
             let tree = try? JSONValue(parsing: bytes),
-            tree["base"]?.string == base.fingerprint,
+            let print = tree["base"]?.string,
+            print == base.fingerprint || print == base.earlierFingerprint,
             let current = tree["current"].flatMap(LinkIdentity.init(json:))
-        else { return nil }
-        return LinkTrial(
+        else { return (nil, false) }
+        let trial = LinkTrial(
             current: current, candidate: tree["candidate"].flatMap(LinkIdentity.init(json:)))
+        return (trial, print != base.fingerprint)
     }
 
     /// Passwords that the operator sent, for whoever has to keep them out of a report.

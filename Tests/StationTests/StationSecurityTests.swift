@@ -148,6 +148,28 @@ extension MaintenanceReport {
         StationUpkeep.event(for: error)?.0
     }
 
+    @Test func `keeps what the operator changed when an earlier program wrote it down`() throws {
+        let folder = TemporaryFolder()
+        let base = LinkCredentials.Base(
+            url: "wss://example.org/CP1", profile: 3, password: [1],
+            certificateFile: "/etc/kerb/board.pem", keyFile: "/etc/kerb/board-key.pem")
+        let path = folder.file("credentials/link.json")
+        try FileSystem.makeFolder(folder.file("credentials"))
+        // SHA-256 of URL, profile, SHA-256 of the password and both whole paths, a line each.
+        let earlier = "426a60bf2033fa97da4cfe91e0304a5046900f8b713c4d2a1e397918072acff0"
+        let file =
+            "{\"base\":\"\(earlier)\",\"current\":{\"profile\":3,\"certificate\":\"certificate-1\"}}"
+        try FileSystem.writeAtomically(Array(file.utf8), to: path)
+        let first = try LinkCredentials(base: base, folder: folder.file("credentials"))
+        #expect(first.current.certificate == "certificate-1")
+        #expect(try !String(decoding: FileSystem.read(path), as: UTF8.self).contains(text: earlier))
+        // From now on the folder of the files does not matter.
+        var moved = base
+        moved.certificateFile = "/srv/board.pem"
+        let second = try LinkCredentials(base: moved, folder: folder.file("credentials"))
+        #expect(second.current.certificate == "certificate-1")
+    }
+
     @Test func `is a security event only where somebody was refused`() {
         #expect(kind(.status(401)) == .failedToAuthenticateAtCentralSystem)
         #expect(kind(.status(503)) == nil)
