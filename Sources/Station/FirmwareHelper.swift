@@ -151,16 +151,6 @@ package struct FirmwareHelper: Sendable {
             sha256: hash, signer: certificate, signature: signature,
             roots: try Certificate.all(pem: pem), at: clock.now.milliseconds / 1000)
     }
-
-    /// Why root must not act on a file that others may write; nil where only root may.
-    package static func doubt(of path: String) -> String? {
-        var info = stat()
-        guard stat(path, &info) == 0 else { return "\(path): \(String(cString: strerror(errno)))" }
-        guard info.st_uid == 0 || info.st_uid == geteuid(), info.st_mode & 0o022 == 0 else {
-            return "\(path): others than root may write it; chown root, chmod go-w"
-        }
-        return nil
-    }
 }
 
 // MARK: Taking from a folder that is not ours

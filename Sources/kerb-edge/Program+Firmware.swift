@@ -23,8 +23,8 @@ extension Program {
             configuration, upkeep.rootFile, upkeep.installCommand.first,
             upkeep.rollbackCommand.first,
         ].compactMap { $0 }
-        let doubt = trusted.lazy.compactMap(FirmwareHelper.doubt).first
         try FileSystem.makeFolder(handover.state, mode: 0o755)
+        let doubt = (trusted + [handover.state]).lazy.compactMap(FirmwareHelper.doubt).first
         let helper = FirmwareHelper(
             handover,
             FirmwareHelper.Rules(

@@ -126,12 +126,49 @@ import Testing
         #expect(try await !helper.serve(unless: "edge.yaml: others may write it"))
         #expect(folders.answer(to: "1a")?.why == "edge.yaml: others may write it")
         #expect(!isInstalled)
+    }
+
+    /// A place that nobody else may write on the whole way; /tmp is none.
+    private var home: String { getenv("HOME").map { String(cString: $0) } ?? "/root" }
+
+    @Test func `doubts a file that others may write`() throws {
+        let folder = TemporaryFolder(below: home)
         let file = folder.file("edge.yaml")
         try FileSystem.writeAtomically([], to: file, mode: 0o644)
         #expect(FirmwareHelper.doubt(of: file) == nil)
         chmod(file, 0o664)
         #expect(FirmwareHelper.doubt(of: file)?.contains("others than root") == true)
         #expect(FirmwareHelper.doubt(of: folder.file("none")) != nil)
+    }
+
+    @Test func `doubts a file whose folder, or a link's folder on the way, others may write`()
+        throws
+    {
+        let folder = TemporaryFolder(below: home)
+        let inner = folder.file("inner")
+        let file = "\(inner)/edge.yaml"
+        try FileSystem.makeFolder(inner)
+        try FileSystem.writeAtomically([], to: file, mode: 0o644)
+        #expect(FirmwareHelper.doubt(of: file) == nil)
+        for mode in [0o770, 0o707, 0o1777] as [mode_t] {
+            chmod(inner, mode)
+            #expect(FirmwareHelper.doubt(of: file)?.hasPrefix("\(inner): others") == true)
+        }
+        chmod(inner, 0o700)
+        // Root's own link is as good as what it names; the same link in such a folder may be another's.
+        symlink(file, folder.file("link"))
+        #expect(FirmwareHelper.doubt(of: folder.file("link")) == nil)
+        let open = TemporaryFolder(below: home)
+        chmod(open.path, 0o1777)
+        symlink(file, open.file("link"))
+        #expect(
+            FirmwareHelper.doubt(of: open.file("link"))?.hasPrefix("\(open.path): others") == true)
+        symlink(open.file("link"), folder.file("round"))
+        #expect(
+            FirmwareHelper.doubt(of: folder.file("round"))?.hasPrefix("\(open.path): others")
+                == true)
+        symlink(folder.file("ring"), folder.file("ring"))
+        #expect(FirmwareHelper.doubt(of: folder.file("ring"))?.contains("too many links") == true)
     }
 
     @Test(arguments: ["link", "pipe", "folder", "large"])

@@ -5,8 +5,9 @@ import Service
 package final class TemporaryFolder: Sendable {
     package let path: String
 
-    package init() {
-        var template = Array("/tmp/test-of-kerb-XXXXXX".utf8CString)
+    /// - `parent`: another place than /tmp, which everybody may write.
+    package init(below parent: String = "/tmp") {
+        var template = Array("\(parent)/test-of-kerb-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             preconditionFailure("a temporary folder can be made")
         }

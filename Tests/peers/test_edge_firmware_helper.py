@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import pytest
 from ocpp.v16 import call
@@ -18,6 +19,13 @@ from upkeep_visit import FIRMWARE, Authority, Guarded, Visit, signed_update
 
 LIMIT = 120  # seconds for the whole visit
 RECOVER = ROOT / "debian" / "firmware" / "recover"
+
+
+@pytest.fixture
+def tmp_path():
+    """Root acts on nothing below /tmp, where everybody may write."""
+    with tempfile.TemporaryDirectory(prefix="test-of-kerb-", dir=pathlib.Path.home()) as folder:
+        yield pathlib.Path(folder)
 
 
 class Helped(Visit):
@@ -178,12 +186,15 @@ def test_root_does_not_act_on_a_configuration_that_others_may_write(tmp_path):
         await system.open()
         visit = Helped(tmp_path, system)
         try:
-            (tmp_path / "edge.yaml").chmod(0o666)
             (tmp_path / "data" / "firmware").mkdir(parents=True)
-            (tmp_path / "data" / "firmware" / "request").write_text('{"id": "1a", "kind": "settled"}')
-            done = await asyncio.to_thread(visit.apply)
-            assert done.returncode == 7
-            assert "others than root may write it" in (visit.state / "answer").read_text()
+            for place, good, bad in (tmp_path / "edge.yaml", 0o644, 0o666), (tmp_path, 0o700, 0o777):
+                place.chmod(bad)
+                (tmp_path / "data" / "firmware" / "request").write_text('{"id": "1a", "kind": "settled"}')
+                done = await asyncio.to_thread(visit.apply)
+                assert done.returncode == 7
+                assert f"{place}: others than root may write it" in (visit.state / "answer").read_text()
+                (visit.state / "answer").unlink()
+                place.chmod(good)
         finally:
             await asyncio.to_thread(visit.stop)
             await system.close()
