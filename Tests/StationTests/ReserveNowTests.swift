@@ -179,6 +179,27 @@ import Testing
         }
     }
 
+    @Test func `of the station is back as soon as a fault is over, before its status is told`()
+        async throws
+    {
+        let station = try await TestStation.make(
+            path: folder.file("board.db"), settings: ["MinimumStatusDuration": "3600"])
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let controller = station.controller
+            await until { await controller.view().status.status == .available }
+            #expect(try await peer.ask(reservation(connector: 0)) == .status("Accepted"))
+            await until { await controller.view().reservation?.id == 7 }
+            station.board.change { $0.isStopPressed = true }
+            await until { await controller.view().reservation == nil }
+            station.board.change { $0.isStopPressed = false }
+            await until { await controller.view().reservation?.id == 7 }
+            // For a stranger nobody would have been asked.
+            #expect(await controller.view().reservation?.id == 7)
+        }
+    }
+
     @Test func `is replaced by the same number, on another connector too`() async throws {
         let station = try await station(2)
         let peer = TestOperator()
