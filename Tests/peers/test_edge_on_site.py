@@ -70,7 +70,10 @@ class Site:
 
     def run(self, program, *arguments):
         with open(self.folder / f"{program}.log", "ab") as log:
-            process = subprocess.Popen([BIN / program, *arguments], stdout=log, stderr=log)
+            # As in the packaged unit: a crash is the end, at once.
+            process = subprocess.Popen(
+                [BIN / program, *arguments], stdout=log, stderr=log,
+                env={**os.environ, "SWIFT_BACKTRACE": "enable=no"})
         self.processes.append(process)
         return process
 
@@ -109,6 +112,15 @@ class Site:
     def show_token(self):
         (self.folder / "reader").write_text("04AABBCC\n")
 
+    def stays_open(self, opened):
+        """For as long as any pulse that was on its way could have closed it."""
+        def is_past_the_dead_man():
+            assert not self.evse()["contactor"]["isClosed"]
+            return time.time() > opened + DEAD_MAN_SECONDS
+
+        self.until(is_past_the_dead_man, seconds=5)
+        assert self.evse()["contactor"]["closings"] == 1
+
     def charge(self):
         """An agent that charges: at least 10 Wh have flowed."""
         agent = self.edge()
@@ -129,7 +141,8 @@ def instant(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+# SIGILL is how a Swift program ends that finds itself in the wrong, SIGABRT how a C library does.
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGILL, signal.SIGABRT])
 def test_the_relay_opens_within_the_dead_mans_time_when_the_agent_dies_or_hangs(site, how):
     agent = site.charge()
     before = time.time()
@@ -137,13 +150,7 @@ def test_the_relay_opens_within_the_dead_mans_time_when_the_agent_dies_or_hangs(
     site.until(lambda: not site.evse()["contactor"]["isClosed"], seconds=5)
     opened = instant(site.evse()["contactor"]["openedAt"])
     assert 0 <= opened - before <= DEAD_MAN_SECONDS
-    # It stays open for as long as any pulse that was on its way could have closed it.
-    def is_past_the_dead_man():
-        assert not site.evse()["contactor"]["isClosed"]
-        return time.time() > opened + DEAD_MAN_SECONDS
-
-    site.until(is_past_the_dead_man, seconds=5)
-    assert site.evse()["contactor"]["closings"] == 1
+    site.stays_open(opened)
     assert site.evse()["milliwatts"] == 0
 
 
@@ -173,3 +180,34 @@ def test_a_silent_meter_ends_the_charge_and_never_reads_as_zero(site):
     assert 123456 < register <= site.evse()["meter"]["registerWattHours"]
     # X1 first, so that the contactor does not open under current.
     assert site.evse()["contactor"]["hotOpenings"] == 0
+
+
+@pytest.mark.parametrize("units", [(10,), (10, 11)], ids=["the relay card", "the whole bus"])
+def test_a_relay_bus_that_hangs_lets_the_contactor_go_and_ends_the_charge(site, units):
+    site.charge()
+    before = time.time()
+    for unit in units:
+        # It neither hears nor answers: no order to open arrives, so the card's own pulse must end.
+        site.post(f"/buses/control/units/{unit}/fault", {"kind": "silence"})
+    site.until(lambda: not site.evse()["contactor"]["isClosed"], seconds=5)
+    opened = instant(site.evse()["contactor"]["openedAt"])
+    assert opened - before <= DEAD_MAN_SECONDS + 0.1, "the last renewal may lie just behind the fault"
+    site.until(lambda: "session ended" in site.log(), seconds=60)
+    assert "status=Faulted" in site.log()
+    # Nor does it close by itself when it can be reached again.
+    for unit in units:
+        site.post(f"/buses/control/units/{unit}/fault", {})
+    site.stays_open(time.time())
+
+
+def test_an_agent_whose_death_would_leave_contactors_closed_does_not_start(site):
+    """A relay card without a timed pulse, and nobody who took that upon himself."""
+    configuration = site.folder / "edge.yaml"
+    text = configuration.read_text().replace("board: modbus-cabinet", "board: modbus-cabinet-no-pulse")
+    configuration.write_text(text)
+    assert site.edge().wait(20) == 2
+    assert "has no dead-man, so a crash would leave contactors closed" in site.log()
+    assert site.evse()["contactor"]["closings"] == 0
+    configuration.write_text(text + "acceptNoDeadman: true\n")
+    site.edge()
+    site.until(lambda: "nothing opens the contactors when this program dies" in site.log())

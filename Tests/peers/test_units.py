@@ -28,6 +28,11 @@ def setting(unit, key):
     return " ".join(re.findall(rf"^{key}=(.*)$", text, re.M)).split()
 
 
+def test_nothing_holds_up_a_crash_of_the_agent():
+    """Swift's tracer would stop a dying program with its outputs as they are."""
+    assert setting("kerb-edge", "Environment") == ["SWIFT_BACKTRACE=enable=no"]
+
+
 def sysusers(package):
     lines = (ROOT / "debian" / f"{package}.sysusers").read_text().splitlines()
     return [line.split() for line in lines if line and not line.startswith("#")]
