@@ -8,6 +8,10 @@ package enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Larger than the limit that the reader gave.
     case tooLarge(String, limitBytes: Int)
     case diskFull(String)
+    /// A link where only the thing itself is taken: whoever may write the folder could point anywhere.
+    case link(String)
+    /// A pipe, a device or a folder where a file belongs.
+    case notPlain(String)
     case failed(String, errno: Int32)
 
     package init(_ path: String, errno code: Int32) {
@@ -28,6 +32,8 @@ package enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
         case .alreadyThere(let path): "\(path): is there already"
         case .tooLarge(let path, let limit): "\(path): larger than \(limit) bytes"
         case .diskFull(let path): "\(path): the disk is full"
+        case .link(let path): "\(path): is a link and is not followed; put the file itself there"
+        case .notPlain(let path): "\(path): is no plain file; remove it"
         case .failed(let path, let code): "\(path): \(String(cString: strerror(code)))"
         }
     }
@@ -41,6 +47,12 @@ package enum FileSystem {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path, errno: errno) }
         defer { close(descriptor) }
+        return try bytes(of: descriptor, path, limitBytes: limitBytes)
+    }
+
+    static func bytes(
+        of descriptor: Int32, _ path: String, limitBytes: Int
+    ) throws(FileError) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {
@@ -130,6 +142,11 @@ package enum FileSystem {
     /// The names in a folder, sorted, without `.` and `..`.
     package static func names(in folder: String) throws(FileError) -> [String] {
         guard let handle = opendir(folder) else { throw FileError(folder, errno: errno) }
+        return names(takenFrom: handle)
+    }
+
+    /// Closes the list.
+    static func names(takenFrom handle: OpaquePointer) -> [String] {
         defer { closedir(handle) }
         var names: [String] = []
         while let entry = readdir(handle) {
@@ -157,7 +174,7 @@ package enum FileSystem {
         guard fsync(descriptor) == 0 else { throw FileError(folder, errno: errno) }
     }
 
-    private static func writeAll(
+    static func writeAll(
         _ bytes: [UInt8], _ descriptor: Int32, _ path: String
     ) throws(FileError) {
         var rest = bytes[...]

@@ -53,21 +53,31 @@ package struct BoardBackup: Hashable, Sendable {
     /// What of a data directory belongs into a backup.
     ///
     /// - Throws: where a file cannot be read: half an identity is none.
+    ///   A link is none of it: root makes a backup, and the agent's user could point at any file.
     package static func carried(from data: String) throws(FileError) -> [Carried] {
-        var paths: [String] = []
-        for folder in folders where FileSystem.isFolder("\(data)/\(folder)") {
-            paths += try FileSystem.names(in: "\(data)/\(folder)").filter {
-                !$0.hasSuffix(".part") && !$0.hasPrefix("bundle-")
-            }.map { "\(folder)/\($0)" }
-        }
-        if FileSystem.exists("\(data)/\(lock)") { paths.append(lock) }
+        let data = try HeldFolder(data)
         var files: [Carried] = []
-        for path in paths {
-            // The agent's alone, whatever a hand has made of it.
-            files.append(
-                Carried(.data, path: path, bytes: try FileSystem.read("\(data)/\(path)")))
+        for name in folders where data.has(name) {
+            let folder = try data.folder(name)
+            for file in try folder.names()
+            where !file.hasSuffix(".part") && !file.hasPrefix("bundle-") {
+                // The agent's alone, whatever a hand has made of it.
+                files.append(Carried(.data, path: "\(name)/\(file)", bytes: try folder.read(file)))
+            }
         }
+        if data.has(lock) { files.append(Carried(.data, path: lock, bytes: try data.read(lock))) }
         return files
+    }
+
+    /// The journal itself and its log, no link to others.
+    ///
+    /// SQLite opens them by name afterwards; what it reads it keeps to root, in a file that only root
+    /// can read.
+    package static func checkJournal(in data: String) throws(FileError) {
+        let data = try HeldFolder(data)
+        for name in ["journal.db", "journal.db-wal", "journal.db-shm"] where data.has(name) {
+            close(try data.open(name, O_RDONLY))
+        }
     }
 
     package enum Failure: Error, Hashable, Sendable, CustomStringConvertible {

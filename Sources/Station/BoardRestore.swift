@@ -32,6 +32,12 @@ package struct BoardRestore: ~Copyable {
         }
     }
 
+    /// A name in a folder that is held open.
+    private struct Place: ~Copyable {
+        let folder: HeldFolder
+        let name: String
+    }
+
     private var changes: [Change] = []
     private let mark: String
     private let suffix: String
@@ -52,13 +58,29 @@ package struct BoardRestore: ~Copyable {
     package mutating func stage(
         _ bytes: [UInt8], at path: String, mode: mode_t, owner: Owner?
     ) throws(FileError) {
-        if FileSystem.exists(path), try FileSystem.read(path, limitBytes: .max) == bytes { return }
-        let owner = Owner(of: path) ?? owner
         try Self.makeFolder(above: path)
+        let place = try Self.place(of: path)
+        if place.folder.has(place.name),
+            try place.folder.read(place.name, limitBytes: .max) == bytes
+        {
+            return
+        }
+        let owner = Owner(of: path) ?? owner
         let staged = "\(path).restoring"
         add(path, staged)
-        try FileSystem.writeAtomically(bytes, to: staged, mode: mode)
-        try Self.give(staged, to: owner)
+        try place.folder.writeAtomically(
+            bytes, to: "\(place.name).restoring", mode: mode, owner: Self.given(owner))
+    }
+
+    /// Copies a journal from a folder that is root's alone beside its place.
+    package mutating func stage(
+        journal source: String, beside path: String, owner: Owner?
+    ) throws(FileError) {
+        let place = try Self.place(of: path)
+        try place.folder.writeAtomically(
+            try FileSystem.read(source, limitBytes: .max), to: "\(place.name).restoring",
+            owner: Self.given(owner))
+        try stage(journal: "\(path).restoring", at: path, owner: owner)
     }
 
     /// Writes a whole folder beside its place; empty: none shall be there.
@@ -66,22 +88,23 @@ package struct BoardRestore: ~Copyable {
         _ files: [(name: String, mode: mode_t, bytes: [UInt8])], folder path: String, owner: Owner?
     ) throws(FileError) {
         let staged = "\(path).restoring"
+        let place = try Self.place(of: staged)
         // Left by a restore that was cut off.
         if FileSystem.isOwnFolder(staged) {
-            try Self.removeFolder(staged)
+            try place.folder.removeFolder(place.name)
         } else {
             // A link that somebody left here is taken away, never followed.
-            try FileSystem.remove(staged)
+            try place.folder.remove(place.name)
         }
         guard !files.isEmpty else { return add(path, nil) }
         add(path, staged)
-        try FileSystem.makeFolder(staged)
-        try Self.give(staged, to: owner)
+        // Held open: whoever puts another folder of this name in its place gets nothing into it.
+        let inner = try place.folder.makeFolder(place.name)
         for file in files {
-            try FileSystem.writeAtomically(
-                file.bytes, to: "\(staged)/\(file.name)", mode: file.mode)
-            try Self.give("\(staged)/\(file.name)", to: owner)
+            try inner.writeAtomically(
+                file.bytes, to: file.name, mode: file.mode, owner: Self.given(owner))
         }
+        if let owner = Self.given(owner) { try inner.give(to: owner.user, owner.group) }
     }
 
     /// Takes a journal that lies beside its place already.
@@ -159,7 +182,10 @@ package struct BoardRestore: ~Copyable {
                 try? FileSystem.remove(staged)  // What stays is replaced by the next restore.
                 continue
             }
-            try? Self.removeFolder(staged)  // See above.
+            do throws(FileError) {
+                let place = try Self.place(of: staged)
+                try place.folder.removeFolder(place.name)
+            } catch {}  // As above.
         }
     }
 
@@ -182,8 +208,16 @@ package struct BoardRestore: ~Copyable {
         }
     }
 
-    private static func removeFolder(_ path: String) throws(FileError) {
-        for name in try FileSystem.names(in: path) { try FileSystem.remove("\(path)/\(name)") }
-        guard rmdir(path) == 0 else { throw FileError(path, errno: errno) }
+    /// Whom root gives files to; nil where we are not root.
+    private static func given(_ owner: Owner?) -> (user: uid_t, group: gid_t)? {
+        guard geteuid() == 0, let owner else { return nil }
+        return (owner.user, owner.group)
+    }
+
+    private static func place(of path: String) throws(FileError) -> Place {
+        let slash = path.lastIndex(of: "/")
+        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
+        return Place(folder: try HeldFolder(folder), name: name)
     }
 }

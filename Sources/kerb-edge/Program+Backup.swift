@@ -13,6 +13,7 @@ extension Program {
         guard FileSystem.exists(settings.journalPath) else {
             throw Failure(text: "\(settings.journalPath) is not there; has the agent ever run?")
         }
+        try BoardBackup.checkJournal(in: settings.dataDirectory)
         let named = try CarriedFiles(settings, read.settings).files
         let files =
             [try CarriedFiles.carried(.configuration, "edge.yaml", from: configuration)] + named
@@ -54,27 +55,26 @@ extension Program {
             ? resolved(backup.dataDirectory, beside: configuration)
             : ownDataDirectory(configuration, backup, file)
         try FileSystem.makeFolder(data)
-        let lock = try theOnlyOne(in: data)
-        defer { lock.release() }
         let owner = BoardRestore.Owner(of: data)
-        try BoardRestore.give("\(data)/lock", to: owner)
+        guard let lock = try DirectoryLock(data, owner: owner) else {
+            throw Failure(code: .refused, text: "\(data): the agent runs; stop it first")
+        }
+        defer { lock.release() }
 
         let journal = "\(data)/journal.db"
-        let staged = "\(journal).restoring"
+        let scratch = try RestoreScratch()
+        defer { scratch.remove() }
         var restore = BoardRestore(configuration: configuration, at: SystemClock().now)
         let found: (depth: Int, open: Int)
         let asides: [String]
         do {
-            try await BoardBackup.extractJournal(from: file, to: staged)
-            found = try await examined(staged)
-            try restore.stage(journal: staged, at: journal, owner: owner)
+            try await BoardBackup.extractJournal(from: file, to: scratch.journal)
+            found = try await examined(scratch.journal)
+            try restore.stage(journal: scratch.journal, beside: journal, owner: owner)
             if isWhole { try stage(backup, configuration, data, owner, &restore) }
             asides = try restore.commit()
         } catch {
             restore.discard()
-            for end in ["", "-wal", "-shm", ".reserve"] {
-                try? FileSystem.remove(staged + end)  // The first error is the one to tell.
-            }
             throw Failure(text: "nothing was changed: \(error)")
         }
         do {
@@ -120,14 +120,6 @@ extension Program {
                     + "`--identity` makes it \(backup.stationID)")
         }
         return settings.dataDirectory
-    }
-
-    private static func theOnlyOne(in folder: String) throws -> DirectoryLock {
-        do throws(FileError) {
-            return try DirectoryLock(folder)
-        } catch {
-            throw Failure(code: .refused, text: "the agent runs; stop it first (\(error))")
-        }
     }
 
     private static func stage(
@@ -201,6 +193,26 @@ extension Program {
         guard !path.hasPrefix("/"), let folder = realpath(".", nil) else { return path }
         defer { free(folder) }
         return String(cString: folder) + "/" + path
+    }
+}
+
+/// Where a journal is looked at before it goes to its place: a folder that nobody but us can write,
+/// as the data directory is another user's.
+private struct RestoreScratch {
+    private let folder: String
+    var journal: String { "\(folder)/journal.db" }
+
+    init() throws(FileError) {
+        var template = Array("/var/tmp/kerb-restore-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw FileError("/var/tmp", errno: errno) }
+        folder = String(cString: made)
+    }
+
+    func remove() {
+        do throws(FileError) {
+            let slash = folder.lastIndex(of: "/") ?? folder.startIndex
+            try HeldFolder("/var/tmp").removeFolder(String(folder[folder.index(after: slash)...]))
+        } catch {}  // What stays is swept with everything else that is old there.
     }
 }
 

@@ -110,32 +110,10 @@ extension Program {
     private static func store(
         _ record: CommissioningRecord, _ settings: EdgeSettings, isWhole: Bool
     ) throws {
-        let folder = try recordFolder(settings)
         let bytes = record.json.encoded()
-        let file = "\(folder)/\(record.at.milliseconds).json"
-        try FileSystem.writeAtomically(bytes, to: file)
-        if record.isPassed, isWhole {
-            try FileSystem.writeAtomically(bytes, to: settings.lockPath)
-        }
-        give(settings, [folder, file, settings.lockPath])
-    }
-
-    private static func recordFolder(_ settings: EdgeSettings) throws -> String {
-        let folder = settings.dataDirectory + "/commissioning"
-        try FileSystem.makeFolder(folder)
-        guard FileSystem.isOwnFolder(folder) else {
-            throw Failure(text: "\(folder) is a link; remove it, records are written by root")
-        }
-        return folder
-    }
-
-    /// Root's files would keep the agent's user from reading them. A link is given, not what it names:
-    /// the folder is that user's, and he could point anywhere.
-    private static func give(_ settings: EdgeSettings, _ paths: [String]) {
-        guard geteuid() == 0 else { return }
-        var info = stat()
-        guard stat(settings.dataDirectory, &info) == 0 else { return }
-        for path in paths { _ = lchown(path, info.st_uid, info.st_gid) }
+        let place = try RecordPlace(settings)
+        try place.keep(bytes, as: "\(record.at.milliseconds).json")
+        if record.isPassed, isWhole { try place.lock(bytes) }
     }
 
     /// The record stays among the others, with who took it back.
@@ -145,19 +123,43 @@ extension Program {
             throw Failure(
                 text: "\(settings.lockPath) is not there; the cabinet is not commissioned")
         }
-        let folder = try recordFolder(settings)
         let now = SystemClock().now
         let note: JSONValue = [
             "decommissioned": .time(now), "by": .string(invocation.value("--by") ?? ""),
         ]
-        let file = "\(folder)/\(now.milliseconds)-decommissioned.json"
-        try FileSystem.writeAtomically(note.encoded(), to: file)
-        give(settings, [folder, file])
+        try RecordPlace(settings).keep(
+            note.encoded(), as: "\(now.milliseconds)-decommissioned.json")
         try FileSystem.remove(settings.lockPath)
         print(
             "\(settings.stationID): nothing is locked; start the agent, then `kerb-edge commission`"
         )
         return .done
+    }
+}
+
+/// Where commissioning leaves its records. Root writes here, in a folder of the agent's user, who could
+/// point anywhere: nothing is reached through a link, and what is made is given to that user, who reads it.
+private struct RecordPlace: ~Copyable {
+    private let data: HeldFolder
+    private let folder: HeldFolder
+    private let owner: (user: uid_t, group: gid_t)?
+
+    init(_ settings: EdgeSettings) throws(FileError) {
+        let data = try HeldFolder(settings.dataDirectory)
+        let folder = try data.makeFolder("commissioning")
+        let owner = geteuid() == 0 ? BoardRestore.Owner(of: settings.dataDirectory) : nil
+        if let owner { try folder.give(to: owner.user, owner.group) }
+        self.data = data
+        self.folder = folder
+        self.owner = owner.map { ($0.user, $0.group) }
+    }
+
+    func keep(_ bytes: [UInt8], as name: String) throws(FileError) {
+        try folder.writeAtomically(bytes, to: name, owner: owner)
+    }
+
+    func lock(_ bytes: [UInt8]) throws(FileError) {
+        try data.writeAtomically(bytes, to: BoardBackup.lock, owner: owner)
     }
 }
 
@@ -214,7 +216,8 @@ extension EdgeSettings {
         guard FileSystem.exists(lockPath) else { return }
         let record: JSONValue
         do {
-            record = try JSONValue(parsing: try FileSystem.read(lockPath))
+            record = try JSONValue(
+                parsing: try HeldFolder(dataDirectory).read(BoardBackup.lock))
         } catch {
             throw Program.Failure(
                 code: .usage,

@@ -23,7 +23,7 @@ extension Program {
         let settings = read.value
         let password = try password(settings.csms)
         try FileSystem.makeFolder(settings.dataDirectory)
-        let lock = try DirectoryLock(settings.dataDirectory)
+        let lock = try theOnlyOne(in: settings.dataDirectory, mend: anotherRuns)
         defer { lock.release() }
         let clock = boardClock()
         let cabinet = try Cabinet(
@@ -121,18 +121,40 @@ extension Program {
     }
 }
 
+extension Program {
+    private static let anotherRuns =
+        "an agent drives this board already, and a second one would switch against it: look with "
+        + "`kerb-edge status`, or stop it first with `systemctl stop kerb-edge`"
+
+    /// - Throws: `Failure` with the mend where another program has the board.
+    static func theOnlyOne(in folder: String, mend: String) throws -> DirectoryLock {
+        guard let lock = try DirectoryLock(folder) else {
+            throw Failure(code: .refused, text: "\(folder): \(mend)")
+        }
+        return lock
+    }
+}
+
 /// Keeps a second agent off the same board.
 struct DirectoryLock: ~Copyable {
+    private static let name = "lock"
     private let descriptor: Int32
 
-    init(_ folder: String) throws(FileError) {
-        let path = folder + "/lock"
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw FileError(path, errno: errno) }
+    /// - `owner`: whose the file shall be where root makes it.
+    /// - Returns: nil where another program holds it.
+    /// - Throws: `.link` for a link: root takes the lock too, in a folder of the agent's user.
+    init?(_ folder: String, owner: BoardRestore.Owner? = nil) throws(FileError) {
+        let descriptor = try HeldFolder(folder).open(Self.name, O_RDWR | O_CREAT)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
-            throw .failed("\(path): another agent holds it", errno: EWOULDBLOCK)
+            return nil
         }
+        if geteuid() == 0, let owner, fchown(descriptor, owner.user, owner.group) != 0 {
+            let code = errno
+            close(descriptor)
+            throw FileError("\(folder)/\(Self.name)", errno: code)
+        }
+        self.descriptor = descriptor
     }
 
     func release() { close(descriptor) }

@@ -5,6 +5,7 @@ in with the first one.
 """
 import asyncio
 import json
+import os
 import pathlib
 import shutil
 import sqlite3
@@ -192,3 +193,96 @@ def stays_what_it_is(target, new):
     assert done.returncode == 0, done.stderr
     assert not (new / "edge.yaml.restore-incomplete").exists()
     assert list(new.glob("edge.yaml.before-restore-*"))
+
+
+def test_root_follows_no_link_of_the_agents_user(tmp_path):
+    """The data directory is the agent's user's: he could point at any file that only root may read or write."""
+    async def swap():
+        folder = tmp_path / "board"
+        folder.mkdir()
+        system = Guarded()
+        await system.open()
+        visit = Visit(folder, system)
+        with_relative_paths(visit)
+        try:
+            visit.site.start()
+            await system.until("BootNotification", lambda f: True)
+            target = tmp_path / "board.backup"
+            assert (await asyncio.to_thread(command, folder, "backup", target)).returncode == 0
+            visit.site.kill_edge()
+            await asyncio.to_thread(reads_through_no_link, folder, tmp_path)
+            await asyncio.to_thread(writes_through_no_link, folder, tmp_path, target)
+        finally:
+            await asyncio.to_thread(visit.stop)
+            await system.close()
+    asyncio.run(swap())
+
+
+def reads_through_no_link(folder, outside):
+    """`backup` carries nothing that is elsewhere; a check by root waits at no pipe."""
+    data = folder / "data"
+    secret = outside / "of-root.pem"
+    secret.write_text("nobody's but root's")
+    (outside / "folder").mkdir()
+    (outside / "folder" / "key.pem").write_text("nobody's but root's")
+    (data / "credentials").mkdir(exist_ok=True)
+    for link, target in [
+            (data / "credentials" / "certificate-1.pem", secret), (data / "certificates", outside / "folder"),
+            (data / "commissioned.json", secret), (data / "journal.db", outside / "journal.db")]:
+        aside = link.with_name(link.name + ".aside")
+        if link.exists():
+            link.rename(aside)
+            if link.name == "journal.db":
+                shutil.copy(aside, target)
+        link.symlink_to(target)
+        copy = outside / "copy.backup"
+        done = command(folder, "backup", copy)
+        assert done.returncode != 0 and f"{link.name}: is a link" in done.stderr, (link, done.stderr, done.stdout)
+        assert not copy.exists()
+        link.unlink()
+        if aside.exists():
+            aside.rename(link)
+    (folder / "secrets" / "password").chmod(0o600)
+    os.mkfifo(data / "commissioned.json")
+    done = subprocess.run(
+        [BIN / "kerb-edge", "config", "check", "edge.yaml"], cwd=folder, capture_output=True, text=True, timeout=20,
+        env=ENVIRONMENT)
+    assert done.returncode != 0 and "commissioned.json" in done.stderr
+    (data / "commissioned.json").unlink()
+
+
+def writes_through_no_link(folder, outside, target):
+    """The lock, a restored folder and a record of commissioning are made here or nowhere."""
+    data = folder / "data"
+    victim = outside / "victim"
+    (data / "lock").unlink(missing_ok=True)
+    (data / "lock").symlink_to(victim)
+    for words in ("run",), ("restore", target), ("restore", target, "--identity"):
+        done = command(folder, *words)
+        assert done.returncode != 0 and "lock: is a link" in done.stderr, done.stderr
+    assert not victim.exists()
+    (data / "lock").unlink()
+    # What a restore that was cut off would have left.
+    victim.mkdir()
+    (victim / "key.pem").write_text("untouched")
+    for name in "credentials.restoring", "certificates.restoring", "journal.db.restoring", "commissioned.json.restoring":
+        (data / name).symlink_to(victim)
+    done = command(folder, "restore", target, "--identity")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in victim.iterdir()] == ["key.pem"]
+    assert (victim / "key.pem").read_text() == "untouched"
+    assert not any((data / name).is_symlink() for name in ("credentials", "certificates", "journal.db"))
+    # Where another user owns the folder, what root restores is his, and nothing else becomes it.
+    if os.geteuid() == 0:
+        for path in [data, *data.rglob("*")]:
+            os.chown(path, 12345, 12345)
+        assert command(folder, "restore", target, "--identity").returncode == 0
+        owners = {path: path.stat().st_uid for path in data.rglob("*") if path.is_file()}
+        assert set(owners.values()) == {12345}, owners
+        assert (victim / "key.pem").stat().st_uid == 0
+    (data / "commissioned.json").write_text("{}")
+    shutil.rmtree(data / "commissioning", ignore_errors=True)
+    (data / "commissioning").symlink_to(victim)
+    done = command(folder, "decommission", "--by", "a technician")
+    assert done.returncode != 0 and "commissioning: is a link" in done.stderr, done.stderr
+    assert [path.name for path in victim.iterdir()] == ["key.pem"]
