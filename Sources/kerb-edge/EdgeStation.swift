@@ -36,6 +36,11 @@ struct EdgeStation: Sendable {
             written: memory.written, rules: settings.rules)
         // One thread for all decisions, apart from the pool that serves disk and network.
         let control = ThreadExecutor(name: "control")
+        if await !Task(executorPreference: control, operation: { RealTime.deciding.take() }).value {
+            log.warning(
+                "no real-time priority: on a busy board a contactor may open late",
+                ["mend": "LimitRTPRIO=50 in the unit"])
+        }
         var polls = PollIntervals()
         polls.meter = Int64(settings.meterPollMilliseconds)
         let recorder = EventRecorder(clock: clock)

@@ -66,9 +66,9 @@ void kerb_wake_taken(int descriptor) {
 
 int kerb_thread_realtime(int priority) {
     struct sched_param wanted = {.sched_priority = priority};
-    int failure = pthread_setschedparam(pthread_self(), SCHED_FIFO, &wanted);
-    if (failure) errno = failure;
-    return failure ? -1 : 0;
+    // A thread begun by this one is an ordinary one again: a pool that grows here must not come before
+    // everything, nor be ended for reckoning long.
+    return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &wanted);
 }
 
 bool kerb_input_grab(int descriptor) {

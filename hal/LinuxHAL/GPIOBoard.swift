@@ -56,8 +56,6 @@ package final class GPIOBoard: Sendable {
         }
     }
 
-    /// Above the ordinary threads, below the kernel's own.
-    private static let priority: Int32 = 50
     /// Never longer without looking whether something is due.
     private static let longestWaitMilliseconds: Int64 = 1_000
 
@@ -190,8 +188,7 @@ package final class GPIOBoard: Sendable {
     /// Starts to watch. Call it once, when all drivers are made.
     package func start() {
         _ = NativeThread.start("gpio", stackBytes: 262_144) { [self] in
-            // Refused without the right to it; the thread works as well, only less promptly.
-            _ = kerb_thread_realtime(Self.priority)
+            RealTime.opening.take()
             var dead: Set<Int> = []
             while true {
                 let due = advance()

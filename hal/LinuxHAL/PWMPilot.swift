@@ -22,7 +22,9 @@ package final class PWMPilot: Pilot {
 
     package static let sampleMilliseconds: Int64 = 10
     /// An older sample tells nothing: the thread or the ADC hangs. With the sample before it and a
-    /// poll of 50 ms, C to B opens within 100 ms even then. IEC 61851-1 Table A.6 sequence 8.1.
+    /// poll of 50 ms, C to B opens within 100 ms even then. IEC 61851-1 Table A.6 sequence 8.1. It rests
+    /// on `RealTime`: an ordinary thread of a busy board samples later than that, and its samples
+    /// count for nothing.
     package static let staleMilliseconds: Int64 = 35
     /// The peak detectors show the old wave for so long after a change.
     package static let settleMilliseconds: Int64 = 60

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import HAL
 import Service
@@ -25,8 +24,6 @@ package final class Sampler<Value: Sendable>: Sendable {
 
     /// A device that is not there is looked for again after this.
     private static var reopenMilliseconds: Int64 { 500 }
-    /// Above the ordinary threads, below the one that opens contactors.
-    private static var priority: Int32 { 40 }
 
     /// - `staleMilliseconds`: a reading asked for longer ago is none.
     /// - `isPatient`: a device that does not answer is a failure only once its last reading is too old.
@@ -47,8 +44,7 @@ package final class Sampler<Value: Sendable>: Sendable {
     /// Starts to read until `stop`.
     package func start() {
         NativeThread.start(name, stackBytes: 262_144) { [self] in
-            // Refused without the right to it; the thread works as well, only less promptly.
-            _ = kerb_thread_realtime(Self.priority)
+            RealTime.sampling.take()
             while !state.withLock({ $0.isEnding }) {
                 let isThere = sample()
                 let pause = isThere ? everyMilliseconds : Self.reopenMilliseconds

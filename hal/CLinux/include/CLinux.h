@@ -74,7 +74,8 @@ int kerb_wake_open(void);
 void kerb_wake(int descriptor);
 void kerb_wake_taken(int descriptor);
 
-/// Puts the calling thread before all ordinary ones. Needs CAP_SYS_NICE or RLIMIT_RTPRIO.
+/// Puts the calling thread, and none it begins, before all ordinary ones. Needs CAP_SYS_NICE or
+/// RLIMIT_RTPRIO.
 int kerb_thread_realtime(int priority);
 
 /// Whether a descriptor is an input device (/dev/input/event…), and keeps its keys from the console.
