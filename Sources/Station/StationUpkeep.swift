@@ -26,6 +26,9 @@ package actor StationUpkeep {
         package var firmware = FirmwareMachine.Rules()
         /// Between two tries of a step that the disk did not take.
         package var stepRetries = Backoff(firstMilliseconds: 5_000, longestMilliseconds: 300_000)
+        /// Where it is kept that the operator has accepted a boot of this identity, and which it is:
+        /// `enrol` takes away the one before only then. nil: nowhere.
+        package var accepted: (path: String, identity: String)?
         /// Makes the archive of `GetDiagnostics`; nil: the state of the connectors alone is sent.
         package var bundle: Bundling?
 
@@ -221,9 +224,24 @@ package actor StationUpkeep {
     /// The operator has accepted our boot.
     func registered() async {
         isRegistered = true
+        keepAcceptance()
         tellingWaitsUntil = 0
         toTell.yield()
         await handle(.healthy)
+    }
+
+    private func keepAcceptance() {
+        guard let (path, identity) = configuration.accepted else { return }
+        let bytes = Array("\(identity)\n".utf8)
+        do throws(FileError) {
+            // Once in a board's life, not at every boot. Not there yet: it is written.
+            if (try? FileSystem.read(path)) != bytes {
+                try FileSystem.writeAtomically(bytes, to: path)
+            }
+        } catch {
+            // Nothing is lost: the identity before stays where it is for longer.
+            log.warning("acceptance not kept", ["error": error.description])
+        }
     }
 
     /// What a firmware or log trigger is answered with, in the words of the message asked for.

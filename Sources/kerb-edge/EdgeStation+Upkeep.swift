@@ -33,6 +33,9 @@ extension EdgeStation {
         configuration.firmwareBytes = Int64(settings.upkeep.maximumMegabytes) << 20
         configuration.firmware.healthMilliseconds = Int64(settings.upkeep.healthMinutes) * 60_000
         configuration.bundle = bundle
+        configuration.accepted = csms.passwordFile.map {
+            (settings.dataDirectory + "/" + EnrolmentPlace.acceptedName, $0)
+        }
         keys.hold(String(credentials.current.profile), for: "SecurityProfile")
         return try await StationUpkeep(
             configuration, journal: journal, settings: keys, credentials: credentials, roots: roots,

@@ -7,6 +7,8 @@ import Service
 /// so that nothing changes before the configuration does.
 final class EnrolmentPlace {
     private static let prefix = "enrolled-"
+    /// In the data directory: the password file of the identity that the operator last accepted.
+    static let acceptedName = "identity-accepted"
 
     private let configuration: String
     private let folder: String
@@ -44,14 +46,7 @@ final class EnrolmentPlace {
 
     /// The station this board is already: its configuration names a password that is there.
     var identity: String? {
-        let found = Found()
-        // What else is wrong with the configuration does not matter here.
-        _ = try? Configuration<Int>.parse(Array(old.utf8), file: configuration) { file in
-            let csms = file.section("csms")
-            found.station = file.textOrNil("stationID")
-            found.secret = csms.pathOrNil("passwordFile") ?? csms.pathOrNil("keyFile")
-            return 0
-        }
+        let found = found()
         guard let secret = found.secret, FileSystem.exists(secret) else { return nil }
         return found.station ?? "a station"
     }
@@ -59,7 +54,33 @@ final class EnrolmentPlace {
     private final class Found {
         var station: String?
         var secret: String?
+        var data: String?
     }
+
+    private func found() -> Found {
+        let found = Found()
+        // What else is wrong with the configuration does not matter here.
+        _ = try? Configuration<Int>.parse(Array(old.utf8), file: configuration) { file in
+            let csms = file.section("csms")
+            found.station = file.textOrNil("stationID")
+            found.secret = csms.pathOrNil("passwordFile") ?? csms.pathOrNil("keyFile")
+            found.data = file.path("dataDirectory", default: "/var/lib/kerb-edge", about: "")
+            return 0
+        }
+        return found
+    }
+
+    /// Whether the operator has accepted a boot of the identity that is there.
+    private var isAccepted: Bool {
+        let found = found()
+        guard let secret = found.secret, let data = found.data else { return false }
+        // Of the agent's user, so through no link; no file is no acceptance.
+        let kept = try? HeldFolder(data).read(Self.acceptedName, limitBytes: 4096)
+        return kept == Array("\(secret)\n".utf8)
+    }
+
+    /// Where the configuration of the identity before lies.
+    private var before: String { "\(configuration).before-enrolment" }
 
     func note(_ text: String) { notes.append(text) }
 
@@ -121,15 +142,28 @@ final class EnrolmentPlace {
         notes = ["\(problems.all.count) other keys are still wrong; see `kerb-edge config check`"]
     }
 
-    /// The step from the old identity to the new one.
+    /// The step from the old identity to the new one. The old one's configuration and secrets stay: until
+    /// the operator has accepted a boot with the new ones nobody knows whether they are good. What was
+    /// never accepted is no identity to go back to, so it takes the place of none.
     func commit(_ text: String) throws {
         var info = stat()
         let hasOwner = stat(configuration, &info) == 0
+        let isReplacing = identity != nil
+        let isProven = isReplacing && isAccepted
+        if isReplacing, isProven || !FileSystem.exists(before) {
+            try FileSystem.writeAtomically(Array(old.utf8), to: before, mode: mode)
+        }
         try FileSystem.writeAtomically(Array(text.utf8), to: configuration, mode: mode)
         if hasOwner, geteuid() == 0 { _ = chown(configuration, info.st_uid, info.st_gid) }
-        // Those of an earlier enrolment. The step is made: what cannot be removed stays.
+        if FileSystem.exists(before) {
+            note("to be what it was again: mv \(before) \(configuration)")
+        }
+        guard isProven else { return }
+        // Those before the old ones. The step is made: what cannot be removed stays.
         for name in (try? FileSystem.names(in: folder)) ?? []
-        where name.hasPrefix(Self.prefix) && !text.contains(text: name) {
+        where name.hasPrefix(Self.prefix) && !text.contains(text: name)
+            && !old.contains(text: name)
+        {
             // As above.
             try? FileSystem.remove("\(folder)/\(name)")
         }

@@ -95,6 +95,21 @@ import Testing
         #expect(FileSystem.exists(rig.folder.file("installed")))
     }
 
+    @Test func `remembers whose boot the operator has accepted`() async throws {
+        let folder = TemporaryFolder()
+        let rig = try await UpkeepRig.make(folder) {
+            $0.accepted = (folder.file("accepted"), "/etc/kerb/enrolled-1.password")
+        }
+        #expect(!FileSystem.exists(folder.file("accepted")))
+        let peer = TestOperator()
+        rig.station.links.yield(peer)
+        try await rig.station.during {
+            await until { FileSystem.exists(folder.file("accepted")) }
+        }
+        let kept = try FileSystem.read(folder.file("accepted"))
+        #expect(kept == Array("/etc/kerb/enrolled-1.password\n".utf8))
+    }
+
     @Test func `refuses an update nobody signed unless it may take it`() async throws {
         let rig = try await UpkeepRig.make { $0.acceptsUnsigned = false }
         let peer = TestOperator()

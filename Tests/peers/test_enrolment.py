@@ -8,6 +8,7 @@ import http.server
 import ipaddress
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -298,8 +299,44 @@ def test_an_identity_is_replaced_only_when_asked(operator, tmp_path):
     assert path.read_bytes() == before and sorted(one.name for one in tmp_path.iterdir()) == names
     assert enrol(path, made["uri"], "--replace").returncode == 0
     assert yaml.safe_load(path.read_text())["stationID"] == "EDGE-B"
-    # The old secrets are gone with the old identity.
-    assert len([one for one in tmp_path.iterdir() if one.name.startswith("enrolled-")]) == 2
+
+
+def test_the_identity_before_stays_until_the_operator_has_accepted_the_new_one(operator, tmp_path):
+    path = board(tmp_path)
+    data = pathlib.Path(yaml.safe_load(path.read_text())["dataDirectory"])
+    data.mkdir(exist_ok=True)
+    before = tmp_path / "edge.yaml.before-enrolment"
+
+    def secrets():
+        return {one.name for one in tmp_path.iterdir() if one.name.startswith("enrolled-")}
+
+    def becomes(station):
+        done = enrol(path, operator.enrolment(station)["uri"], "--replace")
+        assert done.returncode == 0, done.stderr
+        settings = yaml.safe_load(path.read_text())
+        assert settings["stationID"] == station
+        return done, {pathlib.Path(settings["csms"][key]).name for key in ("passwordFile", "caFile")}
+
+    def accepted():
+        """As the agent leaves it once its boot was accepted."""
+        secret = yaml.safe_load(path.read_text())["csms"]["passwordFile"]
+        (data / "identity-accepted").write_text(secret + "\n")
+
+    _, first = becomes("EDGE-1")
+    assert not before.exists()
+    accepted()
+    done, second = becomes("EDGE-2")
+    assert secrets() == first | second
+    assert yaml.safe_load(before.read_text())["stationID"] == "EDGE-1" and f"mv {before} {path}" in done.stdout
+    # EDGE-2 was never accepted: it is nothing to go back to.
+    _, third = becomes("EDGE-3")
+    assert secrets() == first | second | third
+    assert yaml.safe_load(before.read_text())["stationID"] == "EDGE-1"
+    assert all((tmp_path / name).exists() for name in first)
+    accepted()
+    _, fourth = becomes("EDGE-4")
+    assert secrets() == third | fourth
+    assert yaml.safe_load(before.read_text())["stationID"] == "EDGE-3"
 
 
 def test_a_used_code_leaves_the_board_as_it_was(operator, tmp_path):
