@@ -65,6 +65,7 @@ struct EdgeSettings: Sendable {
     var phases: Int
     var supply: Supply
     var tokenReader: String?
+    var tokenReaderBaud: Int
     var meterPollMilliseconds: Int
     var meterSampleIntervalSeconds: Int
     var meterValues: [String]
@@ -92,6 +93,17 @@ struct EdgeSettings: Sendable {
 
 extension EdgeSettings {
     private enum BusKind: String, CaseIterable, Sendable { case rtu, tcp }
+    private static func tokenReaderBaud(_ file: ConfigSection) -> Int {
+        let baud = file.int(
+            "tokenReaderBaud", default: 9600, in: 1200...115_200,
+            about: "speed of readers on serial ports, 8N1; USB and FIFOs have none")
+        if !LineTokenReader.bauds.contains(baud) {
+            let known = LineTokenReader.bauds.map { String($0) }.joined(separator: ", ")
+            file.problem("tokenReaderBaud", "\(baud) is no speed of a serial port; one of \(known)")
+        }
+        return baud
+    }
+
     private enum Parity: String, CaseIterable, Sendable { case none, even, odd }
 
     /// Reads the whole file; what is wrong is noted with line, key and mend.
@@ -128,6 +140,7 @@ extension EdgeSettings {
             supply: supply(file, site, zone: zone),
             tokenReader: file.pathOrNil(
                 "tokenReader", about: "device or FIFO that gives a token a line, for all outlets"),
+            tokenReaderBaud: tokenReaderBaud(file),
             meterPollMilliseconds: file.int(
                 "meterPollMilliseconds", default: 1000, in: 200...2000,
                 about: "how often meters are read"),

@@ -156,9 +156,17 @@ struct EdgeStation: Sendable {
         _ settings: EdgeSettings
     ) -> [(ConnectorNumber?, LineTokenReader)] {
         let own = settings.evses.compactMap { evse in
-            evse.tokenReader.map { (Optional(evse.connector), LineTokenReader(path: $0)) }
+            evse.tokenReader.map {
+                (
+                    Optional(evse.connector),
+                    LineTokenReader(path: $0, baud: settings.tokenReaderBaud)
+                )
+            }
         }
-        return (settings.tokenReader.map { [(nil, LineTokenReader(path: $0))] } ?? []) + own
+        let shared = settings.tokenReader.map {
+            LineTokenReader(path: $0, baud: settings.tokenReaderBaud)
+        }
+        return (shared.map { [(nil, $0)] } ?? []) + own
     }
 
     // MARK: Running

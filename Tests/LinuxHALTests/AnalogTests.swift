@@ -243,6 +243,53 @@ private let adcFolder = "bus/iio/devices/iio:device7"
         #expect(take("DEADBEEF\n") == ["DEADBEEF"])
     }
 
+    @Test func `takes a UID in pairs for the UID, and no other text apart`() {
+        var lines = TokenLines()
+        func take(_ text: String) -> [String] { (text + "\r\n").utf8.compactMap { lines.take($0) } }
+        for text in ["04 a2 f3 b1", "04:A2:F3:B1", " 04-a2-f3-b1 ", "04a2f3b1"] {
+            #expect(take(text) == ["04A2F3B1"], "\(text)")
+        }
+        #expect(take("04 A2 F3 B1 55 66 77") == ["04A2F3B1556677"])
+        #expect(take("00:11:22:33:44:55:66:77:88:99") == ["00112233445566778899"])
+        // Three pairs are no UID; an operator's own token keeps its signs.
+        #expect(take("04 A2 F3") == [])
+        #expect(take("AB-CD") == ["AB-CD"])
+        #expect(take("fleet:7 ") == ["FLEET:7"])
+        #expect(take("G4:A2:F3:B1") == ["G4:A2:F3:B1"])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `sets a serial port to its speed, eight bits and no echo`() async throws {
+        let folder = TemporaryFolder()
+        var (reader, port): (Int32, Int32) = (-1, -1)
+        var name = [CChar](repeating: 0, count: 128)
+        // As a port is after boot: 9600 with echo and lines.
+        try #require(openpty(&reader, &port, &name, nil, nil) == 0)
+        defer {
+            close(reader)
+            close(port)
+        }
+        let path = folder.file("port")
+        try #require(symlink(name, path) == 0)
+        let tokens = LineTokenReader(path: path, baud: 19_200)
+        var found = tokens.tokens.makeAsyncIterator()
+        var line = termios()
+        // Until the thread has opened it; the suite's limit ends this.
+        repeat {
+            try await Task.sleep(for: .milliseconds(5))
+            tcgetattr(port, &line)
+        } while cfgetispeed(&line) != speed_t(B19200)
+        #expect(line.c_lflag & tcflag_t(ICANON | ECHO | ISIG) == 0)
+        #expect(line.c_cflag & tcflag_t(CSIZE) == tcflag_t(CS8))
+        #expect(line.c_cflag & tcflag_t(PARENB | CSTOPB) == 0)
+        // A reader that ends its lines with CR alone, and asks nobody back.
+        let bytes = Array("04 A2 F3 B1\r".utf8)
+        _ = write(reader, bytes, bytes.count)
+        #expect(await found.next() == "04A2F3B1")
+        var echo = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&echo, 1, 0) == 0, "nothing comes back")
+    }
+
     @Test func `that types gives what stands before Enter`() {
         // linux/input-event-codes.h
         var keys = TokenKeys()

@@ -35,6 +35,27 @@ int kerb_open_pty(char *name, size_t size) {
     return master;
 }
 
+int kerb_serial_raw(int descriptor, int baud) {
+    static const struct { int baud; speed_t speed; } speeds[] = {
+        {1200, B1200}, {2400, B2400}, {4800, B4800}, {9600, B9600}, {19200, B19200},
+        {38400, B38400}, {57600, B57600}, {115200, B115200},
+    };
+    struct termios line;
+    if (tcgetattr(descriptor, &line)) return -1;
+    cfmakeraw(&line);
+    // 8N1; no modem line decides whether there is something to read.
+    line.c_cflag &= ~(tcflag_t)(CSTOPB | CRTSCTS);
+    line.c_cflag |= CLOCAL | CREAD;
+    line.c_cc[VMIN] = 1;
+    line.c_cc[VTIME] = 0;
+    for (size_t i = 0; i < sizeof speeds / sizeof *speeds; i++) {
+        if (speeds[i].baud != baud) continue;
+        return cfsetspeed(&line, speeds[i].speed) || tcsetattr(descriptor, TCSANOW, &line) ? -1 : 0;
+    }
+    errno = EINVAL;
+    return -1;
+}
+
 int kerb_clock_is_synchronised(void) {
     struct timex state = {0};
     int answer = adjtimex(&state);

@@ -10,13 +10,17 @@ package final class LineTokenReader: TokenReader {
     private static let kept = 4
     private static let reopenSeconds: UInt32 = 2
 
-    package init(path: String) {
+    /// Speeds that `baud` may have.
+    package static let bauds = [1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200]
+
+    /// - `baud`: of a serial line; USB modules and FIFOs have none of their own.
+    package init(path: String, baud: Int = 9_600) {
         let (stream, hand) = AsyncStream<String>.makeStream(
             bufferingPolicy: .bufferingNewest(Self.kept))
         tokens = stream
         _ = NativeThread.start("tokens", stackBytes: 262_144) {
             while true {
-                Self.read(path, hand)
+                Self.read(path, baud, hand)
                 // The adapter is unplugged or not there yet.
                 sleep(Self.reopenSeconds)
             }
@@ -29,7 +33,29 @@ package final class LineTokenReader: TokenReader {
             && text.utf8.allSatisfy { ($0 > 0x20 && $0 < 0x7F) }
     }
 
-    private static func read(_ path: String, _ hand: AsyncStream<String>.Continuation) {
+    /// As it is told: a UID that a reader writes in pairs, `04 A2 F3 B1` or `04:a2:f3:b1`, is the same
+    /// UID; any other text is not touched.
+    static func normalised(_ line: String) -> String {
+        let text = line.uppercased()
+        let pairs = text.split { $0 == " " || $0 == ":" || $0 == "-" || $0 == "\t" }
+        // ISO 14443-3 §6.5.4: 4, 7 or 10 bytes.
+        let isUID =
+            [4, 7, 10].contains(pairs.count)
+            && pairs.allSatisfy {
+                $0.utf8.count == 2
+                    && $0.utf8.allSatisfy {
+                        (0x30...0x39).contains($0) || (0x41...0x46).contains($0)
+                    }
+            }
+        if isUID { return pairs.joined() }
+        // Blanks at the ends are the reader's, not the token's.
+        let words = text.split { $0 == " " || $0 == "\t" }
+        return words.count == 1 ? String(words[0]) : text
+    }
+
+    private static func read(
+        _ path: String, _ baud: Int, _ hand: AsyncStream<String>.Continuation
+    ) {
         // Both ways, so that a FIFO does not end with its first writer.
         var descriptor = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
         // Input devices are often ours to read only.
@@ -41,6 +67,8 @@ package final class LineTokenReader: TokenReader {
         if kerb_input_grab(descriptor) {
             readKeys(descriptor, hand)
         } else {
+            // Refused by what is no serial line, and nothing has to be set there.
+            _ = kerb_serial_raw(descriptor, Int32(baud))
             readLines(descriptor, hand)
         }
     }
@@ -91,7 +119,7 @@ package struct TokenLines: Hashable, Sendable {
             if line.count < Self.mostBytes { line.append(byte) }
             return nil
         }
-        let text = String(decoding: line, as: UTF8.self).uppercased()
+        let text = LineTokenReader.normalised(String(decoding: line, as: UTF8.self))
         line = []
         return LineTokenReader.isToken(text) ? text : nil
     }

@@ -78,6 +78,10 @@ void kerb_wake_taken(int descriptor);
 /// RLIMIT_RTPRIO.
 int kerb_thread_realtime(int priority);
 
+/// Sets a serial line to 8N1 without any translation or echo; ENOTTY where it is none, EINVAL for a
+/// speed that is not 1200 to 115200.
+int kerb_serial_raw(int descriptor, int baud);
+
 /// Whether a descriptor is an input device (/dev/input/event…), and keeps its keys from the console.
 bool kerb_input_grab(int descriptor);
 
