@@ -38,6 +38,9 @@ package actor ConnectorController {
     private var recorder: EventRecorder?
     var lastMeterError: String?
     var lastOffered: Amperes?
+    /// What the gate said when it was last logged, and when.
+    var loggedVerdict: [String]?
+    var loggedVerdictAt = Int64.min / 2
     var isFailing: Set<String> = []
     /// Ended charges whose signed record is not settled yet.
     var signings: [Int64: Signing] = [:]
@@ -117,6 +120,7 @@ package actor ConnectorController {
         lastTaken = now.milliseconds
         if askedAt >= resumedAt || input.isAlarm { apply(machine.handle(input, at: now)) }
         recorder?.saw(input, machine, at: now)
+        logVerdict(at: now)
     }
 
     /// Tells the machine whether the wall's clock can be believed, when that changed.
@@ -128,15 +132,15 @@ package actor ConnectorController {
     /// From now on what happens here is remembered there.
     package func record(into recorder: EventRecorder) { self.recorder = recorder }
 
+    /// A start is made durable together with the profile that waits there for it.
+    func bind(_ profiles: AwaitedProfiles) { awaitedProfiles = profiles }
+
     func noteFailure(_ device: String, _ error: (any Error)?) {
         recorder?.failed(device, error, of: number)
     }
 
     /// After longer than the dead-man holds a closing it has done its work: what was closed is open.
     /// Where there is none, nothing was heard for too long, and opening is the answer to that.
-    /// A start is made durable together with the profile that waits there for it.
-    func bind(_ profiles: AwaitedProfiles) { awaitedProfiles = profiles }
-
     func resumeIfAbsent(since last: Int64) {
         let deadMan = devices.contactor.deadMan
         let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now)
@@ -310,14 +314,6 @@ package actor ConnectorController {
         }
     }
 
-    private func take(unwritten entry: ConnectorMachine.JournalEntry) async {
-        switch entry {
-        case .start: take(.journal(.startFailed))
-        case .stop: take(.journal(.stopFailed))
-        case .sample, .register, .wear: break
-        case .limits(let charge, _):
-            // They hold in memory; a charge that goes on after a loss of power needs them too.
-            await writeAgain(entry) { if case .limits(charge, _) = $0 { true } else { false } }
     private func write(_ start: ConnectorMachine.Start) async throws -> Int64 {
         let own = awaitedProfiles?.claim(start, by: number)
         do {
@@ -336,6 +332,14 @@ package actor ConnectorController {
         }
     }
 
+    private func take(unwritten entry: ConnectorMachine.JournalEntry) async {
+        switch entry {
+        case .start: take(.journal(.startFailed))
+        case .stop: take(.journal(.stopFailed))
+        case .sample, .register, .wear: break
+        case .limits(let charge, _):
+            // They hold in memory; a charge that goes on after a loss of power needs them too.
+            await writeAgain(entry) { if case .limits(charge, _) = $0 { true } else { false } }
         case .latched:
             await writeAgain(entry) { if case .latched = $0 { true } else { false } }
         }

@@ -43,14 +43,12 @@ extension ConnectorMachine {
         guard transaction.isRunning else {
             // Winding down: the last state stands until the stop is on disk.
             if contactor.isClosed { return Status(.charging) }
-            if case .resuming = transaction.phase { return Status(.suspendedEVSE) }
-            return Status(transaction.isRecovered ? .finishing : .suspendedEVSE)
+            if case .resuming = transaction.phase { return suspended(now) }
+            return transaction.isRecovered ? Status(.finishing) : suspended(now)
         }
         if pilot == .a { return Status(.suspendedEV) }
-        if !mayDraw(transaction) || available < board.minimum { return Status(.suspendedEVSE) }
-        if !rules.schedule.isOpen(at: now.wall) {
-            return Status(.suspendedEVSE, info: Hindrance.outsideSchedule.description)
-        }
+        if !mayDraw(transaction) || available < board.minimum { return suspended(now) }
+        if !rules.schedule.isOpen(at: now.wall) { return suspended(now) }
         switch pilot {
         case .c, .d:
             if pilot == .d, !board.hasVentilation {
@@ -58,10 +56,17 @@ extension ConnectorMachine {
                     .suspendedEVSE, errorCode: "OtherError", info: "ventilation not available",
                     vendorErrorCode: "VentilationNotAvailable")
             }
-            return Status(contactor.isClosed ? .charging : .suspendedEVSE)
+            return contactor.isClosed ? Status(.charging) : suspended(now)
         case nil, .a, .b, .e, .f:
-            return Status(mayCloseSoon(now) ? .suspendedEV : .suspendedEVSE)
+            return mayCloseSoon(now) ? Status(.suspendedEV) : suspended(now)
         }
+    }
+
+    /// With the first thing that stands in the way, in the 50 characters of `info`. OCPP 1.6 §6.47.
+    private func suspended(_ now: Instant) -> Status {
+        let verdict = mayEnergise(contactor.isClosed ? .stay : .close, at: now)
+        let first = verdict.hindrances.first { !$0.isPassing }
+        return Status(.suspendedEVSE, info: first.map { String($0.topic.prefix(50)) })
     }
 
     /// The fault a technician should see first where there are several.

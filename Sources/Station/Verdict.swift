@@ -58,6 +58,38 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What it is without the numbers that change from second to second: two with the same topic are
+    /// one state of affairs.
+    package var topic: String {
+        switch self {
+        case .restsAfterFault: "rests after a fault"
+        case .meterStale: "meter stale"
+        case .limitBelowMinimum: "the limit is below 6 A"
+        case .starting, .inoperative, .fault, .pilotState, .ventilationMissing, .pilotSettling,
+            .noCurrentOffered, .diodeNotChecked, .notAuthorized, .reserved, .journal,
+            .reservationsUnread, .startNotJournalled, .resuming, .tokenRefused, .stopping,
+            .residualCurrentNotReady, .emergencyStopUnread, .doorUnread, .protectiveEarthUnread,
+            .temperatureUnread, .mirrorNotOpen, .lockNotConfirmed, .proximityLost,
+            .closedTooRecently, .controlWasAbsent, .meterNeverRead, .outsideSchedule:
+            description
+        }
+    }
+
+    /// True for what every closing passes through: no reason to tell the operator.
+    var isPassing: Bool {
+        switch self {
+        case .starting, .pilotSettling, .noCurrentOffered, .closedTooRecently, .controlWasAbsent,
+            .startNotJournalled, .pilotState, .diodeNotChecked:
+            true
+        case .fault, .inoperative, .ventilationMissing, .notAuthorized, .reserved, .journal,
+            .reservationsUnread, .resuming, .tokenRefused, .stopping, .residualCurrentNotReady,
+            .emergencyStopUnread, .doorUnread, .protectiveEarthUnread, .temperatureUnread,
+            .mirrorNotOpen, .lockNotConfirmed, .proximityLost, .restsAfterFault, .meterNeverRead,
+            .meterStale, .limitBelowMinimum, .outsideSchedule:
+            false
+        }
+    }
+
     package var description: String {
         switch self {
         case .starting: "the board is starting"

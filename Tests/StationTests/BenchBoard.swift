@@ -148,11 +148,13 @@ struct BenchBoard {
         }
     }
 
-    var statuses: [ConnectorStatus] {
+    var reports: [ConnectorMachine.Status] {
         effects.compactMap {
-            if case .report(.status(let status)) = $0 { status.status } else { nil }
+            if case .report(.status(let status)) = $0 { status } else { nil }
         }
     }
+
+    var statuses: [ConnectorStatus] { reports.map(\.status) }
 
     var stops: [ConnectorMachine.Stop] {
         effects.compactMap { if case .journal(.stop(let stop)) = $0 { stop } else { nil } }

@@ -28,6 +28,41 @@ import Testing
         await station.journal.close()
     }
 
+    @Test func `logs all that forbids energy when it changes, once a second at most`() async throws
+    {
+        let clock = ManualClock()
+        let lines = Lock<[String]>([])
+        let station = try await TestStation.make(
+            path: folder.file("board.db"), clock: clock,
+            log: Log(sink: { line in
+                if line.contains(text: "gate") { lines.withLock { $0.append(line) } }
+            }))
+        let controller = station.controller
+        for _ in 0..<3 { await controller.take(.tick) }
+        #expect(lines.withLock { $0.count } == 1)
+        await controller.take(.emergencyStop(isActive: true))
+        await controller.take(.residualCurrent(.tripped))
+        #expect(lines.withLock { $0.count } == 1)
+        clock.advance(milliseconds: 1_000)
+        for _ in 0..<3 { await controller.take(.tick) }
+        let found = lines.withLock { $0 }
+        #expect(found.count == 2)
+        let last = try #require(found.last)
+        #expect(last.contains(text: Fault.emergencyStop.text))
+        #expect(last.contains(text: Fault.residualCurrent.text))
+        #expect(last.contains(text: "allows=false"))
+        // What changes every second alone is no other verdict.
+        clock.advance(milliseconds: 60_000)
+        await controller.take(.tick)
+        let settled = lines.withLock { $0.count }
+        for _ in 0..<20 {
+            clock.advance(milliseconds: 1_000)
+            await controller.take(.tick)
+        }
+        #expect(lines.withLock { $0.count } <= settled + 1)
+        await station.journal.close()
+    }
+
     @Test func `leaves out a reading that was asked for before an absence`() async throws {
         let station = try await station()
         let controller = station.controller

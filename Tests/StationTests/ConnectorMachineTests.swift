@@ -186,6 +186,21 @@ import Testing
         #expect(bench.stops.map(\.reason) == [.local])
     }
 
+    @Test func `tells the operator once what pauses a charge, though its figures change`() {
+        var bench = BenchBoard.charging()
+        bench.give(.limit(.profile, Amperes(5)))
+        bench.give(.pilot(.b, diode: .passed))
+        bench.pass(3_000)
+        let told = bench.reports.last
+        #expect(told == .init(.suspendedEVSE, info: "the limit is below 6 A"))
+        for amperes in [4, 3, 2, 1] as [Int64] {
+            bench.give(.limit(.profile, Amperes(amperes)))
+            bench.pass(3_000)
+        }
+        #expect(bench.reports.last == told)
+        #expect(bench.statuses.filter { $0 == .suspendedEVSE }.count == 1)
+    }
+
     @Test func `pauses below six amperes and goes on above`() {
         var bench = BenchBoard.charging()
         bench.give(.limit(.profile, Amperes(5)))
