@@ -147,6 +147,8 @@ extension ConnectorChaos {
         for _ in 0..<(pause / 100) {
             advance(100)
             try poll()
+            // Nor does a meter stop being asked because nothing else happens.
+            if pause > 100, now.milliseconds % 2_000 == 0 { try measure() }
             if share != nil, now.milliseconds >= hangsUntil, now.milliseconds % 1_000 == 0 {
                 try give(.limit(.site, siteLimit))
             }

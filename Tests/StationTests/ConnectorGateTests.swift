@@ -273,7 +273,7 @@ import Testing
         bench.isMeterAlive = false
         bench.now.milliseconds += 15_000
         bench.give(.resumed)
-        bench.pass(9_000)
+        bench.pass(ConnectorTimings.meterIsLost - 1_000)
         #expect(bench.machine.faults == [])
         bench.pass(2_000)
         #expect(bench.machine.faults == [.meterLost])

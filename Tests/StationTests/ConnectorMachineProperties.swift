@@ -7,7 +7,7 @@ import Testing
     @Test func `keeps every rule and reaches what the rules are about`() {
         var seen: [String: Int] = [:]
         // `KERB_SEEDS=10000 swift test --filter StationTests` for a long night.
-        let few: UInt64 = Environment.all["KERB_LONG"] == nil ? 32 : 600
+        let few: UInt64 = Environment.all["KERB_LONG"] == nil ? 48 : 600
         let seeds = Environment.all["KERB_SEEDS"].flatMap { UInt64($0) } ?? few
         for seed in 1...seeds {
             var chaos = ConnectorChaos(seed: seed)
