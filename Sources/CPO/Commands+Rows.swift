@@ -6,8 +6,8 @@ import Service
 extension Commands {
     /// The remote start a new session may belong to: the oldest open one for this tag and connector.
     func awaitedStart(
-        station: String, connector: ConnectorNumber?, idTag: String, at: Timestamp,
-        in transaction: Transaction
+        station: String, connector: ConnectorNumber?, idTag: String, startedAt: Timestamp?,
+        at: Timestamp, in transaction: Transaction
     ) throws -> Command? {
         // Twice the window: a late session still belongs to who asked for it, and is billed to him.
         let since = at.advanced(bySeconds: -2 * settings.remoteStartWindowSeconds)
@@ -18,6 +18,11 @@ extension Commands {
             AND effect IS NULL ORDER BY created_at
             """, station, Tokens.folded(idTag), since
         ).map(Command.init(row:)).first { command in
+            if let startedAt,
+                startedAt.seconds(since: command.createdAt) < -Sessions.clockToleranceSeconds
+            {
+                return false
+            }
             switch command.command {
             case .start(let wanted, _), .startLimited(let wanted, _, _):
                 return wanted == nil || connector == nil || wanted == connector

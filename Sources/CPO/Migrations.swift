@@ -108,5 +108,24 @@ extension ChargePointOperator {
                 party TEXT NOT NULL, partner_id TEXT, created_at BIGINT NOT NULL);
             CREATE UNIQUE INDEX reservation_partner ON reservation(party, partner_id);
             """),
+        Migration(
+            21, "messages of transactions that nobody knows",
+            """
+            CREATE TABLE parked (
+                id {identity}, station TEXT NOT NULL, reference TEXT NOT NULL, kind TEXT NOT NULL,
+                finger TEXT NOT NULL, payload TEXT NOT NULL, received_at BIGINT NOT NULL,
+                reason TEXT NOT NULL, state TEXT NOT NULL, suspicion BIGINT, session TEXT,
+                UNIQUE (station, reference, finger));
+            CREATE INDEX parked_station ON parked(station, state);
+            CREATE INDEX parked_suspicion ON parked(suspicion);
+            """),
+        Migration(
+            22, "the server's time beside the charger's",
+            """
+            ALTER TABLE meter_reading ADD COLUMN received_at BIGINT;
+            ALTER TABLE session ADD COLUMN stop_received_at BIGINT;
+            CREATE TABLE station_clock (
+                station TEXT PRIMARY KEY, skew_ms BIGINT NOT NULL, measured_at BIGINT NOT NULL);
+            """),
     ]
 }

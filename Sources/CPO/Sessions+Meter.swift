@@ -41,12 +41,21 @@ extension Sessions {
         in transaction: Transaction
     ) throws {
         let owner = try owner(of: report, at: station, in: transaction)
-        if owner == nil, report.transaction != nil {
-            try stores.suspicions.raise(
-                .meterValuesOfUnknownTransaction, station: station, connector: report.connector,
-                session: nil, detail: "\(report.readings.count) readings kept without a session",
-                at: receivedAt, in: transaction)
+        if owner == nil, let reference = report.transaction {
+            return try park(
+                .readings(report), .meterValuesOfUnknownTransaction,
+                because: "no session has this transaction",
+                detail: "readings of transaction \(reference.storedText) kept without a session",
+                from: station, receivedAt, in: transaction)
         }
+        try take(report, into: owner, at: station, receivedAt: receivedAt, in: transaction)
+    }
+
+    /// Stores readings with a session, or without one where they are of no transaction.
+    func take(
+        _ report: MeterReport, into owner: Int64?, at station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
         var changed = false
         var last: Timestamp?
         for reading in report.readings.prefix(Self.mostReadingsPerMessage) {
@@ -60,7 +69,7 @@ extension Sessions {
             last = at
             let isNew = try store(
                 reading, at: at, session: owner ?? 0, station: station,
-                connector: report.connector, in: transaction)
+                connector: report.connector, receivedAt, in: transaction)
             guard isNew, let owner else { continue }
             changed = true
             try take(reading, at: at, session: owner, receivedAt, in: transaction)
@@ -71,7 +80,7 @@ extension Sessions {
     /// False for one that is there already.
     func store(
         _ reading: MeterReading, at: Timestamp, session: Int64, station: String,
-        connector: ConnectorNumber, in transaction: Transaction
+        connector: ConnectorNumber, _ receivedAt: Timestamp, in transaction: Transaction
     ) throws -> Bool {
         var finger = reading.finger
         if session == 0 {
@@ -80,9 +89,10 @@ extension Sessions {
         }
         return try transaction.execute(
             """
-            INSERT INTO meter_reading (session, at, finger, register_wh, samples)
-            VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-            """, session, at, finger, reading.register?.value, reading.storedSamples) == 1
+            INSERT INTO meter_reading (session, at, finger, register_wh, samples, received_at)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            """, session, at, finger, reading.register?.value, reading.storedSamples, receivedAt)
+            == 1
     }
 
     /// The session a report belongs to: by its transaction, else, where the station never learnt the
@@ -156,7 +166,9 @@ extension Sessions {
             let row = try transaction.queryOne("SELECT * FROM session WHERE key = ?", key)
         else { return }
         var session = try session(row: row)
-        guard session.endedAt != nil, register > session.meterLast || register < session.meterStart
+        // One that waits for its stop takes all of them when that comes.
+        guard try row.text("closure") != Closure.provisional.rawValue, session.endedAt != nil,
+            register > session.meterLast || register < session.meterStart
         else { return }
         try suspect(
             .laterThanCDR, &session, key: key,

@@ -154,17 +154,21 @@ extension Sessions {
     }
 
     /// Raises a suspicion about a session and notes it in its row.
+    ///
+    /// - Returns: its number.
+    @discardableResult
     func suspect(
         _ code: Suspicion.Code, _ session: inout Session, key: Int64, _ detail: String,
         at: Timestamp, in transaction: Transaction
-    ) throws {
-        try stores.suspicions.raise(
+    ) throws -> Int64 {
+        let number = try stores.suspicions.raise(
             code, station: session.station, connector: session.connector, session: session.id,
             detail: detail, at: at, in: transaction)
-        guard !session.suspicions.contains(code.rawValue) else { return }
+        guard !session.suspicions.contains(code.rawValue) else { return number }
         session.suspicions.append(code.rawValue)
         try transaction.execute(
             "UPDATE session SET suspicions = ? WHERE key = ?",
             session.suspicions.joined(separator: ","), key)
+        return number
     }
 }

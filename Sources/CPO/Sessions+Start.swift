@@ -15,17 +15,21 @@ extension Sessions {
 
     /// May this tag charge here? A remote start speaks for its own tag, known or not.
     ///
+    /// - Parameter startedAt: by our clock; a charge out of a backlog was not begun by an order that
+    ///   came after it.
+    ///
     /// A station that nobody took in speaks for no driver: anybody can come into the inbox, and could
     /// send bills in the name of every tag it has seen.
     func authorize(
         _ idTag: String, at station: String, connector: ConnectorNumber? = nil,
-        receivedAt: Timestamp, in transaction: Transaction
+        startedAt: Timestamp? = nil, receivedAt: Timestamp, in transaction: Transaction
     ) throws -> Authorization {
         if try stores.stations.isWaiting(station, in: transaction) {
             return Authorization(info: AuthorizationInfo(.invalid))
         }
         if let command = try stores.commands.awaitedStart(
-            station: station, connector: connector, idTag: idTag, at: receivedAt, in: transaction)
+            station: station, connector: connector, idTag: idTag, startedAt: startedAt,
+            at: receivedAt, in: transaction)
         {
             return Authorization(
                 info: AuthorizationInfo(.accepted), token: command.token, command: command)
@@ -63,9 +67,12 @@ extension Sessions {
             }
             repetition = try known.int("repetition") + 1
         }
+        let startedAt =
+            StationTime.isUnset(start.at)
+            ? nil : start.at?.advanced(bySeconds: lagSeconds(of: station))
         let authorization = try authorize(
-            start.token, at: station, connector: connector, receivedAt: receivedAt,
-            in: transaction)
+            start.token, at: station, connector: connector, startedAt: startedAt,
+            receivedAt: receivedAt, in: transaction)
         try stores.stations.adopt(station, connector, at: receivedAt, in: transaction)
         let others = book.withLock { $0.open(station: station, connector: connector) }
         let opened = try open(
@@ -82,6 +89,7 @@ extension Sessions {
                 "station": .string(station), "evse": .string(opened.session.evseUID),
                 "party": .string(opened.session.token.party.description),
             ], at: receivedAt, in: transaction)
+        try takeParked(into: opened, receivedAt, in: transaction)
         return .started(.number(Int(opened.key)), authorization.info)
     }
 
@@ -232,49 +240,6 @@ extension Sessions {
             Outcome(usage: entry.builder.usage(until: end), cost: nil).storedText, now, key)
         try stores.journal.append(.sessionUpdated, entry.session.id, at: now, in: transaction)
         book.withLock { $0.remove(key) }
-    }
-
-    private func seal(
-        _ token: Token, _ command: Command?, station: String, connector: ConnectorNumber,
-        at: Timestamp
-    ) -> Sealed {
-        guard let place = stores.locations.place(station: station, connector: connector),
-            let plug = place.evse.connectors.first
-        else {
-            return Sealed(
-                token: token, location: nowhere(station, connector, at: at), connectorID: "1",
-                tariff: nil, currency: settings.currency)
-        }
-        let tariff =
-            command?.tariffID.flatMap { stores.tariffs.tariff($0) }
-            ?? stores.tariffs.applicable(to: plug, at: at, for: token.kind)
-        return Sealed(
-            token: token, location: place.sealed, connectorID: plug.id, tariff: tariff,
-            currency: tariff?.currency ?? settings.currency)
-    }
-
-    /// Stands for a plug nobody tied to a place yet, so that its sessions are kept as well.
-    private func nowhere(
-        _ station: String, _ connector: ConnectorNumber, at: Timestamp
-    ) -> Location {
-        let uid = "\(station)/\(connector)"
-        let plug = Connector(
-            id: "1", standard: "IEC_62196_T2", format: "SOCKET", powerType: "AC_3_PHASE",
-            maxVoltage: 0, maxAmperage: 0, tariffIDs: [], lastUpdated: at)
-        let evse = EVSE(
-            uid: uid, evseID: nil, status: .unknown, connectors: [plug], station: station,
-            stationConnector: connector, lastUpdated: at)
-        return Location(
-            party: settings.party, id: station, publish: false, name: nil, address: "", city: "",
-            country: "", coordinates: Coordinates(latitude: .zero, longitude: .zero),
-            timeZone: "UTC", evses: [evse], lastUpdated: at)
-    }
-
-    /// Stands for a tag nobody knows, so that the energy it took is somebody's.
-    private func stranger(_ idTag: String, at: Timestamp) -> Token {
-        Token(
-            party: settings.party, uid: idTag, kind: .other, contractID: idTag,
-            issuer: settings.name, isValid: false, whitelist: .never, lastUpdated: at)
     }
 
     /// Positive, 31 bits, never given twice. It begins at a figure that grows with time, so that a

@@ -13,29 +13,42 @@ extension Sessions {
             try authorize($0, at: station, receivedAt: receivedAt, in: transaction).info
         }
         guard let row = try session(for: stop, at: station, receivedAt, in: transaction) else {
-            try stores.suspicions.raise(
-                .stopOfUnknownTransaction, station: station, connector: nil, session: nil,
-                detail: Self.raw(stop), at: receivedAt, in: transaction)
+            try park(
+                .stop(stop), .stopOfUnknownTransaction,
+                because: "no session has this transaction, and not exactly one fits",
+                detail: Self.raw(stop), from: station, receivedAt, in: transaction)
             return .stopped(info)
         }
+        try finish(row, stop, at: station, receivedAt: receivedAt, in: transaction)
+        return .stopped(info)
+    }
+
+    /// Gives a session its stop, with the readings it carries; a second one lies beside the first.
+    func finish(
+        _ row: Row, _ stop: SessionStop, at station: String, receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
         var session = try session(row: row)
         let key = try row.int64("key")
         if try row.text("closure") == Closure.closed.rawValue {
-            if try row.textOrNil("stop_raw") != Self.raw(stop) {
-                try suspect(
-                    .secondStopDiffers, &session, key: key, Self.raw(stop), at: receivedAt,
-                    in: transaction)
-            }
-            return .stopped(info)
+            guard try row.textOrNil("stop_raw") != Self.raw(stop),
+                try !isParked(.stop(stop), station, in: transaction)
+            else { return }
+            let suspicion = try suspect(
+                .secondStopDiffers, &session, key: key, Self.raw(stop), at: receivedAt,
+                in: transaction)
+            try insertParked(
+                .stop(stop), "the session has another stop", .kept, suspicion, session.id,
+                from: station, receivedAt, in: transaction)
+            return
         }
         for reading in stop.readings.prefix(Self.mostReadingsPerMessage) {
             let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
             _ = try store(
                 reading, at: at, session: key, station: station, connector: session.connector,
-                in: transaction)
+                receivedAt, in: transaction)
         }
         try close(row, stop, as: .closed, receivedAt: receivedAt, in: transaction)
-        return .stopped(info)
     }
 
     /// Bills provisionally closed sessions whose stop did not come within the grace period, and closes
@@ -90,7 +103,13 @@ extension Sessions {
             return row
         }
         // A station that never learnt its number says 0 or -1: by tag and register, if only one fits.
-        guard case .number(let number) = stop.transaction, number <= 0 else { return nil }
+        guard Self.isUnset(stop.transaction) else { return nil }
+        // Told before: its answer was lost, and the next charge must not be ended by it.
+        let again = try transaction.queryOne(
+            "SELECT * FROM session WHERE station = ? AND stop_raw = ? ORDER BY key DESC LIMIT 1",
+            station, Self.raw(stop))
+        if let again { return again }
+        guard try !isParked(.stop(stop), station, in: transaction) else { return nil }
         let at = stop.at ?? receivedAt
         let idTag = stop.token.map(Tokens.folded)
         let candidates = book.withLock { book in
@@ -178,11 +197,13 @@ extension Sessions {
         try transaction.execute(
             """
             UPDATE session SET closure = ?, status = ?, ended_at = ?, meter_last_wh = ?,
-            stop_reason = ?, stop_raw = ?, result = ?, last_updated = ? WHERE key = ?
+            stop_reason = ?, stop_raw = ?, result = ?, last_updated = ?, stop_received_at = ?
+            WHERE key = ?
             """, closure.rawValue, session.status.rawValue, session.endedAt,
             session.meterLast.value,
             stop.reason.rawValue, Self.raw(stop),
-            Outcome(usage: session.usage, cost: session.cost).storedText, receivedAt, key)
+            Outcome(usage: session.usage, cost: session.cost).storedText, receivedAt, receivedAt,
+            key)
         try transaction.execute(
             """
             UPDATE station_connector SET last_stop_register_wh = ? WHERE station = ? AND number = ?

@@ -39,6 +39,8 @@ package final class Sessions: Remembering {
     let settings: OperatorSettings
     let stores: Stores
     let book = Lock(SessionBook())
+    /// By station, as far as was heard since the server's start.
+    let clocks = Lock([String: ClockSkew]())
     private let zones = Lock([String: LocalTimeRules]())
 
     init(database: Database, settings: OperatorSettings, stores: Stores) {
@@ -77,6 +79,9 @@ package final class Sessions: Remembering {
         in transaction: Transaction
     ) throws -> StationReply {
         try ensure(in: transaction)
+        // What is decided about an event does not rest on the event's own word for the clock.
+        defer { measure(event, from: station, receivedAt: receivedAt) }
+        try tellSkew(of: station, in: transaction)
         switch event {
         case .alive: return .alive(now: receivedAt)
         case .data: return .data(status: "UnknownVendorId", data: nil)

@@ -12,10 +12,12 @@ package final class Suspicions: Sendable {
         self.journal = journal
     }
 
+    /// - Returns: its number.
+    @discardableResult
     func raise(
         _ code: Suspicion.Code, station: String, connector: ConnectorNumber?, session: String?,
         detail: String, at: Timestamp, in transaction: Transaction
-    ) throws {
+    ) throws -> Int64 {
         let row = try transaction.queryOne(
             """
             INSERT INTO suspicion (at, code, station, connector, session, detail, state)
@@ -28,6 +30,17 @@ package final class Suspicions: Sendable {
                 "code": .string(code.rawValue), "station": .string(station),
                 "session": .text(session),
             ]), at: at, in: transaction)
+        return id
+    }
+
+    /// What it is about went into a session; one that a person decided keeps that word.
+    func bound(
+        _ id: Int64, to session: String, by name: String, at: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            "UPDATE suspicion SET session = ? WHERE id = ?", session, id)
+        _ = try decide(id, .accepted, by: name, at: at, in: transaction)
     }
 
     /// Newest first.

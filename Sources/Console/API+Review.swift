@@ -8,6 +8,8 @@ import Web
 // What looks wrong waits here for a person: accepted as it is, corrected, or voided.
 extension Console {
     static let longestReason = 500
+    /// Messages of one line of the list that are shown with it.
+    static let mostParkedShown = 20
 
     var reviewRoutes: [APIRoute] {
         [
@@ -21,8 +23,12 @@ extension Console {
                 ], handler: suspicionPage),
             APIRoute(
                 method: "POST", path: "/suspicions/{id}/decision", need: .role(.operator),
-                summary: "A person's word: `accept` leaves the bill as it is, `void` takes it back",
-                body: "{\"decision\": \"accept|void\", \"reason\": TEXT}", handler: decide),
+                summary: """
+                    A person's word: `accept` leaves the bill as it is, `void` takes it back, `bind` \
+                    gives what was kept of an unknown transaction to a session
+                    """,
+                body: "{\"decision\": \"accept|void|bind\", \"reason\": TEXT, \"session\"?: ID}",
+                handler: decide),
             APIRoute(
                 method: "POST", path: "/sessions/{id}/correction", need: .role(.operator),
                 summary: "Bills a session anew: a credit of the former bill, then a new one",
@@ -59,6 +65,11 @@ extension Console {
             value["sessionStatus"] = .string(session.status.rawValue)
             value["cost"] = session.cost.map(Shape.cost)
         }
+        let parked = try await house.sessions.parked(suspicion: suspicion.id)
+        if !parked.isEmpty {
+            value["parked"] = .array(parked.prefix(Self.mostParkedShown).map(Shape.parked))
+            value["parkedCount"] = .number(parked.count)
+        }
         return .object(value)
     }
 
@@ -81,6 +92,7 @@ extension Console {
                 try self.audit.note(
                     request.caller, "suspicion.accept", text, ["reason": .string(reason)],
                     in: transaction)
+                try self.house.sessions.settleParked(id, .kept, in: transaction)
                 return try self.house.suspicions.decide(
                     id, .accepted, by: request.caller.name, at: now, in: transaction)
             }
@@ -88,14 +100,59 @@ extension Console {
             return .noContent
         case "void":
             guard let session = suspicion.session else {
-                // Nothing was billed from it, so there is nothing to take back.
-                throw APIProblem.field(
-                    "decision", "must be accept: no session and no bill came of it")
+                return try await voidParked(id, reason, request)
             }
             return try await correct(
                 session, Correction(.void, by: request.caller.name, reason: reason), request)
-        default: throw APIProblem.field("decision", "must be accept or void")
+        case "bind":
+            guard let session = body["session"]?.string, !session.isEmpty else {
+                throw APIProblem.field("session", "must be the id of the session it belongs to")
+            }
+            return try await bind(id, session, reason, request)
+        default: throw APIProblem.field("decision", "must be accept, void or bind")
         }
+    }
+
+    /// What came of no known transaction is nobody's: nothing was billed from it.
+    private func voidParked(
+        _ id: Int64, _ reason: String, _ request: APIRequest
+    ) async throws -> HTTPResponse {
+        guard try await !house.sessions.parked(suspicion: id).isEmpty else {
+            // Nothing was billed from it, so there is nothing to take back.
+            throw APIProblem.field(
+                "decision", "must be accept: no session and no bill came of it")
+        }
+        let now = house.clock.now
+        try await house.write { transaction in
+            try self.audit.note(
+                request.caller, "suspicion.void", "\(id)", ["reason": .string(reason)],
+                in: transaction)
+            try self.house.sessions.settleParked(id, .voided, in: transaction)
+            _ = try self.house.suspicions.decide(
+                id, .voided, by: request.caller.name, at: now, in: transaction)
+        }
+        return .noContent
+    }
+
+    private func bind(
+        _ id: Int64, _ session: String, _ reason: String, _ request: APIRequest
+    ) async throws -> HTTPResponse {
+        let now = house.clock.now
+        do {
+            try await house.write { transaction in
+                try self.audit.note(
+                    request.caller, "suspicion.bind", "\(id)",
+                    ["reason": .string(reason), "session": .string(session)], in: transaction)
+                try self.house.sessions.bindParked(
+                    id, to: session, by: request.caller.name, at: now, in: transaction)
+            }
+        } catch let refusal as Sessions.BindingRefusal {
+            throw refusal.problem(session)
+        }
+        guard let bound = try await house.sessions.session(session) else {
+            throw APIProblem.notFound("session", session)
+        }
+        return .json(Shape.session(bound, house))
     }
 
     private func correct(_ request: APIRequest) async throws -> HTTPResponse {
@@ -178,6 +235,21 @@ extension Console {
             throw .field(name, "must be a time like 2026-01-31T12:00:00Z")
         }
         return moment
+    }
+}
+
+extension Sessions.BindingRefusal {
+    fileprivate func problem(_ session: String) -> APIProblem {
+        switch self {
+        case .nothingParked:
+            .field("decision", "must be accept or void: nothing of it waits for a session")
+        case .unknownSession: .notFound("session", session)
+        case .otherStation: .field("session", "is of another station")
+        case .hasItsStop:
+            APIProblem(
+                409, "the session has its stop", detail: "correct the session instead",
+                field: "session")
+        }
     }
 }
 

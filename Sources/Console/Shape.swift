@@ -130,6 +130,27 @@ enum Shape {
         }
     }
 
+    static func parked(_ message: ParkedMessage) -> JSONValue {
+        var value: [String: JSONValue] = [
+            "receivedAt": .time(message.receivedAt), "reason": .string(message.reason),
+            "state": .string(message.state.rawValue),
+            "transaction": message.reference?.stored ?? .null,
+        ]
+        switch message.content {
+        case .stop(let stop):
+            value["kind"] = "stop"
+            value["at"] = stop.at.map { .time($0) }
+            value["meterStopWh"] = .number(stop.meterStop.value)
+            value["token"] = stop.token.map { .string($0) }
+            value["stopReason"] = .string(stop.reason.rawValue)
+        case .readings(let report):
+            value["kind"] = "readings"
+            value["connector"] = .number(report.connector)
+            value["readings"] = .array(report.readings.map(reading))
+        }
+        return .object(value)
+    }
+
     static func suspicion(_ suspicion: Suspicion) -> JSONValue {
         .members([
             "id": .number(suspicion.id), "at": .time(suspicion.at),
@@ -137,6 +158,7 @@ enum Shape {
             "connector": suspicion.connector.map { .number($0) },
             "session": suspicion.session.map { .string($0) },
             "detail": .string(suspicion.detail), "state": .string(suspicion.state.rawValue),
+            "decidedBy": suspicion.decidedBy.map { .string($0) },
         ])
     }
 }

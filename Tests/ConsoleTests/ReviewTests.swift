@@ -97,4 +97,48 @@ import Web
         #expect(try await test.get("/cdrs")["items"]?.array?.count == 1)
         await test.server.stop()
     }
+
+    @Test func `gives what came of an unknown transaction to a session, or to nobody`()
+        async throws
+    {
+        let test = try await TestConsole()
+        let (house, now) = (test.house, test.clock.now)
+        func stop(_ transaction: Int) async throws {
+            _ = try await house.sessions.apply(
+                .sessionStopped(
+                    SessionStop(
+                        transaction: .number(transaction), meterStop: WattHours(1500),
+                        at: now.advanced(bySeconds: -60), reason: .local)),
+                from: "CS-1", receivedAt: now)
+        }
+        for transaction in [77, 78] { try await stop(transaction) }
+        _ = try await house.sessions.apply(
+            .sessionStarted(
+                SessionStart(
+                    connector: 1, token: "STRANGER", meterStart: WattHours(1000),
+                    at: now.advanced(bySeconds: -900))),
+            from: "CS-1", receivedAt: now)
+        let session = try #require(house.sessions.running().first?.id)
+        let waiting = try await open(test).filter { $0["parked"] != nil }
+        #expect(waiting.map { $0["parked"]?[0]?["transaction"]?.int } == [78, 77])
+        #expect(waiting[0]["parked"]?[0]?["meterStopWh"]?.int64 == 1500)
+        func decide(_ line: JSONValue, _ word: JSONValue) async throws -> TestConsole.Answer {
+            let id = try #require(line["id"]?.int64)
+            return try await test.post("/suspicions/\(id)/decision", word, key: test.operator)
+        }
+        #expect(
+            try await decide(waiting[0], ["decision": "void", "reason": "a test drive"]).status
+                == 204)
+        let nameless: JSONValue = ["decision": "bind", "reason": "it is his"]
+        #expect(try await decide(waiting[1], nameless)["field"]?.string == "session")
+        let bound = try await decide(
+            waiting[1],
+            ["decision": "bind", "reason": "it is his", "session": .string(session)])
+        #expect(bound.status == 200)
+        #expect(bound["energyWh"]?.int64 == 500)
+        let actions = try await test.get("/audit")["items"]?.array?.map { $0["action"]?.string }
+        #expect(actions?.prefix(2) == ["suspicion.bind", "suspicion.void"])
+        #expect(try await open(test).allSatisfy { $0["parked"] == nil })
+        await test.server.stop()
+    }
 }

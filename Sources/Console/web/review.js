@@ -33,6 +33,10 @@ function row(one, me) {
 function buttons(one) {
   const about = `${one.code} of ${one.station}`;
   const made = [button("Accept", `Accept ${about}`, () => ask(one, "accept", about))];
+  if (one.parked?.some((/** @type {any} */ message) => message.state === "waiting")) {
+    made.push(button("Bind", `Bind ${about}`, () => ask(one, "bind", about)),
+      button("Void", `Void ${about}`, () => ask(one, "void", about)));
+  }
   if (one.session && one.sessionStatus === "COMPLETED") {
     made.push(button("Correct", `Correct ${about}`, () => ask(one, "correct", about)),
       button("Void", `Void ${about}`, () => ask(one, "void", about)));
@@ -47,7 +51,8 @@ function button(text, label, click) {
 
 const explained = new Map([
   ["accept", "The bill stays as it is."],
-  ["void", "The bill is taken back by a credit; nothing is owed."],
+  ["void", "A bill is taken back by a credit; nothing is owed."],
+  ["bind", "What came of an unknown transaction goes into this session, with its bill."],
   ["correct", "The bill is taken back by a credit and made anew. What is left empty stays as it is."],
 ]);
 
@@ -56,6 +61,7 @@ function ask(one, decision, about) {
   const reason = el("input", { name: "reason", required: true, maxlength: 500, autocomplete: "off" });
   const start = el("input", { name: "meterStartWh", inputmode: "numeric", pattern: "[0-9]+" });
   const stop = el("input", { name: "meterStopWh", inputmode: "numeric", pattern: "[0-9]+" });
+  const session = el("input", { name: "session", required: true, maxlength: 36, autocomplete: "off" });
   const heading = `${decision[0].toUpperCase()}${decision.slice(1)} ${about}`;
   const dialog = el("dialog", { "aria-label": heading, on: { close: () => dialog.remove() } },
     el("form", { method: "dialog", on: { submit } },
@@ -63,6 +69,7 @@ function ask(one, decision, about) {
       el("p", { class: "quiet" }, explained.get(decision)),
       decision === "correct" ? el("label", {}, "Register at the start, Wh", start) : null,
       decision === "correct" ? el("label", {}, "Register at the end, Wh", stop) : null,
+      decision === "bind" ? el("label", {}, "Session id", session) : null,
       el("label", {}, "Reason", reason),
       el("div", { class: "row" },
         el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
@@ -80,7 +87,10 @@ function ask(one, decision, about) {
         const made = await call("POST", `/sessions/${encodeURIComponent(one.session)}/correction`, body);
         notice(`${heading}: ${made.cdr ?? "no bill"} replaces the former bill`);
       } else {
-        await call("POST", `/suspicions/${one.id}/decision`, { decision, reason: reason.value });
+        /** @type {Record<string, unknown>} */
+        const body = { decision, reason: reason.value };
+        if (decision === "bind") body.session = session.value;
+        await call("POST", `/suspicions/${one.id}/decision`, body);
         notice(`${heading}: done`);
       }
     } catch (error) {

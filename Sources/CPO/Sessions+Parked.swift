@@ -1,0 +1,221 @@
+import Charging
+import SQL
+
+// Messages of transactions that nobody here knows. OCPP 1.6 §4.10 and errata 3.18: they are answered
+// as if all were well, so what is not kept here is lost.
+extension Sessions {
+    /// Readings of unknown transactions kept for one station; a charger that was moved here in the
+    /// middle of a charge sends a few hundred.
+    static let mostParkedReadings = 5000
+
+    /// Why a parked message cannot be bound to a session.
+    package enum BindingRefusal: Error, Hashable, Sendable {
+        case nothingParked
+        case unknownSession
+        case otherStation
+        /// The session has its stop; it can be corrected.
+        case hasItsStop
+    }
+
+    /// Keeps a message and shows it; the same one again changes nothing.
+    func park(
+        _ content: ParkedMessage.Content, _ code: Suspicion.Code, because reason: String,
+        detail: String, from station: String, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let reference = content.reference?.storedText ?? ""
+        guard try !isParked(content, station, in: transaction) else { return }
+        // One line in the review list for all readings of a transaction.
+        let earlier =
+            content.connector == nil
+            ? nil
+            : try transaction.queryOne(
+                """
+                SELECT suspicion FROM parked WHERE station = ? AND reference = ?
+                AND kind = 'readings' AND state = 'waiting' LIMIT 1
+                """, station, reference)
+        if content.connector != nil, try parkedReadings(of: station, in: transaction) {
+            return
+        }
+        let suspicion =
+            try earlier?.int64OrNil("suspicion")
+            ?? stores.suspicions.raise(
+                code, station: station, connector: content.connector, session: nil,
+                detail: detail, at: receivedAt, in: transaction)
+        try insertParked(
+            content, reason, .waiting, suspicion, nil, from: station, receivedAt, in: transaction)
+    }
+
+    func isParked(
+        _ content: ParkedMessage.Content, _ station: String, in transaction: Transaction
+    ) throws -> Bool {
+        try transaction.queryOne(
+            "SELECT id FROM parked WHERE station = ? AND reference = ? AND finger = ?", station,
+            content.reference?.storedText ?? "", content.finger) != nil
+    }
+
+    /// True where no more are kept.
+    private func parkedReadings(of station: String, in transaction: Transaction) throws -> Bool {
+        try transaction.queryOne(
+            """
+            SELECT COUNT(*) AS n FROM parked
+            WHERE station = ? AND state = 'waiting' AND kind = 'readings'
+            """, station)?.int("n") ?? 0 >= Self.mostParkedReadings
+    }
+
+    func insertParked(
+        _ content: ParkedMessage.Content, _ reason: String, _ state: ParkedMessage.State,
+        _ suspicion: Int64, _ session: String?, from station: String, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            INSERT INTO parked (station, reference, kind, finger, payload, received_at, reason,
+            state, suspicion, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """, station, content.reference?.storedText ?? "", content.kind, content.finger,
+            content.payload, receivedAt, reason, state.rawValue, suspicion, session)
+    }
+
+    func parked(
+        _ state: ParkedMessage.State, station: String, in transaction: Transaction
+    ) throws -> [ParkedMessage] {
+        try transaction.query(
+            "SELECT * FROM parked WHERE station = ? AND state = ? ORDER BY id", station,
+            state.rawValue
+        ).map(ParkedMessage.init(row:))
+    }
+
+    /// What a line of the review list is about; empty where it is about a session.
+    package func parked(suspicion id: Int64) async throws -> [ParkedMessage] {
+        try await database.read { try self.parked(suspicion: id, in: $0) }
+    }
+
+    private func parked(
+        suspicion id: Int64, in transaction: Transaction
+    ) throws -> [ParkedMessage] {
+        try transaction.query("SELECT * FROM parked WHERE suspicion = ? ORDER BY id", id)
+            .map(ParkedMessage.init(row:))
+    }
+
+    // MARK: The start turns up
+
+    /// Gives a session what came before its start: a stop, if only one fits, and its readings.
+    func takeParked(
+        into opened: SessionBook.Entry, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let waiting = try parked(.waiting, station: opened.session.station, in: transaction)
+        guard !waiting.isEmpty else { return }
+        let fitting = waiting.filter { Self.fits($0, opened) }
+        // Two that fit are a person's to tell apart.
+        let stop = fitting.count == 1 ? fitting[0] : nil
+        var end: Timestamp?
+        if let stop, case .stop(let told) = stop.content { end = told.at ?? stop.receivedAt }
+        for message in waiting {
+            guard case .readings(let report) = message.content,
+                Self.belongs(report, message, to: opened, until: end, with: stop?.reference)
+            else { continue }
+            try bind(
+                message, to: opened.session.id, by: Self.startCame, receivedAt, in: transaction)
+        }
+        if let stop {
+            try bind(stop, to: opened.session.id, by: Self.startCame, receivedAt, in: transaction)
+        }
+    }
+
+    /// Stands where a person's name stands otherwise.
+    static let startCame = "its start came"
+
+    /// By tag, register and time. A station that never learnt its number says 0 or −1, and need not
+    /// tell a tag; a number of its own making is believed only with the tag.
+    private static func fits(_ message: ParkedMessage, _ entry: SessionBook.Entry) -> Bool {
+        guard case .stop(let stop) = message.content else { return false }
+        let tag = stop.token.map(Tokens.folded)
+        guard tag == entry.idTag || (tag == nil && isUnset(stop.transaction)) else { return false }
+        return stop.meterStop >= entry.session.meterStart
+            && (stop.at ?? message.receivedAt) >= entry.session.startedAt
+    }
+
+    private static func belongs(
+        _ report: MeterReport, _ message: ParkedMessage, to entry: SessionBook.Entry,
+        until end: Timestamp?, with reference: TransactionReference?
+    ) -> Bool {
+        guard report.connector == entry.session.connector, let transaction = report.transaction,
+            isUnset(transaction) || transaction == reference
+        else { return false }
+        return report.readings.allSatisfy { reading in
+            let at = reading.at ?? message.receivedAt
+            return at >= entry.session.startedAt && (end.map { at <= $0 } ?? true)
+        }
+    }
+
+    static func isUnset(_ reference: TransactionReference) -> Bool {
+        if case .number(let number) = reference { number <= 0 } else { false }
+    }
+
+    // MARK: A person's word
+
+    /// Gives what a line of the review list is about to a session, with its bill.
+    ///
+    /// - Throws: `BindingRefusal`; then nothing was changed.
+    package func bindParked(
+        _ suspicion: Int64, to session: String, by name: String, at now: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try ensure(in: transaction)
+        let messages = try parked(suspicion: suspicion, in: transaction)
+            .filter { $0.state == .waiting }
+        guard let first = messages.first else { throw BindingRefusal.nothingParked }
+        guard
+            let row = try transaction.queryOne("SELECT * FROM session WHERE id = ?", session)
+        else { throw BindingRefusal.unknownSession }
+        guard try row.text("station") == first.station else { throw BindingRefusal.otherStation }
+        // Readings of the same transaction go with its stop, before it: it closes the session.
+        var whole = messages
+        if let reference = first.reference, !Self.isUnset(reference) {
+            whole += try parked(.waiting, station: first.station, in: transaction).filter {
+                $0.reference == reference && $0.suspicion != suspicion
+            }
+        }
+        let isStop = { (message: ParkedMessage) in message.content.kind == "stop" }
+        if whole.contains(where: isStop), try row.text("closure") == Closure.closed.rawValue {
+            throw BindingRefusal.hasItsStop
+        }
+        for message in whole.filter({ !isStop($0) }) + whole.filter(isStop) {
+            try bind(message, to: session, by: name, now, in: transaction)
+        }
+    }
+
+    /// A person's word that it stays as it is, or is nobody's.
+    package func settleParked(
+        _ suspicion: Int64, _ state: ParkedMessage.State, in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            "UPDATE parked SET state = ? WHERE suspicion = ? AND state = 'waiting'",
+            state.rawValue, suspicion)
+    }
+
+    private func bind(
+        _ message: ParkedMessage, to session: String, by name: String, _ now: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            "UPDATE parked SET state = 'bound', session = ? WHERE id = ?", session, message.id)
+        if let suspicion = message.suspicion {
+            try stores.suspicions.bound(
+                suspicion, to: session, by: name, at: now, in: transaction)
+        }
+        guard
+            let row = try transaction.queryOne("SELECT * FROM session WHERE id = ?", session)
+        else { throw BindingRefusal.unknownSession }
+        switch message.content {
+        case .readings(let report):
+            try take(
+                report, into: try row.int64("key"), at: message.station,
+                receivedAt: message.receivedAt, in: transaction)
+        case .stop(let stop):
+            try finish(
+                row, stop, at: message.station, receivedAt: message.receivedAt, in: transaction)
+        }
+    }
+}
