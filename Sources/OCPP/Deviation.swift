@@ -41,6 +41,10 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
     case callBeforeAccepted = "call-before-accepted"
     /// A limit with more digits than the one it may have.
     case digitsTooMany = "digits-too-many"
+    /// U+0000 in a text, as from a fixed buffer: left out.
+    case nulCharacter = "nul-character"
+    /// Faster than a station may send: it was not read for a while.
+    case tooManyMessages = "too-many-messages"
 
     /// What a strict station's message is answered with; nil where it is legal all the same.
     package var strictCode: CallError.Code? {
@@ -49,7 +53,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
             .formationViolation
         case .unknownEnumValue, .textTooLong, .sampleUnreadable, .decimalComma,
             .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .textPadded,
-            .statusOfStation, .numberClamped, .digitsTooMany:
+            .statusOfStation, .numberClamped, .digitsTooMany, .nulCharacter:
             .propertyViolation
         case .textForNumber, .numberForText, .fractionForInteger, .nullField, .objectForList:
             .typeViolation
@@ -58,7 +62,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .callBeforeAccepted: .securityError
         case .messageIDReused, .messageRepeated, .messageTypeUnknown, .answerNobodyWaitsFor,
             .binaryFrame, .paddedMessage, .clockUnset, .transactionIDUnset, .subprotocolMissing,
-            .userNotStation, .passwordAsHex:
+            .userNotStation, .passwordAsHex, .tooManyMessages:
             nil
         }
     }

@@ -5,6 +5,14 @@ package enum ProtocolVersion: String, Hashable, Sendable, CaseIterable {
 
     package var subprotocol: String { rawValue }
 
+    /// For people.
+    package var name: String {
+        switch self {
+        case .v16: "OCPP 1.6"
+        case .v201: "OCPP 2.0.1"
+        }
+    }
+
     /// Reads one entry of Sec-WebSocket-Protocol; case and blanks around it do not matter.
     package init?(subprotocol text: some StringProtocol) {
         let name = text.lowercased().filter { $0 != " " && $0 != "\t" }
