@@ -95,6 +95,26 @@ package protocol StationLinks: Sendable {
     /// - Throws: when there is none that can be understood.
     func send(_ command: StationCommand, to station: String, deadlineSeconds: Int)
         async throws(StationLinkError) -> CommandAnswer
+
+    /// The same for a command of a row, which `cancel` can name and a newer one can replace.
+    func carry(_ command: Command, deadlineSeconds: Int)
+        async throws(StationLinkError) -> CommandAnswer
+
+    /// Takes a command back that waits for its turn.
+    ///
+    /// - Returns: false when it is with the station already, or nowhere.
+    func cancel(_ command: String, at station: String) async -> Bool
+}
+
+extension StationLinks {
+    package func carry(
+        _ command: Command, deadlineSeconds: Int
+    ) async throws(StationLinkError) -> CommandAnswer {
+        try await send(
+            command.command, to: command.station, deadlineSeconds: deadlineSeconds)
+    }
+
+    package func cancel(_ command: String, at station: String) async -> Bool { false }
 }
 
 /// Why a station gave no answer. Only `.timedOut` and `.lost` leave the effect open.
@@ -111,4 +131,8 @@ package enum StationLinkError: Error, Hashable, Sendable {
     case notUnderstood(String)
     /// Too many calls wait for this station.
     case busy
+    /// Taken back before it was sent.
+    case cancelled
+    /// A newer one that says the same otherwise took its place before it was sent.
+    case replaced
 }

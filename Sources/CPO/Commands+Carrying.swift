@@ -7,6 +7,8 @@ extension Commands {
     /// Sends what is queued until cancelled; the roof owns the task.
     package func run(_ house: ChargePointOperator, over links: any StationLinks) async throws {
         let announcements = journal.announcements()
+        state.withLock { $0.links = links }
+        defer { state.withLock { $0.links = nil } }
         let now = clock.now
         try await house.write { try self.interrupted(at: now, in: $0) }
         try await withThrowingDiscardingTaskGroup { group in
@@ -71,9 +73,8 @@ extension Commands {
         Command.State, String
     ) {
         do throws(StationLinkError) {
-            let answer = try await links.send(
-                command.command, to: command.station,
-                deadlineSeconds: settings.commandDeadlineSeconds)
+            let answer = try await links.carry(
+                command, deadlineSeconds: settings.commandDeadlineSeconds)
             return Self.read(answer)
         } catch {
             return switch error {
@@ -84,6 +85,8 @@ extension Commands {
             case .refused(let code, let description): (.failed, "\(code): \(description)")
             case .notUnderstood(let text): (.failed, "answer not understood: \(text)")
             case .busy: (.failed, "too many calls wait for this station")
+            case .cancelled: (.failed, Self.cancelledText)
+            case .replaced: (.failed, "a newer command took its place before it was sent")
             }
         }
     }

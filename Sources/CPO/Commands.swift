@@ -11,6 +11,8 @@ package final class Commands: Sendable {
         var changes: [String: Int] = [:]
         /// Ids somebody watches.
         var watched: [String: Int] = [:]
+        /// How commands travel now; nil while nobody carries them.
+        var links: (any StationLinks)?
     }
 
     let database: Database

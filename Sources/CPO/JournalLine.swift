@@ -12,6 +12,9 @@ package struct JournalLine: Hashable, Sendable {
         package static let stationAdded: Kind = "station.added"
         package static let stationChanged: Kind = "station.changed"
         package static let stationLink: Kind = "station.link"
+        /// It connects too often and is turned away, or may come again. Body: reason, until,
+        /// addresses; or lifted.
+        package static let stationHeld: Kind = "station.held"
         // Subject of these four: the station's id.
         /// Body: status, and the request it belongs to.
         package static let stationFirmware: Kind = "station.firmware"

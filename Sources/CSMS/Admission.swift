@@ -22,7 +22,7 @@ struct Admission {
         case wrongProfile = "the security profile is not the station's"
         case noSubprotocol = "no OCPP version in common"
         case inboxFull = "too many stations wait to be adopted"
-        case flapping = "several devices seem to use this id"
+        case heldOff = "it is held off for connecting too often"
 
         var status: Int {
             switch self {
@@ -30,7 +30,7 @@ struct Admission {
             case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
             case .wrongCertificate, .weakProfile, .wrongProfile: 403
             case .noSubprotocol: 400
-            case .flapping, .inboxFull, .tooManyTries: 429
+            case .heldOff, .inboxFull, .tooManyTries: 429
             }
         }
     }
@@ -43,6 +43,12 @@ struct Admission {
         /// A first password, to be remembered.
         var firstPassword: [UInt8]?
         var isStrict: Bool
+        /// What was new of its access was used, so that what counted before is over.
+        var usedNewPassword = false
+        var usedNewProfile = false
+
+        /// The station's access is to be written down with its admission.
+        var changesAccess: Bool { firstPassword != nil || usedNewPassword || usedNewProfile }
     }
 
     enum Verdict: Hashable, Sendable {
@@ -59,8 +65,10 @@ struct Admission {
     let unknownStations: UnknownStations
     let versions: [ProtocolVersion]
 
-    func decide(_ request: UpgradeRequest, _ known: (String) -> StationDirectory.Entry?) -> Verdict
-    {
+    func decide(
+        _ request: UpgradeRequest, at now: Timestamp,
+        _ known: (String) -> StationDirectory.Entry?
+    ) -> Verdict {
         guard let wanted = Self.stationID(path: request.http.path) else {
             return .refused(.badStationID)
         }
@@ -70,7 +78,7 @@ struct Admission {
         var granted = Granted(
             station: entry?.id ?? wanted, version: .v16, deviations: Deviations(),
             firstPassword: nil, isStrict: entry?.access.isStrict ?? false)
-        if let refusal = prove(request, entry?.access ?? StationAccess(), &granted) {
+        if let refusal = prove(request, entry?.access ?? StationAccess(), now, &granted) {
             return .refused(refusal)
         }
         guard let offered = request.subprotocol.flatMap({ ProtocolVersion(subprotocol: $0) }),
@@ -105,7 +113,8 @@ struct Admission {
     }
 
     private func prove(
-        _ request: UpgradeRequest, _ access: StationAccess, _ granted: inout Granted
+        _ request: UpgradeRequest, _ access: StationAccess, _ now: Timestamp,
+        _ granted: inout Granted
     ) -> Refusal? {
         let profile: Int
         if let certificate = request.http.clientCertificate {
@@ -115,7 +124,7 @@ struct Admission {
             }
             profile = 3
         } else if let credentials = request.credentials {
-            if let refusal = check(credentials, access, &granted) { return refusal }
+            if let refusal = check(credentials, access, now, &granted) { return refusal }
             profile = request.http.isTLS ? 2 : 1
         } else {
             // A station that has a password never gets in without it.
@@ -125,12 +134,19 @@ struct Admission {
         if profile < settings.lowestSecurityProfile {
             return profile == 0 ? .noCredentials : .weakProfile
         }
-        if let wanted = access.securityProfile, wanted != profile { return .wrongProfile }
-        return nil
+        guard let wanted = access.securityProfile else { return nil }
+        if wanted == profile {
+            granted.usedNewProfile = access.former?.profile != nil
+            return nil
+        }
+        // A station that could not take the new profile falls back to the former one by itself.
+        guard let former = access.former, now < former.until else { return .wrongProfile }
+        return former.profile == .any || former.profile == .only(profile) ? nil : .wrongProfile
     }
 
     private func check(
-        _ credentials: BasicCredentials, _ access: StationAccess, _ granted: inout Granted
+        _ credentials: BasicCredentials, _ access: StationAccess, _ now: Timestamp,
+        _ granted: inout Granted
     ) -> Refusal? {
         let user = String(decoding: credentials.user, as: UTF8.self)
         if user.lowercased() != granted.station.lowercased() {
@@ -145,7 +161,13 @@ struct Admission {
             granted.firstPassword = credentials.password
             return nil
         }
-        switch verifier.match(credentials.password) {
+        var match = verifier.match(credentials.password)
+        if match != .no {
+            granted.usedNewPassword = access.former?.verifier != nil
+        } else if let former = access.former, now < former.until {
+            match = former.verifier?.match(credentials.password) ?? .no
+        }
+        switch match {
         case .no: return .wrongPassword
         case .yesAsHex: granted.deviations.insert(.passwordAsHex)
         case .yes: break

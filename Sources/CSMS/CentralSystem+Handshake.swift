@@ -1,5 +1,6 @@
 import CPO
 import Charging
+import JSON
 import OCPP
 import Service
 import Web
@@ -23,6 +24,10 @@ extension CentralSystem {
         case .speechless:
             let name = Admission.stationID(path: request.http.path) ?? "?"
             log.refused(name, .noSubprotocol, from: request.http.remoteAddress, at: now)
+            // Of a station that is known the operator sees what it lacks.
+            if request.offeredSubprotocols.isEmpty, let known = directory[name]?.id {
+                log.count(Deviations(.subprotocolMissing), of: known, at: now)
+            }
             return .accept { _, _ in Speechless() }
         case .granted(let granted):
             guard let dialect = dialects.first(where: { $0.version == granted.version }) else {
@@ -50,11 +55,10 @@ extension CentralSystem {
     }
 
     private func admitted(_ request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
-        let verdict = admission.decide(request) { directory[$0] }
+        let verdict = admission.decide(request, at: now) { directory[$0] }
         guard case .granted(let granted) = verdict else { return verdict }
-        if links.replacements(of: granted.station, at: now) > settings.replacementsInFiveMinutes {
-            return .refused(.flapping)
-        }
+        // After it proved who it is: nobody else can have it held off.
+        if quarantine.hold(of: granted.station, at: now) != nil { return .refused(.heldOff) }
         if directory[granted.station] == nil, directory.pendingCount >= settings.pendingStations {
             return .refused(.inboxFull)
         }
@@ -63,7 +67,46 @@ extension CentralSystem {
         {
             return .refused(.wrongPassword)
         }
+        if let hold = quarantine.connecting(
+            granted.station, from: request.http.remoteAddress,
+            replacements: links.replacements(of: granted.station, at: now), at: now)
+        {
+            held(hold)
+            return .refused(.heldOff)
+        }
+        // From here on the old one is worth nothing, whoever else holds it; `admit` writes it down.
+        if granted.usedNewPassword || granted.usedNewProfile {
+            directory.change(granted.station) { access in
+                if granted.usedNewPassword { access.passwordUsed() }
+                if granted.usedNewProfile { access.profileUsed() }
+            }
+        }
         return verdict
+    }
+
+    /// Tells the operator, in the log and on the pages that are open.
+    private func held(_ hold: StationHold) {
+        house.log.warning(
+            "station held off",
+            [
+                "station": hold.station, "reason": hold.reason.rawValue,
+                "addresses": hold.addresses.joined(separator: " "),
+            ])
+        links.forgetReplacements(of: hold.station)
+        Task { [house] in
+            do {
+                try await house.write { transaction in
+                    try house.journal.append(
+                        .stationHeld, hold.station,
+                        [
+                            "reason": .string(hold.reason.rawValue), "until": .time(hold.until),
+                            "addresses": .array(hold.addresses.map { .string($0) }),
+                        ], at: hold.since, in: transaction)
+                }
+            } catch {
+                house.log.error("hold not journalled", ["error": "\(error)"])
+            }
+        }
     }
 
     /// Hears a socket that the server closes at once: nothing in common to speak.

@@ -17,6 +17,7 @@ package final class CentralSystem: Sendable {
     let dialects: [any Dialect]
     let admission: Admission
     let wrongPasswords: WrongPasswords
+    let quarantine: Quarantine
     /// How far the registry's changes are in the directory.
     private let followed = Lock(Int64(0))
 
@@ -30,6 +31,7 @@ package final class CentralSystem: Sendable {
         self.settings = settings
         log = MessageLog(house: house, settings: settings)
         wrongPasswords = WrongPasswords(settings: settings, clock: house.clock)
+        quarantine = Quarantine(settings: settings)
         admission = Admission(
             settings: settings, unknownStations: house.settings.unknownStations,
             versions: dialects.map(\.version))
@@ -81,8 +83,8 @@ package final class CentralSystem: Sendable {
     /// Makes a socket the station's newest in the registry, durably.
     func admit(_ link: StationLink) async -> Admitted {
         let (now, granted, epoch) = (house.clock.now, link.granted, link.epoch)
-        // Claimed at the handshake; written down with the station itself.
-        let access = granted.firstPassword == nil ? nil : directory[granted.station]?.access
+        // Claimed, or changed, at the handshake; written down with the station itself.
+        let access = granted.changesAccess ? directory[granted.station]?.access : nil
         do {
             let admitted = try await house.write { [self] transaction -> Admitted in
                 guard links.isCurrent(granted.station, epoch: epoch) else { return .replaced }

@@ -21,6 +21,8 @@ package struct CentralSystemSettings: Hashable, Sendable {
     package var logsHeartbeats = false
     /// Exchanges kept in the message log, over all stations.
     package var messagesKept = 100_000
+    /// Days after which an exchange is deleted, since it names drivers; 0: only their number counts.
+    package var messageDays = 30
     /// Bytes of one message kept in the log; the rest is cut.
     package var messageBytesKept = 16_384
     /// Exchanges that wait to be written; more are dropped and counted.
@@ -35,6 +37,14 @@ package struct CentralSystemSettings: Hashable, Sendable {
     package var wrongPasswordPairs = 10_000
     /// Replacements from changing addresses within five minutes; then the station is held off.
     package var replacementsInFiveMinutes = 6
+    /// Connections of one station within an hour; then it is held off. 0: no bound.
+    package var connectsAnHour = 60
+    /// How long a station is held off, unless the operator lifts it.
+    package var holdSeconds: Int64 = 3600
+    /// Messages of one station a second, over a burst; then its socket is not read for a while and
+    /// nothing is dropped. 0: no bound.
+    package var messagesPerSecond = 20
+    package var messageBurst = 200
 
     /// nil: no board can enrol here.
     package var enrolment: EnrolmentSettings?

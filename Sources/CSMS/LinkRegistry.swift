@@ -70,6 +70,11 @@ final class LinkRegistry<Link: Sendable>: Sendable {
 
     var all: [Link] { state.withLock { $0.entries.values.map(\.link) } }
 
+    /// Forgets what was counted, because the operator looked after it.
+    func forgetReplacements(of station: String) {
+        state.withLock { $0.replacements[station.lowercased()] = nil }
+    }
+
     /// How often the station changed its address in the last five minutes.
     func replacements(of station: String, at now: Timestamp) -> Int {
         let since = now.advanced(bySeconds: -300)

@@ -20,6 +20,28 @@ package struct LoggedMessage: Hashable, Sendable {
     package var note: String?
 }
 
+/// Which exchanges are looked for; nil asks for all.
+package struct MessageFilter: Hashable, Sendable {
+    package var station: String?
+    package var action: String?
+    /// Somewhere in the frames or the note, ignoring case.
+    package var text: String?
+    /// From inclusive, until exclusive.
+    package var from: Timestamp?
+    package var until: Timestamp?
+
+    package init(
+        station: String? = nil, action: String? = nil, text: String? = nil, from: Timestamp? = nil,
+        until: Timestamp? = nil
+    ) {
+        self.station = station
+        self.action = action
+        self.text = text
+        self.from = from
+        self.until = until
+    }
+}
+
 /// How often a station departs from the specification in one way.
 package struct DeviationCount: Hashable, Sendable {
     package var kind: String
@@ -39,13 +61,33 @@ package struct RefusedHandshake: Hashable, Sendable {
 }
 
 extension MessageLog {
-    func messages(station: String?, before id: Int64?, limit: Int) async throws -> [LoggedMessage] {
-        try await house.read { transaction in
-            try transaction.query(
+    func messages(
+        _ filter: MessageFilter, before id: Int64?, limit: Int
+    ) async throws -> [LoggedMessage] {
+        var conditions = ["id < ?"]
+        var arguments: [SQLValue] = [.integer(id ?? .max)]
+        func require(_ condition: String, _ values: SQLValue...) {
+            conditions.append(condition)
+            arguments += values
+        }
+        if let station = filter.station { require("station = ?", .text(station)) }
+        if let action = filter.action { require("LOWER(action) = ?", .text(action.lowercased())) }
+        if let from = filter.from { require("at >= ?", .integer(from.milliseconds)) }
+        if let until = filter.until { require("at < ?", .integer(until.milliseconds)) }
+        if let text = filter.text {
+            let pattern = SQLValue.text(Self.pattern(text))
+            require(
                 """
-                SELECT * FROM csms_message WHERE (? IS NULL OR station = ?) AND id < ?
-                ORDER BY id DESC LIMIT ?
-                """, station, station, id ?? .max, min(max(1, limit), 1000)
+                (LOWER(request) LIKE ? ESCAPE '!' OR LOWER(COALESCE(answer, '')) LIKE ? ESCAPE '!'
+                OR LOWER(COALESCE(note, '')) LIKE ? ESCAPE '!')
+                """, pattern, pattern, pattern)
+        }
+        let condition = conditions.joined(separator: " AND ")
+        let found = arguments + [.integer(Int64(min(max(1, limit), 1000)))]
+        return try await house.read { transaction in
+            try transaction.query(
+                "SELECT * FROM csms_message WHERE \(condition) ORDER BY id DESC LIMIT ?",
+                list: found
             ).map { row in
                 LoggedMessage(
                     id: try row.int64("id"), station: try row.text("station"),
@@ -56,6 +98,16 @@ extension MessageLog {
                     note: try row.textOrNil("note"))
             }
         }
+    }
+
+    /// What contains this text, ignoring case; its own `%` and `_` mean themselves.
+    private static func pattern(_ text: String) -> String {
+        var escaped = "%"
+        for character in text.lowercased() {
+            if "!%_".contains(character) { escaped.append("!") }
+            escaped.append(character)
+        }
+        return escaped + "%"
     }
 
     func deviations(of station: String) async throws -> [DeviationCount] {

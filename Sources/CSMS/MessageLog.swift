@@ -36,6 +36,7 @@ final class MessageLog: Sendable {
         var dropped = 0
         var deviations: [Key: Tally] = [:]
         var refusals: [Key: Tally] = [:]
+        var forgotAt: Timestamp?
         var isEmpty: Bool { lines.isEmpty && deviations.isEmpty && refusals.isEmpty }
     }
 
@@ -104,6 +105,7 @@ final class MessageLog: Sendable {
         let taken = state.withLock { state in
             let taken = state
             state = State()
+            state.forgotAt = taken.forgotAt
             return taken
         }
         if taken.dropped > 0 {
@@ -121,10 +123,13 @@ final class MessageLog: Sendable {
                 at = end
             }
             let (deviations, refusals) = (taken.deviations, taken.refusals)
+            let now = house.clock.now
+            let forgets = isTimeToForget(now)
             try await house.database.write { [settings] transaction in
                 for (key, tally) in deviations { try Self.add(key, tally, in: transaction) }
                 for (key, tally) in refusals { try Self.addRefusal(key, tally, in: transaction) }
                 try Self.trim(settings, in: transaction)
+                if forgets { try Self.forget(settings, at: now, in: transaction) }
             }
         } catch {
             // Stations are served all the same; the log is for reading, not for billing.
@@ -171,6 +176,24 @@ final class MessageLog: Sendable {
             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (folded, reason, address) DO UPDATE SET
             times = csms_refusal.times + excluded.times, last_at = excluded.last_at
             """, key.station, key.kind, key.address, tally.times, tally.firstAt, tally.lastAt)
+    }
+
+    /// Deleting by age reads the whole table, so it is done once an hour.
+    private func isTimeToForget(_ now: Timestamp) -> Bool {
+        state.withLock { state in
+            if let last = state.forgotAt, abs(now.seconds(since: last)) < 3600 { return false }
+            state.forgotAt = now
+            return true
+        }
+    }
+
+    private static func forget(
+        _ settings: CentralSystemSettings, at now: Timestamp, in transaction: Transaction
+    ) throws {
+        guard settings.messageDays > 0 else { return }
+        try transaction.execute(
+            "DELETE FROM csms_message WHERE at < ?",
+            now.advanced(bySeconds: -Int64(settings.messageDays) * 86_400))
     }
 
     private static func trim(_ settings: CentralSystemSettings, in transaction: Transaction) throws

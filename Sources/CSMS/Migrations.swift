@@ -34,5 +34,12 @@ extension CentralSystem {
                 hash TEXT PRIMARY KEY, folded TEXT NOT NULL, made_at BIGINT NOT NULL,
                 expires_at BIGINT NOT NULL, used_at BIGINT, used_by TEXT);
             """),
+        Migration(
+            103, "what counted before a change of a station's access",
+            """
+            ALTER TABLE csms_station ADD COLUMN former_verifier TEXT;
+            ALTER TABLE csms_station ADD COLUMN former_profile BIGINT;
+            ALTER TABLE csms_station ADD COLUMN former_until BIGINT;
+            """),
     ]
 }

@@ -27,8 +27,19 @@ final class StationDirectory: Sendable {
         }
     }
 
+    /// Of a station whose record comes later, too: its password must not be lost in between.
     func put(_ access: StationAccess, for id: String) {
-        entries.withLock { $0[id.lowercased()]?.access = access }
+        entries.withLock { entries in
+            entries[id.lowercased(), default: Entry(id: id, registration: .pending)].access = access
+        }
+    }
+
+    func change(_ id: String, _ body: (inout StationAccess) -> Void) {
+        entries.withLock { entries in
+            guard var entry = entries[id.lowercased()] else { return }
+            body(&entry.access)
+            entries[id.lowercased()] = entry
+        }
     }
 
     /// Makes a first password the station's at once, so that of two strangers with one id only one
@@ -63,45 +74,5 @@ final class StationDirectory: Sendable {
         }
         let rows = try await house.read { try $0.query("SELECT * FROM csms_station") }
         for row in rows { put(try StationAccess(row: row), for: try row.text("folded")) }
-    }
-}
-
-/// How a station must prove itself, and what is overlooked for it.
-package struct StationAccess: Hashable, Sendable {
-    /// nil: the house's lowest or better.
-    package var securityProfile: Int?
-    /// nil until a password was set or first seen.
-    package var verifier: StationVerifier?
-    /// The common name its client certificate must have; nil: the station's id.
-    package var certificateName: String?
-    /// Takes a Basic user that is not the station's id.
-    package var takesAnyUser = false
-    /// Answers deviations with errors, for certification.
-    package var isStrict = false
-
-    package init() {}
-
-    init(row: Row) throws {
-        securityProfile = try row.intOrNil("security_profile")
-        if let salt = try row.blobOrNil("salt"), let verifier = try row.blobOrNil("verifier") {
-            self.verifier = StationVerifier(salt: salt, verifier: verifier)
-        }
-        certificateName = try row.textOrNil("certificate_name")
-        takesAnyUser = try row.bool("takes_any_user")
-        isStrict = try row.bool("is_strict")
-    }
-
-    func store(_ id: String, at: Timestamp, in transaction: Transaction) throws {
-        try transaction.execute(
-            """
-            INSERT INTO csms_station (folded, security_profile, salt, verifier, certificate_name,
-            takes_any_user, is_strict, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
-            salt = excluded.salt, verifier = excluded.verifier,
-            certificate_name = excluded.certificate_name,
-            takes_any_user = excluded.takes_any_user, is_strict = excluded.is_strict,
-            changed_at = excluded.changed_at
-            """, id.lowercased(), securityProfile, verifier?.salt, verifier?.verifier,
-            certificateName, takesAnyUser, isStrict, at)
     }
 }

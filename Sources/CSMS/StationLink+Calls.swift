@@ -9,6 +9,10 @@ import Web
 struct OutboundCalls {
     struct Waiting {
         var command: StationCommand
+        /// The command's row; nil for what has none.
+        var id: String?
+        /// Taken back by who asked, not by the line.
+        var isCancelled = false
         var sentAt: Timestamp?
         var sentMilliseconds: Int64 = 0
         /// nil where nobody waits: a follow-up of our own.
@@ -20,13 +24,34 @@ struct OutboundCalls {
     var waiting: [Int: Waiting] = [:]
     /// When the running timer fires; nil when there is none.
     var timer: Int64?
+    /// Rows that came here, oldest first, and rows that were taken back on their way here.
+    private var seen: [String] = []
+    private var takenBack: Set<String> = []
+
+    private static let mostRemembered = 128
+
+    /// A row is here; true when it was taken back before.
+    mutating func arrived(_ id: String) -> Bool {
+        if seen.count >= Self.mostRemembered { seen.removeFirst() }
+        seen.append(id)
+        return takenBack.remove(id) != nil
+    }
+
+    /// Takes a row back that is still on its way here; false when it was here.
+    mutating func takeBack(_ id: String) -> Bool {
+        guard !seen.contains(id), takenBack.count < Self.mostRemembered else { return false }
+        takenBack.insert(id)
+        return true
+    }
 }
 
 extension StationLink {
     /// Sends a command when its turn comes and waits for the station's answer.
     func send(
-        _ command: StationCommand, deadlineSeconds: Int, on shard: isolated Shard
+        _ command: StationCommand, id: String? = nil, deadlineSeconds: Int,
+        on shard: isolated Shard
     ) async throws(StationLinkError) -> CommandAnswer {
+        if let id, outbound.arrived(id) { throw .cancelled }
         let request: CallRequest
         do throws(DialectError) {
             request = try dialect.request(for: command)
@@ -34,7 +59,7 @@ extension StationLink {
             throw .notSupported
         }
         let result = await withCheckedContinuation { continuation in
-            enqueue(command, request, deadlineSeconds, continuation, on: shard)
+            enqueue(command, id, request, deadlineSeconds, continuation, on: shard)
         }
         return try result.get()
     }
@@ -43,13 +68,13 @@ extension StationLink {
     func tell(_ command: StationCommand, on shard: isolated Shard) {
         // A version that cannot say it needs no follow-up.
         guard let request = try? dialect.request(for: command) else { return }
-        enqueue(command, request, Self.followUpSeconds, nil, on: shard)
+        enqueue(command, nil, request, Self.followUpSeconds, nil, on: shard)
     }
 
     private static let followUpSeconds = 30
 
     private func enqueue(
-        _ command: StationCommand, _ request: CallRequest, _ deadlineSeconds: Int,
+        _ command: StationCommand, _ id: String?, _ request: CallRequest, _ deadlineSeconds: Int,
         _ answer: CheckedContinuation<Result<CommandAnswer, StationLinkError>, Never>?,
         on shard: isolated Shard
     ) {
@@ -59,9 +84,30 @@ extension StationLink {
         let call = CallQueue<Int>.Call(
             tag: outbound.nextTag, id: MessageID(UUID4.make()), request: request,
             priority: Self.priority(of: command), answerMilliseconds: milliseconds,
-            deadline: now + milliseconds)
-        outbound.waiting[call.tag] = OutboundCalls.Waiting(command: command, answer: answer)
+            deadline: now + milliseconds, sameAs: Self.purpose(of: command))
+        outbound.waiting[call.tag] = OutboundCalls.Waiting(
+            command: command, id: id, answer: answer)
         perform(outbound.queue.handle(.enqueue(call), at: now), on: shard)
+    }
+
+    /// Takes a call back that waits for its turn; false when it is with the station, or not here.
+    func cancel(_ id: String, on shard: isolated Shard) -> Bool {
+        guard let tag = outbound.waiting.first(where: { $0.value.id == id })?.key else {
+            return outbound.takeBack(id)
+        }
+        outbound.waiting[tag]?.isCancelled = true
+        handle(.cancel(tag), on: shard)
+        guard outbound.waiting[tag] != nil else { return true }
+        outbound.waiting[tag]?.isCancelled = false
+        return false
+    }
+
+    /// What a newer call may replace while it waits: a limit in the same place. A setting is not:
+    /// two in a row may be meant to restart something in between.
+    private static func purpose(of command: StationCommand) -> String? {
+        guard case .setProfile(let connector, let profile) = command else { return nil }
+        let transaction = profile.transaction?.storedText ?? "-"
+        return "profile \(connector) \(profile.purpose) \(profile.stackLevel) \(transaction)"
     }
 
     /// A person waits for a start, a stop or a plug; nobody for the rest.
@@ -110,7 +156,7 @@ extension StationLink {
                 if outcome == .timedOut { log(call, nil, "no answer in time") }
                 if outcome == .linkLost { log(call, nil, "connection lost") }
                 guard let waiting = outbound.waiting.removeValue(forKey: call.tag) else { continue }
-                waiting.answer?.resume(returning: result(outcome, waiting.command))
+                waiting.answer?.resume(returning: result(outcome, waiting))
             case .stray:
                 center.log.count(
                     Deviations(.answerNobodyWaitsFor), of: station, at: center.house.clock.now)
@@ -120,17 +166,18 @@ extension StationLink {
     }
 
     private func result(
-        _ outcome: CallQueue<Int>.Outcome, _ command: StationCommand
+        _ outcome: CallQueue<Int>.Outcome, _ waiting: OutboundCalls.Waiting
     ) -> Result<CommandAnswer, StationLinkError> {
         switch outcome {
-        case .answered(let payload): return understood(payload, command)
+        case .answered(let payload): return understood(payload, waiting.command)
         case .refused(let error):
             let code = error.foreignCode ?? error.code.spelled(in: dialect.version)
             return .failure(.refused(code: code, description: error.description))
         case .timedOut: return .failure(.timedOut)
         case .expired: return .failure(.busy)
         case .linkLost: return .failure(.lost)
-        case .cancelled, .replaced: return .failure(.offline)
+        case .cancelled: return .failure(waiting.isCancelled ? .cancelled : .offline)
+        case .replaced: return .failure(.replaced)
         case .queueFull: return .failure(.busy)
         }
     }

@@ -26,9 +26,8 @@ extension StationLink {
     }
 
     private func allowReading(on shard: isolated Shard) {
-        guard !isReading else { return }
-        isReading = true
-        connection.allowReading(true, on: shard)
+        inboxIsFull = false
+        readIfAllowed(on: shard)
     }
 
     private func answer(_ item: Inbound, on shard: isolated Shard) async {

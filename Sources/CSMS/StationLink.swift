@@ -43,13 +43,18 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     private var durableEpoch: Int64?
     var inbox: [Inbound] = []
     var isWorking = true
-    var isReading = true
+    /// Too many messages wait here, or came in too short a time: either stops the reading.
+    var inboxIsFull = false
+    private var isThrottled = false
+    private(set) var isReading = true
+    private var bucket: TokenBucket
     var isClosed = false
     private var unreadableInARow = 0
     var replies = ReplyCache()
     /// A status came over this socket, so nobody has to ask for one.
     var toldStatus = false
     var outbound = OutboundCalls()
+    private var isStrict: Bool
 
     init(
         connection: WebSocketConnection, dialect: any Dialect, granted: Admission.Granted,
@@ -60,7 +65,11 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         self.granted = granted
         self.center = center
         station = granted.station
+        isStrict = granted.isStrict
         epoch = center.links.nextEpoch()
+        bucket = TokenBucket(
+            perSecond: center.settings.messagesPerSecond, burst: center.settings.messageBurst,
+            at: center.house.clock.monotonicMilliseconds)
     }
 
     // MARK: The socket
@@ -94,6 +103,11 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     /// Closes from anywhere, for instance when the station is taken out of the registry.
     func close(_ code: Int, reason: String) async { await connection.close(code, reason: reason) }
 
+    /// The operator's switch counts for the socket that is open as well.
+    func setStrict(_ isStrict: Bool) async { await setStrict(isStrict, on: connection.shard) }
+
+    private func setStrict(_ isStrict: Bool, on shard: isolated Shard) { self.isStrict = isStrict }
+
     /// The operator took the station in while it was connected: it is asked to boot again, unless it
     /// was accepted already.
     func adopted() async { await adopted(on: connection.shard) }
@@ -125,10 +139,42 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     // MARK: Frames in
 
     func received(_ message: RawSpan, isText: Bool, on shard: isolated Shard) {
+        throttle(on: shard)
+        receive(message, isText: isText, Deviations(), on: shard)
+    }
+
+    /// Does not read a station for a while that sends faster than it may.
+    private func throttle(on shard: isolated Shard) {
+        let clock = center.house.clock
+        let wait = bucket.take(at: clock.monotonicMilliseconds)
+        guard wait > 0, !isThrottled else { return }
+        isThrottled = true
+        readIfAllowed(on: shard)
+        center.log.count(Deviations(.tooManyMessages), of: station, at: clock.now)
+        Task {
+            // Nothing cancels it; it ends with the wait, whether the socket is there then or not.
+            try? await clock.sleep(milliseconds: wait)
+            _ = shard
+            isThrottled = false
+            readIfAllowed(on: shard)
+        }
+    }
+
+    func readIfAllowed(on shard: isolated Shard) {
+        let mayRead = !inboxIsFull && !isThrottled
+        guard mayRead != isReading else { return }
+        isReading = mayRead
+        connection.allowReading(mayRead, on: shard)
+    }
+
+    private func receive(
+        _ message: RawSpan, isText: Bool, _ forgiven: Deviations, on shard: isolated Shard
+    ) {
         let now = center.house.clock.now
         do throws(FrameError) {
             var frame = try Frame(reading: message)
             unreadableInARow = 0
+            frame.deviations.formUnion(forgiven)
             if !isText { frame.deviations.insert(.binaryFrame) }
             switch frame.kind {
             case .call(let action): call(action, frame, message, now, on: shard)
@@ -141,8 +187,20 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
                 answered(.error(frame.id, error), frame.id, message, on: shard)
             }
         } catch {
+            guard !mended(message, isText: isText, forgiven, on: shard) else { return }
             unreadable(error, message, now, on: shard)
         }
+    }
+
+    /// No reader takes U+0000, and a tag padded with it must still end its charge: what could not be
+    /// read is read once more without it.
+    private func mended(
+        _ message: RawSpan, isText: Bool, _ forgiven: Deviations, on shard: isolated Shard
+    ) -> Bool {
+        guard !forgiven.contains(.nulCharacter), let bytes = NULEscapes.removed(from: message)
+        else { return false }
+        receive(bytes.span.bytes, isText: isText, Deviations(.nulCharacter), on: shard)
+        return true
     }
 
     private func call(
@@ -155,7 +213,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
             var event = try dialect.event(
                 action: action, payload: message.extracting(frame.payload))
             event.deviations.formUnion(frame.deviations)
-            if granted.isStrict, let code = event.deviations.strictCode {
+            if isStrict, let code = event.deviations.strictCode {
                 throw CallError(code, "the message departs from the specification")
             }
             content = .event(event)
@@ -166,6 +224,8 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
                 return
             }
         } catch {
+            let isText = !frame.deviations.contains(.binaryFrame)
+            guard !mended(message, isText: isText, frame.deviations, on: shard) else { return }
             content = .refused(error)
         }
         inbox.append(
@@ -173,9 +233,9 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
                 id: frame.id, fingerprint: fingerprint, action: action, content: content,
                 message: message.withUnsafeBytes { Array($0) }, receivedAt: now,
                 startedAt: center.house.clock.monotonicMilliseconds))
-        if inbox.count >= center.settings.waitingMessages, isReading {
-            isReading = false
-            connection.allowReading(false, on: shard)
+        if inbox.count >= center.settings.waitingMessages {
+            inboxIsFull = true
+            readIfAllowed(on: shard)
         }
         guard !isWorking else { return }
         isWorking = true

@@ -18,7 +18,9 @@ extension Console {
                     {"command": "start", "evse": 1, "token": "…"} and its kin (stop, unlock, reset, \
                     setAvailability, changeSetting, getSettings, clearCache, trigger, setLimit with \
                     amperes or watts, until and stackLevel, clearLimits, getComposite, reserve, \
-                    cancelReservation, sendLocalList, getLocalListVersion), or raw: \
+                    cancelReservation, sendLocalList, getLocalListVersion, data, updateFirmware, \
+                    sendLog, certificateSigned, installRoot, deleteCertificate, listRoots, \
+                    extendedTrigger), or raw: \
                     {"action": "Reset", "payload": {…}} in the station's own OCPP version
                     """, handler: postCommand),
             APIRoute(
@@ -29,6 +31,10 @@ extension Console {
             APIRoute(
                 method: "GET", path: "/commands/{id}", need: .role(.viewer),
                 summary: "A command's life so far", query: [.wait], handler: command),
+            APIRoute(
+                method: "DELETE", path: "/commands/{id}", need: .role(.operator),
+                summary: "Takes a command back that was not sent yet; 409 when it was",
+                handler: cancelCommand),
         ]
     }
 
@@ -85,7 +91,8 @@ extension Console {
                 return command
             }
         case .other(let other):
-            command = try await house.send(other, to: station, origin: origin)
+            let checked = try connections.checkCommand?(other, station) ?? other
+            command = try await house.send(checked, to: station, origin: origin)
             let sent = command
             try await house.write { try self.note(sent, caller, in: $0) }
         }
@@ -134,98 +141,26 @@ extension Console {
         return .json(Shape.command(found))
     }
 
+    private func cancelCommand(_ request: APIRequest) async throws -> HTTPResponse {
+        let id = request[parameter: "id"]
+        try await house.write { transaction in
+            try self.audit.note(request.caller, "command.cancel", id, in: transaction)
+        }
+        switch try await house.commands.cancel(id, in: house) {
+        case nil: throw APIProblem.notFound("command", id)
+        case .cancelled(let command): return .json(Shape.command(command))
+        case .tooLate(let command):
+            throw APIProblem(
+                409, "the station has it already",
+                detail: "it is \(command.state.rawValue); order the opposite instead")
+        }
+    }
+
     private func waitSeconds(_ request: APIRequest) throws -> Int {
         guard let text = request.http.query("wait") else { return 0 }
         guard let seconds = Int(text), (0...Self.longestWaitSeconds).contains(seconds) else {
             throw APIProblem.field("wait", "must be from 0 to \(Self.longestWaitSeconds) seconds")
         }
         return seconds
-    }
-}
-
-/// An order as the API spells it.
-enum CommandBody {
-    case start(connector: ConnectorNumber?, token: String)
-    case stop(session: String)
-    case reserve(connector: ConnectorNumber, token: String, expires: Timestamp, replacing: Int?)
-    case cancelReservation(Int)
-    case other(StationCommand)
-
-    init(_ body: JSONValue, now: Timestamp) throws(APIProblem) {
-        if let action = body["action"]?.string {
-            guard !action.isEmpty, action.utf8.allSatisfy({ $0 > 0x40 && $0 < 0x7B }) else {
-                throw .field("action", "must be an OCPP action's name")
-            }
-            self = .other(.foreign(action: action, payload: (body["payload"] ?? [:]).text))
-            return
-        }
-        let connector = try Self.connector(body)
-        if let limit = try LimitBody.command(body, connector, now: now) {
-            self = .other(limit)
-            return
-        }
-        switch body["command"]?.string {
-        case "start":
-            guard let token = body["token"]?.string, (1...36).contains(token.utf8.count) else {
-                throw .field("token", "must say who pays, in 1 to 36 characters")
-            }
-            self = .start(connector: connector, token: token)
-        case "stop":
-            guard let session = body["session"]?.string else {
-                throw .field("session", "must be the id of a running session")
-            }
-            self = .stop(session: session)
-        case "reserve", "cancelReservation", "sendLocalList", "getLocalListVersion":
-            self = try Self.list(body, connector: connector)
-        case "unlock": self = .other(.unlock(connector: connector ?? 1))
-        case "reset":
-            guard let kind = ResetKind(rawValue: body["kind"]?.string ?? "Soft") else {
-                throw .field("kind", "must be Soft or Hard")
-            }
-            self = .other(.reset(kind))
-        case "setAvailability":
-            guard let operative = body["operative"]?.bool else {
-                throw .field("operative", "must be true or false")
-            }
-            self = .other(
-                .setAvailability(connector: connector ?? 0, operative: operative))
-        case "changeSetting":
-            guard let key = body["key"]?.string, let value = body["value"]?.string else {
-                throw .field("key", "and `value` must be texts")
-            }
-            self = .other(.changeSetting(key: key, value: value))
-        case "getSettings":
-            self = .other(
-                .getSettings(keys: (body["keys"]?.array ?? []).compactMap(\.string)))
-        case "clearCache": self = .other(.clearCache)
-        case "trigger":
-            guard let message = body["message"]?.string else {
-                throw .field("message", "must name the message to send")
-            }
-            self = .other(.trigger(message: message, connector: connector))
-        case let name? where MaintenanceOrder.names.contains(name):
-            do {
-                self = .other(.maintenance(try MaintenanceOrder(stored: body)))
-            } catch let error as StoredError {
-                throw .field(error.key, "is missing, or is not what this command takes")
-            } catch {
-                throw .field("command", "cannot be read")
-            }
-        default:
-            throw .field(
-                "command",
-                "must be start, stop, unlock, reset, setAvailability, changeSetting, getSettings, "
-                    + "clearCache, trigger, setLimit, clearLimits, getComposite, reserve, "
-                    + "cancelReservation, sendLocalList or getLocalListVersion; or send `action` "
-                    + "and `payload`")
-        }
-    }
-
-    static func connector(_ body: JSONValue) throws(APIProblem) -> ConnectorNumber? {
-        guard let value = body["evse"] ?? body["connector"], !value.isNull else { return nil }
-        guard let number = value.int, (0...Stations.mostConnectors).contains(number) else {
-            throw .field("evse", "must be a connector's number")
-        }
-        return number
     }
 }

@@ -33,13 +33,36 @@ extension Console {
                     summary: "Takes a station in and makes the one-time code of its board",
                     body: "{\"minutes\"?}", handler: enrolStation))
         }
+        if connections.changeStationAccess != nil {
+            routes.append(
+                APIRoute(
+                    method: "PUT", path: "/stations/{id}/access", need: .role(.operator),
+                    summary: "Changes how a station proves itself; what is left out stays",
+                    body: """
+                        {"strict"?, "securityProfile"? 0 to 3, "certificateName"?, "anyUser"?, \
+                        "password"?, "overlapHours"? (24; the old password and profile count until \
+                        the new was used, or for as long), "lower"? (administrators: to a weaker \
+                        profile)}
+                        """, handler: putAccess))
+        }
+        if connections.liftHold != nil {
+            routes.append(
+                APIRoute(
+                    method: "DELETE", path: "/stations/{id}/hold", need: .role(.operator),
+                    summary: "Lets a station come again that is held off for connecting too often",
+                    handler: liftHold))
+        }
         if connections.messages != nil {
             routes.append(
                 APIRoute(
                     method: "GET", path: "/messages", need: .role(.viewer),
                     summary: "The raw OCPP log, newest first",
                     query: [
-                        .init(name: "station", about: "of this station only"), .limit, .cursor,
+                        .init(name: "station", about: "of this station only"),
+                        .init(name: "action", about: "of this action only"),
+                        .init(name: "text", about: "what a frame or its note contains"),
+                        .init(name: "from", about: "RFC 3339"),
+                        .init(name: "until", about: "RFC 3339, exclusive"), .limit, .cursor,
                     ], handler: messagePage))
         }
         if connections.refusals != nil {
@@ -57,8 +80,13 @@ extension Console {
         let stations = try await house.stations.list(
             after: request.http.query("cursor") ?? "", limit: limit)
         let running = house.sessions.running()
+        let holds = holds()
         return .page(
-            stations.map { Shape.station($0, house, running) },
+            stations.map { station in
+                var value = Shape.station(station, house, running).object ?? [:]
+                value["heldOff"] = holds[station.id.lowercased()]
+                return .object(value)
+            },
             next: stations.count == limit ? stations.last?.id : nil)
     }
 
@@ -71,6 +99,12 @@ extension Console {
         if let deviations = connections.deviations {
             value["deviations"] = .array(try await deviations(station.id))
         }
+        value["heldOff"] = holds()[station.id.lowercased()]
+        if let skew = try await house.sessions.skew(of: station.id) {
+            value["clockSkewMilliseconds"] = .number(skew.milliseconds)
+            value["clockMeasuredAt"] = .time(skew.measuredAt)
+        }
+        value["access"] = try await connections.stationAccess?(station.id)
         return .json(.object(value))
     }
 
@@ -99,6 +133,37 @@ extension Console {
             try await set(password, id)
         }
         return try await station(request)
+    }
+
+    private func holds() -> [String: JSONValue] {
+        var found: [String: JSONValue] = [:]
+        for one in connections.holds?() ?? [] { found[one.station.lowercased()] = one.hold }
+        return found
+    }
+
+    private func liftHold(_ request: APIRequest) async throws -> HTTPResponse {
+        guard let lift = connections.liftHold else { throw APIProblem(404, "not found") }
+        let id = request[parameter: "id"]
+        let (caller, audit) = (request.caller, audit)
+        let isLifted = try await lift(id) { transaction in
+            try audit.note(caller, "station.hold.lift", id, in: transaction)
+        }
+        guard isLifted else { throw APIProblem(404, "not found", detail: "\(id) is not held off") }
+        return .noContent
+    }
+
+    private func putAccess(_ request: APIRequest) async throws -> HTTPResponse {
+        guard let change = connections.changeStationAccess else {
+            throw APIProblem(404, "not found")
+        }
+        let id = request[parameter: "id"]
+        let (caller, audit) = (request.caller, audit)
+        let changed = try await change(id, request.object(), caller.role == .admin) {
+            told, transaction in
+            try audit.note(caller, "station.access", id, told, in: transaction)
+        }
+        guard let changed else { throw APIProblem.notFound("station", id) }
+        return .json(changed)
     }
 
     private func enrolStation(_ request: APIRequest) async throws -> HTTPResponse {
@@ -141,9 +206,14 @@ extension Console {
     private func messagePage(_ request: APIRequest) async throws -> HTTPResponse {
         guard let messages = connections.messages else { throw APIProblem(404, "not found") }
         let limit = try request.limit()
-        let found = try await messages(
-            request.http.query("station"), request.http.query("cursor").flatMap { Int64($0) }, limit
-        )
+        let http = request.http
+        func wanted(_ name: String) -> String? {
+            http.query(name).flatMap { $0.isEmpty ? nil : $0 }
+        }
+        let search = MessageSearch(
+            station: wanted("station"), action: wanted("action"), text: wanted("text"),
+            from: try request.moment("from"), until: try request.moment("until"))
+        let found = try await messages(search, wanted("cursor").flatMap { Int64($0) }, limit)
         let next = found.count == limit ? found.last?["id"]?.number?.text : nil
         return .page(found, next: next)
     }

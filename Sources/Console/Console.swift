@@ -33,7 +33,7 @@ package final class Console: Sendable {
         package var order: (@Sendable (_ id: String) async throws -> JSONValue?)?
         package var messages:
             (
-                @Sendable (_ station: String?, _ before: Int64?, _ limit: Int) async throws
+                @Sendable (_ search: MessageSearch, _ before: Int64?, _ limit: Int) async throws
                     -> [JSONValue]
             )?
         package var deviations: (@Sendable (_ station: String) async throws -> [JSONValue])?
@@ -52,10 +52,41 @@ package final class Console: Sendable {
         /// Makes a one-time code for a board; the answer shows it once.
         package var enrolStation:
             (@Sendable (_ station: String, _ minutes: Int) async throws -> JSONValue)?
+        /// Stations that are held off, by id as they spell it.
+        package var holds: (@Sendable () -> [(station: String, hold: JSONValue)])?
+        /// Lets one come again; `note` writes the audit line. False when it is not held off.
+        package var liftHold:
+            (
+                @Sendable (
+                    _ station: String, _ note: @escaping @Sendable (Transaction) throws -> Void
+                ) async throws -> Bool
+            )?
+        /// A command as it may be sent to this station. Throws `BadValue` with field and reason.
+        package var checkCommand:
+            (@Sendable (_ command: StationCommand, _ station: String) throws -> StationCommand)?
+        /// How a station proves itself, without its secrets; nil for one that is not known.
+        package var stationAccess: (@Sendable (_ station: String) async throws -> JSONValue?)?
+        /// Changes it; `note` writes the audit line. Throws `BadValue`; nil: no such station.
+        package var changeStationAccess:
+            (
+                @Sendable (
+                    _ station: String, _ change: JSONValue, _ mayLower: Bool,
+                    _ note: @escaping @Sendable (JSONValue, Transaction) throws -> Void
+                ) async throws -> JSONValue?
+            )?
         package var setStationPassword:
             (@Sendable (_ password: String, _ station: String) async throws -> Void)?
 
         package init() {}
+    }
+
+    /// What of the message log is asked for; nil asks for all.
+    package struct MessageSearch: Sendable {
+        package var station: String?
+        package var action: String?
+        package var text: String?
+        package var from: Timestamp?
+        package var until: Timestamp?
     }
 
     package let house: ChargePointOperator
@@ -105,6 +136,8 @@ package final class Console: Sendable {
             return problem.response
         } catch let refusal as CommandRefusal {
             return APIProblem(refusal).response
+        } catch let bad as BadValue {
+            return APIProblem.field(bad.field, bad.detail).response
         } catch let error as StoredError {
             return APIProblem(422, "a value is wrong", detail: "\(error)", field: error.key)
                 .response

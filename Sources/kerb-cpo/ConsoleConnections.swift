@@ -50,19 +50,7 @@ extension Console.Connections {
             try await ocpi.leave(id)
             return true
         }
-        messages = { station, before, limit in
-            try await stations.messages(station: station, before: before, limit: limit)
-                .map(Self.message)
-        }
-        deviations = { try await stations.deviations(of: $0).map(Self.deviation) }
-        refusals = { try await stations.refusals().map(Self.refusal) }
-        setStationPassword = { try await stations.setPassword($0, for: $1) }
-        if let enrolment = stations.settings.enrolment {
-            enrolStation = { station, minutes in
-                let made = try await stations.makeEnrolment(station, minutes: minutes)
-                return Self.enrolment(made, enrolment.uri(made))
-            }
-        }
+        connect(stations)
         self.alerts = { onlyOpen, before, limit in
             try await alerts.list(onlyOpen: onlyOpen, before: before, limit: limit).map(\.value)
         }
@@ -98,42 +86,5 @@ extension Console.Connections {
                 }),
             "createdAt": .time(peer.createdAt), "updatedAt": .time(peer.updatedAt),
         ])
-    }
-
-    private static func message(_ message: LoggedMessage) -> JSONValue {
-        .members([
-            "id": .number(message.id), "station": .string(message.station),
-            "at": .time(message.at), "inbound": .bool(message.isInbound),
-            "action": .string(message.action), "messageID": .string(message.messageID),
-            "request": .string(message.request), "answer": message.answer.map { .string($0) },
-            "tookMilliseconds": message.tookMilliseconds.map { .number($0) },
-            "note": message.note.map { .string($0) },
-        ])
-    }
-
-    static func enrolment(_ made: Enrolment, _ uri: EnrolmentURI) -> JSONValue {
-        let code = QRCode(uri.text)
-        return .members([
-            "station": .string(made.station), "code": .string(made.code.text),
-            "uri": .string(uri.text), "expiresAt": .time(made.expiresAt),
-            "qr": code.map { code in
-                ["size": .number(code.size + 2 * QRCode.quiet), "path": .string(code.path)]
-            },
-        ])
-    }
-
-    private static func deviation(_ deviation: DeviationCount) -> JSONValue {
-        [
-            "kind": .string(deviation.kind), "times": .number(deviation.times),
-            "firstAt": .time(deviation.firstAt), "lastAt": .time(deviation.lastAt),
-        ]
-    }
-
-    private static func refusal(_ refusal: RefusedHandshake) -> JSONValue {
-        [
-            "station": .string(refusal.station), "reason": .string(refusal.reason),
-            "address": .string(refusal.address), "times": .number(refusal.times),
-            "firstAt": .time(refusal.firstAt), "lastAt": .time(refusal.lastAt),
-        ]
     }
 }

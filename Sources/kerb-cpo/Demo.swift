@@ -51,7 +51,8 @@ struct Demo: Sendable {
                 adoptionLocation: Self.locationID, heartbeatIntervalSeconds: 60),
             ocpp: Settings.OCPP(
                 lowestSecurityProfile: 0, pingSeconds: 20,
-                stationsURL: "wss://127.0.0.1:\(port + 1)/ocpp", caFile: "\(folder)/ca.pem"),
+                stationsURL: "wss://127.0.0.1:\(port + 1)/ocpp", caFile: "\(folder)/ca.pem",
+                connectsAnHour: 0),
             ocpi: OCPISettings(publicURL: "http://127.0.0.1:\(port)/ocpi"), beckn: try beckn(),
             outgoing: Settings.Outgoing(rules: .open, caFile: nil),
             alerts: Settings.Alarms(rules: AlertSettings()), drainSeconds: 2)

@@ -35,8 +35,7 @@ struct Doors: Sendable {
         self.house = house
         self.settings = settings
         self.log = log
-        var door = CentralSystemSettings()
-        door.lowestSecurityProfile = settings.ocpp.lowestSecurityProfile
+        var door = settings.centralSystem
         door.enrolment = try settings.enrolment
         stations = CentralSystem(house: house, dialects: [OCPP16Dialect()], settings: door)
         let client = HTTPClient(

@@ -90,6 +90,7 @@ extension Program {
     private static func limits(_ settings: Settings) -> WebLimits {
         var limits = WebLimits()
         limits.pingSeconds = settings.ocpp.pingSeconds
+        limits.acceptsPerSecond = settings.ocpp.acceptsPerSecond
         // Chargers deliver backlogs of a day in one message; the door clamps what is inside.
         limits.maxMessageBytes = 1 << 20
         return limits

@@ -54,15 +54,6 @@ struct Settings: Sendable {
         var registryFile: String
     }
 
-    struct OCPP: Sendable {
-        var lowestSecurityProfile: Int
-        var pingSeconds: Int
-        /// `wss://HOST:PORT/ocpp`, told to boards that enrol; nil: none can.
-        var stationsURL: String?
-        /// Who signed the certificate of the stations' listener, PEM.
-        var caFile: String?
-    }
-
     /// How closely the files are looked at that the keys name.
     enum Look {
         /// What adds a user needs none of them.
@@ -124,16 +115,7 @@ struct Settings: Sendable {
             readers: top.int(
                 "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
             publicURL: url, timeZone: zone, house: house,
-            ocpp: OCPP(
-                lowestSecurityProfile: ocpp.int(
-                    "lowestSecurityProfile", default: 1, in: 0...3,
-                    about: "0 none, 1 password, 2 password over TLS, 3 client certificate"),
-                pingSeconds: ocpp.int(
-                    "pingSeconds", default: 60, in: 5...3600,
-                    about: "a silent charger is pinged after this"),
-                stationsURL: stationsURL(ocpp, listeners, publicURL: url),
-                caFile: ocpp.pathOrNil(
-                    "caFile", about: "PEM of who signed the stations' listener, for boards")),
+            ocpp: OCPP(ocpp, stationsURL: stationsURL(ocpp, listeners, publicURL: url)),
             ocpi: ocpi(top, publicURL: url),
             beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
                 beckn($0, name: name, publicURL: url)

@@ -1,0 +1,106 @@
+import CPO
+import Charging
+import JSON
+
+/// An order as the API spells it.
+enum CommandBody {
+    case start(connector: ConnectorNumber?, token: String)
+    case stop(session: String)
+    case reserve(connector: ConnectorNumber, token: String, expires: Timestamp, replacing: Int?)
+    case cancelReservation(Int)
+    case other(StationCommand)
+
+    init(_ body: JSONValue, now: Timestamp) throws(APIProblem) {
+        if let action = body["action"]?.string {
+            guard !action.isEmpty, action.utf8.allSatisfy({ $0 > 0x40 && $0 < 0x7B }) else {
+                throw .field("action", "must be an OCPP action's name")
+            }
+            self = .other(.foreign(action: action, payload: (body["payload"] ?? [:]).text))
+            return
+        }
+        let connector = try Self.connector(body)
+        if let limit = try LimitBody.command(body, connector, now: now) {
+            self = .other(limit)
+            return
+        }
+        switch body["command"]?.string {
+        case "start":
+            guard let token = body["token"]?.string, (1...36).contains(token.utf8.count) else {
+                throw .field("token", "must say who pays, in 1 to 36 characters")
+            }
+            self = .start(connector: connector, token: token)
+        case "stop":
+            guard let session = body["session"]?.string else {
+                throw .field("session", "must be the id of a running session")
+            }
+            self = .stop(session: session)
+        case "reserve", "cancelReservation", "sendLocalList", "getLocalListVersion":
+            self = try Self.list(body, connector: connector)
+        case let name?: self = .other(try Self.plain(name, body, connector))
+        case nil: throw .field("command", Self.known)
+        }
+    }
+
+    private static let known =
+        "must be start, stop, unlock, reset, setAvailability, changeSetting, getSettings, "
+        + "clearCache, trigger, setLimit, clearLimits, getComposite, reserve, "
+        + "cancelReservation, sendLocalList, getLocalListVersion, data, "
+        + MaintenanceOrder.names.sorted().joined(separator: ", ")
+        + "; or send `action` and `payload`"
+
+    /// What the station gets as it stands.
+    private static func plain(
+        _ name: String, _ body: JSONValue, _ connector: ConnectorNumber?
+    ) throws(APIProblem) -> StationCommand {
+        switch name {
+        case "unlock": return .unlock(connector: connector ?? 1)
+        case "reset":
+            guard let kind = ResetKind(rawValue: body["kind"]?.string ?? "Soft") else {
+                throw .field("kind", "must be Soft or Hard")
+            }
+            return .reset(kind)
+        case "setAvailability":
+            guard let operative = body["operative"]?.bool else {
+                throw .field("operative", "must be true or false")
+            }
+            return .setAvailability(connector: connector ?? 0, operative: operative)
+        case "changeSetting":
+            guard let key = body["key"]?.string, let value = body["value"]?.string else {
+                throw .field("key", "and `value` must be texts")
+            }
+            return .changeSetting(key: key, value: value)
+        case "getSettings":
+            return .getSettings(keys: (body["keys"]?.array ?? []).compactMap(\.string))
+        case "clearCache": return .clearCache
+        case "trigger":
+            guard let message = body["message"]?.string else {
+                throw .field("message", "must name the message to send")
+            }
+            return .trigger(message: message, connector: connector)
+        case "data":
+            guard let vendor = body["vendor"]?.string, !vendor.isEmpty else {
+                throw .field("vendor", "must say whose message it is")
+            }
+            return .data(
+                DataMessage(
+                    vendor: vendor, message: body["message"]?.string, data: body["data"]?.string))
+        case _ where MaintenanceOrder.names.contains(name):
+            do {
+                return .maintenance(try MaintenanceOrder(stored: body))
+            } catch let error as StoredError {
+                throw .field(error.key, "is missing, or is not what this command takes")
+            } catch {
+                throw .field("command", "cannot be read")
+            }
+        default: throw .field("command", known)
+        }
+    }
+
+    static func connector(_ body: JSONValue) throws(APIProblem) -> ConnectorNumber? {
+        guard let value = body["evse"] ?? body["connector"], !value.isNull else { return nil }
+        guard let number = value.int, (0...Stations.mostConnectors).contains(number) else {
+            throw .field("evse", "must be a connector's number")
+        }
+        return number
+    }
+}

@@ -1,0 +1,90 @@
+import CPO
+import CSMS
+import Charging
+import Console
+import Crypto
+import JSON
+import Service
+
+extension Console.Connections {
+    /// What only the stations' door knows: its log, who was turned away, and how stations prove
+    /// themselves.
+    mutating func connect(_ stations: CentralSystem) {
+        messages = { search, before, limit in
+            try await stations.messages(
+                MessageFilter(
+                    station: search.station, action: search.action, text: search.text,
+                    from: search.from, until: search.until), before: before, limit: limit
+            ).map(Self.message)
+        }
+        holds = { stations.holds().map { ($0.station, Self.hold($0)) } }
+        liftHold = { station, note in try await stations.liftHold(of: station, note: note) }
+        deviations = { try await stations.deviations(of: $0).map(Self.deviation) }
+        refusals = { try await stations.refusals().map(Self.refusal) }
+        checkCommand = { command, station in
+            do throws(CommandProblem) {
+                return try stations.checked(command, for: station)
+            } catch { throw Console.BadValue(field: error.field, detail: error.detail) }
+        }
+        stationAccess = { stations.access(of: $0)?.shown }
+        changeStationAccess = { station, change, mayLower, note in
+            do {
+                return try await stations.changeAccess(
+                    of: station, change, mayLower: mayLower, note: note)?.shown
+            } catch let problem as AccessProblem {
+                throw Console.BadValue(field: problem.field, detail: problem.detail)
+            }
+        }
+        setStationPassword = { try await stations.setPassword($0, for: $1) }
+        if let enrolment = stations.settings.enrolment {
+            enrolStation = { station, minutes in
+                let made = try await stations.makeEnrolment(station, minutes: minutes)
+                return Self.enrolment(made, enrolment.uri(made))
+            }
+        }
+    }
+
+    private static func message(_ message: LoggedMessage) -> JSONValue {
+        .members([
+            "id": .number(message.id), "station": .string(message.station),
+            "at": .time(message.at), "inbound": .bool(message.isInbound),
+            "action": .string(message.action), "messageID": .string(message.messageID),
+            "request": .string(message.request), "answer": message.answer.map { .string($0) },
+            "tookMilliseconds": message.tookMilliseconds.map { .number($0) },
+            "note": message.note.map { .string($0) },
+        ])
+    }
+
+    static func enrolment(_ made: Enrolment, _ uri: EnrolmentURI) -> JSONValue {
+        let code = QRCode(uri.text)
+        return .members([
+            "station": .string(made.station), "code": .string(made.code.text),
+            "uri": .string(uri.text), "expiresAt": .time(made.expiresAt),
+            "qr": code.map { code in
+                ["size": .number(code.size + 2 * QRCode.quiet), "path": .string(code.path)]
+            },
+        ])
+    }
+
+    private static func deviation(_ deviation: DeviationCount) -> JSONValue {
+        [
+            "kind": .string(deviation.kind), "times": .number(deviation.times),
+            "firstAt": .time(deviation.firstAt), "lastAt": .time(deviation.lastAt),
+        ]
+    }
+
+    private static func hold(_ hold: StationHold) -> JSONValue {
+        [
+            "reason": .string(hold.reason.rawValue), "since": .time(hold.since),
+            "until": .time(hold.until), "addresses": .array(hold.addresses.map { .string($0) }),
+        ]
+    }
+
+    private static func refusal(_ refusal: RefusedHandshake) -> JSONValue {
+        [
+            "station": .string(refusal.station), "reason": .string(refusal.reason),
+            "address": .string(refusal.address), "times": .number(refusal.times),
+            "firstAt": .time(refusal.firstAt), "lastAt": .time(refusal.lastAt),
+        ]
+    }
+}

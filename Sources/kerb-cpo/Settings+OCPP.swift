@@ -1,0 +1,69 @@
+import CSMS
+import Service
+import Web
+
+extension Settings {
+    /// What the stations' door is told.
+    struct OCPP: Sendable {
+        var lowestSecurityProfile: Int
+        var pingSeconds: Int
+        /// `wss://HOST:PORT/ocpp`, told to boards that enrol; nil: none can.
+        var stationsURL: String?
+        /// Who signed the certificate of the stations' listener, PEM.
+        var caFile: String?
+        /// New connections a second and thread; 0: no bound.
+        var acceptsPerSecond = 2000
+        /// 0: no bound.
+        var messagesPerSecond = 20
+        var messageBurst = 200
+        /// 0: no bound.
+        var connectsAnHour = 60
+        var messageLogExchanges = 100_000
+        /// 0: only their number counts.
+        var messageLogDays = 30
+    }
+
+    /// The bounds as the door takes them.
+    var centralSystem: CentralSystemSettings {
+        var door = CentralSystemSettings()
+        door.lowestSecurityProfile = ocpp.lowestSecurityProfile
+        door.messagesPerSecond = ocpp.messagesPerSecond
+        door.messageBurst = ocpp.messageBurst
+        door.connectsAnHour = ocpp.connectsAnHour
+        door.messagesKept = ocpp.messageLogExchanges
+        door.messageDays = ocpp.messageLogDays
+        return door
+    }
+}
+
+extension Settings.OCPP {
+    init(_ section: ConfigSection, stationsURL: String?) {
+        lowestSecurityProfile = section.int(
+            "lowestSecurityProfile", default: 1, in: 0...3,
+            about: "0 none, 1 password, 2 password over TLS, 3 client certificate")
+        pingSeconds = section.int(
+            "pingSeconds", default: 60, in: 5...3600, about: "a silent charger is pinged after this"
+        )
+        self.stationsURL = stationsURL
+        caFile = section.pathOrNil(
+            "caFile", about: "PEM of who signed the stations' listener, for boards")
+        acceptsPerSecond = section.int(
+            "acceptsPerSecond", default: acceptsPerSecond, in: 0...100_000,
+            about: "new connections a second and thread; 0: no bound")
+        messagesPerSecond = section.int(
+            "messagesPerSecond", default: messagesPerSecond, in: 0...10_000,
+            about: "of one charger, over the burst; then it waits. 0: no bound")
+        messageBurst = section.int(
+            "messageBurst", default: messageBurst, in: 1...100_000,
+            about: "messages of one charger that are read at once")
+        connectsAnHour = section.int(
+            "connectsAnHour", default: connectsAnHour, in: 0...100_000,
+            about: "of one charger; then it is held off for an hour. 0: no bound")
+        messageLogExchanges = section.int(
+            "messageLogExchanges", default: messageLogExchanges, in: 0...100_000_000,
+            about: "exchanges kept in the message log, over all chargers")
+        messageLogDays = section.int(
+            "messageLogDays", default: messageLogDays, in: 0...3650,
+            about: "days they are kept; 0: only their number counts")
+    }
+}

@@ -1,0 +1,152 @@
+import CPO
+import Charging
+import JSON
+import OCPP
+import SQL
+import TestSupport
+import Testing
+import Web
+
+@testable import CSMS
+
+@Suite struct `A station's access` {
+    private static let old = "old-password-0001"
+    private static let new = "new-password-0002"
+
+    private func change(_ rig: Rig, _ body: JSONValue, mayLower: Bool = false) async throws
+        -> StationAccess?
+    {
+        try await rig.center.changeAccess(of: "CS-1", body, mayLower: mayLower) { _, _ in }
+    }
+
+    private func known(_ rig: Rig) async throws {
+        _ = try await rig.connect(password: Self.old).boot()
+    }
+
+    @Test func `takes the old password until the new one was used`() async throws {
+        let rig = try await Rig()
+        try await known(rig)
+        _ = try await change(rig, ["password": .string(Self.new), "overlapHours": 2])
+        #expect(await rig.refusal(password: Self.old) == nil)
+        #expect(await rig.refusal(password: Self.new) == nil)
+        #expect(await rig.refusal(password: Self.old) == 401)
+        await rig.end()
+    }
+
+    @Test func `forgets the used overlap in its row as well`() async throws {
+        let rig = try await Rig()
+        try await known(rig)
+        _ = try await change(rig, ["password": .string(Self.new)])
+        _ = try await rig.connect(password: Self.new).boot()
+        let stored = try await rig.house.read { try StationAccess.stored("CS-1", in: $0) }
+        #expect(stored.former == nil)
+        #expect(stored.verifier?.match(Array(Self.new.utf8)) == .yes)
+        await rig.end()
+    }
+
+    @Test func `takes the old password for as long as was said, restarts included`() async throws {
+        let rig = try await Rig()
+        try await known(rig)
+        _ = try await change(rig, ["password": .string(Self.new), "overlapHours": 2])
+        try await rig.center.load()
+        rig.clock.advance(milliseconds: 2 * 3_600_000 - 1)
+        #expect(await rig.refusal(password: Self.old) == nil)
+        rig.clock.advance(milliseconds: 1)
+        #expect(await rig.refusal(password: Self.old) == 401)
+        #expect(await rig.refusal(password: Self.new) == nil)
+        await rig.end()
+    }
+
+    @Test func `ends the old password at once where no overlap is wanted`() async throws {
+        let rig = try await Rig()
+        try await known(rig)
+        _ = try await change(rig, ["password": .string(Self.new), "overlapHours": 0])
+        #expect(await rig.refusal(password: Self.old) == 401)
+        await rig.end()
+    }
+
+    @Test func `is raised with the old profile beside it, and lowered by nobody in passing`()
+        async throws
+    {
+        let rig = try await Rig()
+        try await known(rig)
+        _ = try await change(rig, ["securityProfile": 1])
+        let raised = try #require(try await change(rig, ["securityProfile": 2, "overlapHours": 1]))
+        #expect(raised.securityProfile == 2)
+        // The station falls back where it cannot have the new one.
+        #expect(await rig.refusal(password: Self.old) == nil)
+        rig.clock.advance(milliseconds: 3_600_000)
+        #expect(await rig.refusal(password: Self.old) == 403)
+        await #expect(throws: AccessProblem.self) {
+            try await change(rig, ["securityProfile": 1])
+        }
+        await #expect(throws: AccessProblem.self) {
+            try await change(rig, ["securityProfile": 1, "lower": true])
+        }
+        _ = try await change(
+            rig, ["securityProfile": 1, "lower": true, "overlapHours": 0], mayLower: true)
+        #expect(await rig.refusal(password: Self.old) == nil)
+        await rig.end()
+    }
+
+    @Test func `is strict at once, on the socket that is open`() async throws {
+        let rig = try await Rig()
+        let station = try await rig.connect(password: Self.old)
+        _ = try await station.boot()
+        let odd = #"[2,"1","Heartbeat",{"extra":1}]"#
+        #expect(try await station.ask(odd).hasPrefix("[3,"))
+        _ = try await change(rig, ["strict": true])
+        #expect(
+            try await station.ask(#"[2,"2","Heartbeat",{"extra":1}]"#).hasPrefix(
+                #"[4,"2","FormationViolation""#))
+        await rig.end()
+    }
+
+    @Test(
+        arguments: [
+            ("password", ["password": "short"]),
+            ("password", ["password": "with a blank inside it"]),
+            ("securityProfile", ["securityProfile": 4]), ("strict", ["strict": "yes"]),
+            ("overlapHours", ["overlapHours": -1]), ("certificateName", ["certificateName": ""]),
+            ("passwort", ["passwort": "0123456789abcdef"]),
+        ] as [(String, JSONValue)])
+    func `names the field that cannot be taken`(field: String, body: JSONValue) {
+        #expect {
+            try AccessChange(body)
+        } throws: { ($0 as? AccessProblem)?.field == field }
+    }
+
+    @Test func `keeps a password that was set before the station's record was read`() async throws {
+        let rig = try await Rig(unknownStations: .inbox)
+        try await rig.house.write { [rig] transaction in
+            _ = try rig.house.stations.register(
+                "CS-9", .accepted, at: Rig.noon, in: transaction)
+        }
+        try await rig.center.setPassword(Self.old, for: "CS-9")
+        #expect(await rig.refusal("CS-9", password: Self.new) == 401)
+        #expect(await rig.refusal("CS-9", password: Self.old) == nil)
+        await rig.end()
+    }
+
+    @Test(arguments: [true, false])
+    func `takes both passwords where the station never answered`(isRaw: Bool) async throws {
+        let rig = try await Rig()
+        let station = try await rig.connect(password: Self.old)
+        _ = try await station.boot()
+        let payload = #"{"key":"AuthorizationKey","value":"\#(Self.new)"}"#
+        let sending = Task {
+            try await rig.center.send(
+                isRaw
+                    ? .foreign(action: "ChangeConfiguration", payload: payload)
+                    : .changeSetting(key: "AuthorizationKey", value: Self.new),
+                to: "CS-1", deadlineSeconds: 5)
+        }
+        _ = await station.next()
+        await station.client.close()
+        await #expect(throws: StationLinkError.lost) { try await sending.value }
+        #expect(await rig.refusal(password: Self.old) == nil)
+        #expect(await rig.refusal(password: Self.new) == nil)
+        #expect(await rig.refusal(password: Self.old) == 401)
+        await rig.end()
+    }
+}
