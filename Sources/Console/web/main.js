@@ -4,6 +4,8 @@ import { el, fill, notice } from "./dom.js";
 import * as imports from "./imports.js";
 import * as live from "./live.js";
 import * as login from "./login.js";
+import * as messages from "./messages.js";
+import * as onboarding from "./onboarding.js";
 import * as review from "./review.js";
 import * as sessions from "./sessions.js";
 import * as stations from "./stations.js";
@@ -11,7 +13,7 @@ import * as stations from "./stations.js";
 /** Pages by path. */
 const pages = new Map([
   ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
-  ["/console/alerts", alerts],
+  ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
   ["/console/import", imports],
 ]);
 

@@ -1,3 +1,4 @@
+import * as access from "./access.js";
 import { all, call } from "./api.js";
 import { el, fill, notice, power, state, time } from "./dom.js";
 
@@ -79,6 +80,10 @@ function card(station, me) {
       el("span", { class: "quiet" }, "since ", time(station.linkChangedAt)),
       el("span", { class: "quiet" }, name),
       station.registration === "Accepted" ? null : state(station.registration),
+      station.heldOff ? el("span", { class: "state bad" }, "held off") : null,
+      el("button", {
+        type: "button", "aria-label": `Access of ${station.id}`, on: { click: () => access.open(station.id, me) },
+      }, "Access"),
       me.role === "viewer" ? null : el("button", {
         type: "button", "aria-label": `Enrol the board of ${station.id}`, on: { click: () => enrol(station.id) },
       }, "Enrol")),

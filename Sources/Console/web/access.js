@@ -1,0 +1,72 @@
+import { call } from "./api.js";
+import { el, fill, notice, time } from "./dom.js";
+
+/** What a station proves itself by, and what is overlooked for it. @param {string} id @param {any} me */
+export async function open(id, me) {
+  const path = `/stations/${encodeURIComponent(id)}`;
+  let station;
+  try {
+    station = await call("GET", path);
+  } catch (error) {
+    notice(error instanceof Error ? error.message : String(error));
+    return;
+  }
+  const access = station.access ?? {};
+  const strict = el("input", { type: "checkbox", name: "strict" });
+  strict.checked = access.strict === true;
+  const profile = el("select", { name: "securityProfile" },
+    ...[["", "the operator's lowest, or better"], ["0", "0: none"], ["1", "1: password"],
+      ["2", "2: password over TLS"], ["3", "3: client certificate"]]
+      .map(([value, text]) => el("option", { value }, text)));
+  profile.value = String(access.securityProfile ?? "");
+  const name = el("input", { name: "certificateName", maxlength: 128, autocomplete: "off", value: access.certificateName ?? "" });
+  const password = el("input", { name: "password", type: "password", autocomplete: "new-password" });
+  const hours = el("input", { name: "overlapHours", inputmode: "numeric", pattern: "[0-9]+", value: "24" });
+  const answer = el("p", { role: "status" });
+  const dialog = el("dialog", { "aria-label": `Access of ${id}`, on: { close: () => dialog.remove() } },
+    el("form", { on: { submit } },
+      el("h2", {}, `Access of ${id}`),
+      el("p", { class: "quiet" }, access.hasPassword ? "It has a password." : "It has no password yet.",
+        access.oldPasswordUntil ? el("span", {}, " The old one counts until ", time(access.oldPasswordUntil), ".") : null,
+        station.clockSkewMilliseconds === undefined ? null
+          : ` Its clock is ${(station.clockSkewMilliseconds / 1000).toFixed(1)} s off.`),
+      el("label", {}, strict, " Answer what departs from the specification with an error"),
+      el("label", {}, "Security profile", profile),
+      el("label", {}, "Common name of its certificate, if not its id", name),
+      el("label", {}, "New password, 16 to 40 characters", password),
+      el("label", {}, "Hours for which the old password and profile count too", hours),
+      deviations(station.deviations ?? []),
+      answer,
+      el("div", { class: "row" },
+        el("button", { type: "button", on: { click: () => dialog.close() } }, "Close"),
+        me.role === "viewer" ? null : el("button", { type: "submit", class: "main" }, "Change"))));
+  document.body.append(dialog);
+  dialog.showModal();
+
+  /** @param {Event} event */
+  async function submit(event) {
+    event.preventDefault();
+    /** @type {Record<string, unknown>} */
+    const body = { overlapHours: Number(hours.value) };
+    if (strict.checked !== (access.strict === true)) body.strict = strict.checked;
+    if (profile.value !== String(access.securityProfile ?? "")) {
+      body.securityProfile = profile.value === "" ? null : Number(profile.value);
+    }
+    if (name.value !== (access.certificateName ?? "")) body.certificateName = name.value || null;
+    if (password.value) body.password = password.value;
+    try {
+      await call("PUT", `${path}/access`, body);
+      notice(`Access of ${id}: changed`);
+      dialog.close();
+    } catch (error) {
+      fill(answer, error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+/** @param {any[]} found */
+function deviations(found) {
+  if (!found.length) return el("p", { class: "quiet" }, "It keeps to the specification.");
+  return el("p", { class: "quiet" }, "Departs from the specification: ",
+    found.map((one) => `${one.kind} (${one.times})`).join(", "));
+}
