@@ -51,7 +51,6 @@ extension StationLink {
         _ command: StationCommand, id: String? = nil, deadlineSeconds: Int,
         on shard: isolated Shard
     ) async throws(StationLinkError) -> CommandAnswer {
-        if let id, outbound.arrived(id) { throw .cancelled }
         let request: CallRequest
         do throws(DialectError) {
             request = try dialect.request(for: command)
@@ -78,6 +77,10 @@ extension StationLink {
         _ answer: CheckedContinuation<Result<CommandAnswer, StationLinkError>, Never>?,
         on shard: isolated Shard
     ) {
+        if let id, outbound.arrived(id) {
+            answer?.resume(returning: .failure(.cancelled))
+            return
+        }
         let now = center.house.clock.monotonicMilliseconds
         let milliseconds = Int64(max(1, deadlineSeconds)) * 1000
         outbound.nextTag += 1

@@ -107,7 +107,10 @@ import Web
         let first = try await rig.house.send(.reset(.soft), to: "CS-1", origin: Self.origin)
         let call = try JSONValue(parsing: await station.next())
         let second = try await rig.house.send(.clearCache, to: "CS-1", origin: Self.origin)
-        // On the line once its row says so: until then it is taken back from its row.
+        let link = try #require(rig.center.links["CS-1"])
+        while await waiting(link, on: link.connection.shard) < 2, !Task.isCancelled {
+            await Task.yield()
+        }
         let taken = try await rig.house.commands.cancel(second.id, in: rig.house)
         guard case .cancelled(let command) = taken else {
             Issue.record("not taken back: \(String(describing: taken))")
@@ -127,6 +130,15 @@ import Web
         await rig.end()
     }
 
+    @Test func `is taken back on its way to the line as well, and only once`() {
+        var calls = OutboundCalls()
+        let onItsWay = calls.takeBack("a")
+        let isBack = calls.arrived("a")
+        let other = calls.arrived("b")
+        let tooLate = calls.takeBack("b")
+        #expect([onItsWay, isBack, other, tooLate] == [true, true, false, false])
+    }
+
     @Test func `gives its place to a newer limit`() async throws {
         let rig = try await Rig()
         let station = try await rig.connect()
@@ -138,7 +150,7 @@ import Web
         let older = Task {
             try await rig.center.send(Self.limit(16), to: "CS-1", deadlineSeconds: 5)
         }
-        while await waiting(link, on: shard) < 2 { await Task.yield() }
+        while await waiting(link, on: shard) < 2, !Task.isCancelled { await Task.yield() }
         let newer = Task {
             try await rig.center.send(Self.limit(10), to: "CS-1", deadlineSeconds: 5)
         }

@@ -22,11 +22,12 @@ OLD, NEW = "old-password-0001", "new-password-0002"
 
 
 class Operator:
-    def __init__(self, folder):
+    def __init__(self, folder, listeners=""):
         self.port = free_port()
         self.configuration = folder / "cpo.yaml"
         self.configuration.write_text(f"""\
-listeners: [{{port: {self.port}}}]
+listeners:
+  - {{port: {self.port}}}{listeners}
 database: sqlite:{folder}/kerb.sqlite
 party: {{countryCode: IN, partyID: KRB, name: Test}}
 ocpp:

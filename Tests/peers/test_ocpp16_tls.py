@@ -1,0 +1,91 @@
+"""Security profile 3 against a `kerb-cpo` with TLS: certificates of PyPI `cryptography`, sockets of
+`websockets`. A valid certificate of another station opens nothing.
+"""
+import asyncio
+import datetime
+import ipaddress
+import ssl
+
+import pytest
+import websockets
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cpo_server import free_port
+from test_ocpp16_links import Operator, ask, run, BOOT
+
+
+class Authority:
+    def __init__(self, folder, name):
+        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.file = folder / f"{name}.pem"
+        self.certificate = self.sign(self.name, self.key, authority=True)
+        self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+
+    def sign(self, subject, key, authority=False):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+            .sign(self.key, hashes.SHA256()))
+
+    def issue(self, common_name):
+        """Files of a certificate and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+        chain, secret = self.folder / f"{common_name}.pem", self.folder / f"{common_name}-key.pem"
+        chain.write_bytes(self.sign(subject, key).public_bytes(serialization.Encoding.PEM))
+        secret.write_bytes(key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        secret.chmod(0o600)
+        return chain, secret
+
+
+@pytest.fixture
+def site(tmp_path):
+    authority = Authority(tmp_path, "authority")
+    chain, key = authority.issue("server")
+    port = free_port()
+    operator = Operator(tmp_path, listeners=f"""
+  - {{name: stations, port: {port}, serves: [ocpp], clientCertificates: optional, tls: {{certificateFile: {chain}, \
+keyFile: {key}, clientCAFile: {authority.file}}}}}""")
+    operator.tls, operator.authority = port, authority
+    yield operator
+    operator.stop()
+
+
+async def knock(site, station, files):
+    context = ssl.create_default_context(cafile=str(site.authority.file))
+    if files:
+        context.load_cert_chain(*map(str, files))
+    try:
+        async with websockets.connect(
+                f"wss://127.0.0.1:{site.tls}/ocpp/{station}", ssl=context, subprotocols=["ocpp1.6"]) as socket:
+            return (await ask(socket, BOOT))[2]["status"]
+    except websockets.InvalidStatus as refused:
+        return refused.response.status_code
+
+
+def test_087_a_certificate_opens_its_own_station_alone(site):
+    async def prove():
+        for station in ("TLS-1", "TLS-2"):
+            await site.call("PUT", f"/stations/{station}", {"registration": "Accepted"})
+            await site.call("PUT", f"/stations/{station}/access", {"securityProfile": 3, "overlapHours": 0})
+        files = site.authority.issue("TLS-1")
+        assert await knock(site, "TLS-1", files) == "Accepted"
+        assert await knock(site, "TLS-2", files) == 403
+        assert await knock(site, "TLS-1", None) == 403
+        # A serial number as common name, where the operator says so.
+        await site.call("PUT", "/stations/TLS-2/access", {"certificateName": "SERIAL-77"})
+        assert await knock(site, "TLS-2", site.authority.issue("SERIAL-77")) == "Accepted"
+        assert await knock(site, "TLS-2", site.authority.issue("TLS-2")) == 403
+        _, refusals = await site.call("GET", "/refusals")
+        reasons = {(one["station"], one["reason"]) for one in refusals["items"]}
+        assert ("tls-2", "the client certificate names another station") in reasons
+        assert ("tls-1", "the security profile is not the station's") in reasons
+    run(prove())
