@@ -26,31 +26,41 @@ package struct DatabaseLimits: Hashable, Sendable {
 
 /// The database: one thread writes and commits in groups, others read.
 ///
-/// What `write` returned is on the disk: write-ahead log with `synchronous = FULL`.
+/// What `write` returned is on the disk: in SQLite's write-ahead log with `synchronous = FULL`, or
+/// wherever another engine keeps what it calls committed.
 package final class Database: Sendable {
-    let path: String
-    let limits: DatabaseLimits
+    private let engine: any SQLEngine
+    private let limits: DatabaseLimits
     private let clock: any ServiceClock
     private let writes: BlockingQueue<WriteJob>
     private let reads: BlockingQueue<ReadJob>?
     private let running: Lock<Running>
 
     /// Opens the file, or makes it (mode 0600). `:memory:` is a database of its own for tests.
-    package init(
+    package convenience init(
         path: String, readers: Int = 2, limits: DatabaseLimits = DatabaseLimits(),
         clock: any ServiceClock = .system
     ) throws(SQLError) {
-        self.path = path
+        let engine = SQLiteEngine(path: path, limits: limits)
+        if !engine.isInMemory { try Self.makePrivate(path) }
+        // A memory database belongs to its one connection, so its reads go to the writer.
+        try self.init(
+            engine: engine, readers: engine.isInMemory ? 0 : readers, limits: limits, clock: clock)
+    }
+
+    /// Opens the writer's connection and `readers` more.
+    package init(
+        engine: any SQLEngine, readers: Int, limits: DatabaseLimits = DatabaseLimits(),
+        clock: any ServiceClock = .system
+    ) throws(SQLError) {
+        self.engine = engine
         self.limits = limits
         self.clock = clock
-        if path != ":memory:" { try Self.makePrivate(path) }
-        let writer = try SQLiteConnection(path, isReader: false, limits)
-        // A memory database belongs to its one connection, so its reads go to the writer.
-        let readers = path == ":memory:" ? 0 : readers
-        var readConnections: [SQLiteConnection] = []
+        let writer = try engine.connect(isReader: false)
+        var readConnections: [any SQLConnection] = []
         do throws(SQLError) {
             for _ in 0..<readers {
-                readConnections.append(try SQLiteConnection(path, isReader: true, limits))
+                readConnections.append(try engine.connect(isReader: true))
             }
         } catch {
             for connection in readConnections { connection.close() }
@@ -64,6 +74,7 @@ package final class Database: Sendable {
     }
 
     deinit {
+        engine.closing()
         writes.close()
         reads?.close()
     }
@@ -114,39 +125,46 @@ package final class Database: Sendable {
         try await write { transaction in try transaction.migrate(migrator, at: now) }
     }
 
-    /// Copies the database, as of now, into a new file (mode 0600); writers go on meanwhile.
+    /// Copies the database, as of now, into a new SQLite file (mode 0600); writers go on meanwhile.
     ///
     /// - Throws: `.notAllowed` if the file is there already.
     nonisolated(nonsending) package func backup(to target: String) async throws {
-        let (path, limits) = (path, limits)
+        try await onItsOwnThread("sql backup") { try $0.backup(to: target) }
+    }
+
+    /// Plays the whole write-ahead log into the file, as far as no reader needs it.
+    nonisolated(nonsending) package func checkpoint() async throws {
+        try await onItsOwnThread("sql checkpoint") { try $0.checkpoint() }
+    }
+
+    /// It may take minutes and must hold up no reader.
+    nonisolated(nonsending) private func onItsOwnThread(
+        _ name: String, _ body: @escaping @Sendable (any SQLEngine) throws -> Void
+    ) async throws {
+        let engine = engine
         try await withCheckedThrowingContinuation {
             (continuation: CheckedContinuation<Void, any Error>) in
-            // On a thread of its own: it may take minutes and must hold up no reader.
-            _ = NativeThread.start("sql backup") {
-                continuation.resume(
-                    with: Result { try Self.copy(path, to: target, limits) })
+            _ = NativeThread.start(name) {
+                continuation.resume(with: Result { try body(engine) })
             }
         }
     }
 
-    /// What SQLite's `quick_check` finds wrong; empty when the file is sound.
+    /// What the engine finds wrong at a glance (SQLite: `quick_check`); empty when it is sound.
     nonisolated(nonsending) package func quickCheck() async throws -> [String] {
-        try await read { transaction in
-            try transaction.query("PRAGMA quick_check(100)").map { try $0.text("quick_check") }
-                .filter { $0 != "ok" }
-        }
+        let engine = engine
+        return try await read { try engine.check($0.connection, isThorough: false) }
     }
 
     /// The same with every index held against its table: what `quickCheck` leaves out.
     nonisolated(nonsending) package func integrityCheck() async throws -> [String] {
-        try await read { transaction in
-            try transaction.query("PRAGMA integrity_check(100)")
-                .map { try $0.text("integrity_check") }.filter { $0 != "ok" }
-        }
+        let engine = engine
+        return try await read { try engine.check($0.connection, isThorough: true) }
     }
 
     /// Lets what waits finish, then closes the file. Later calls throw `.closed`.
     nonisolated(nonsending) package func close() async {
+        engine.closing()
         writes.close()
         reads?.close()
         await withCheckedContinuation { continuation in
@@ -181,7 +199,7 @@ extension Database {
 
     /// One caller's read.
     struct ReadJob: Sendable {
-        let run: @Sendable (SQLiteConnection) -> Void
+        let run: @Sendable (any SQLConnection) -> Void
         let fail: @Sendable (SQLError) -> Void
     }
 
@@ -198,12 +216,12 @@ extension Database {
         }
     }
 
-    private func start(_ writer: SQLiteConnection, _ readers: [SQLiteConnection]) {
+    private func start(_ writer: any SQLConnection, _ readers: [any SQLConnection]) {
         // The threads know the queues and not the database, so that letting go of it ends them.
-        let (path, limits, writes, running) = (path, limits, writes, running)
+        let (engine, limits, writes, running) = (engine, limits, writes, running)
         let writerBox = Handover(writer)
         _ = NativeThread.start("sql writer") {
-            let writer = GroupWriter(path, writerBox.connection, limits)
+            let writer = GroupWriter(engine, writerBox.connection)
             while let jobs = writes.take(most: limits.callersPerCommit) { writer.commit(jobs) }
             writer.close()
             Self.ended(running)
@@ -229,7 +247,7 @@ extension Database {
 
     // @unchecked: hands a connection from the thread that opened it to the one that will own it.
     private struct Handover: @unchecked Sendable {
-        let connection: SQLiteConnection
-        init(_ connection: SQLiteConnection) { self.connection = connection }
+        let connection: any SQLConnection
+        init(_ connection: any SQLConnection) { self.connection = connection }
     }
 }

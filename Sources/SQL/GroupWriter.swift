@@ -1,12 +1,10 @@
 /// Commits the writes of several callers at once: they share one sync of the disk.
 final class GroupWriter {
-    private let path: String
-    private let limits: DatabaseLimits
-    private var connection: SQLiteConnection?
+    private let engine: any SQLEngine
+    private var connection: (any SQLConnection)?
 
-    init(_ path: String, _ connection: SQLiteConnection, _ limits: DatabaseLimits) {
-        self.path = path
-        self.limits = limits
+    init(_ engine: any SQLEngine, _ connection: any SQLConnection) {
+        self.engine = engine
         self.connection = connection
     }
 
@@ -40,34 +38,24 @@ final class GroupWriter {
                 entry.outcome.failure == nil ? entry.job.fail(error) : entry.outcome.resume()
             }
             for job in jobs[next...] { job.fail(error) }
-            giveUp(after: error)
+            if engine.mustReopen(after: error) { close() }
         }
     }
 
     private func settle(
-        _ outcome: Database.WriteJob.Done, _ connection: SQLiteConnection
+        _ outcome: Database.WriteJob.Done, _ connection: any SQLConnection
     ) throws(SQLError) {
         guard let failure = outcome.failure else { return try connection.release() }
-        // SQLite ends the whole transaction by itself on some errors; then the group is lost.
-        guard connection.isInTransaction else { throw failure as? SQLError ?? .full }
+        // An engine ends the whole transaction by itself on some errors; then the group is lost.
+        if let loss = connection.transactionLoss { throw failure as? SQLError ?? loss }
         try connection.rollbackToSavepoint()
     }
 
-    private func opened() throws(SQLError) -> SQLiteConnection {
+    private func opened() throws(SQLError) -> any SQLConnection {
         if let connection { return connection }
-        let opened = try SQLiteConnection(path, isReader: false, limits)
+        let opened = try engine.connect(isReader: false)
         connection = opened
         return opened
-    }
-
-    /// After a failed sync the kernel may have dropped the pages and say "done" the next time, so
-    /// the file is opened anew and read back from the disk rather than synced again.
-    private func giveUp(after error: SQLError) {
-        switch error {
-        case .disk, .corrupt:
-            if path != ":memory:" { close() }
-        default: break
-        }
     }
 }
 

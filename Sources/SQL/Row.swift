@@ -3,7 +3,13 @@ import Charging
 /// One row of a result, read by column name.
 package struct Row: Sendable {
     let columns: ColumnNames
-    let values: [SQLValue]
+    package let values: [SQLValue]
+
+    /// What an engine makes of one row of its result.
+    package init(columns: ColumnNames, values: [SQLValue]) {
+        self.columns = columns
+        self.values = values
+    }
 
     /// The value as stored; throws `.mismatch` if there is no such column.
     package func value(_ column: String) throws(SQLError) -> SQLValue {
@@ -95,10 +101,10 @@ package struct Row: Sendable {
 }
 
 /// The column names of a statement, shared by its rows.
-final class ColumnNames: Sendable {
+package final class ColumnNames: Sendable {
     let index: [String: Int]
 
-    init(_ names: [String]) {
+    package init(_ names: [String]) {
         index = Dictionary(
             names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     }

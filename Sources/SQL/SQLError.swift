@@ -18,6 +18,10 @@ package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A migration that has run reads differently now.
     case changedMigration(number: Int)
     case notAllowed(String)
+    /// The database's server cannot be reached, or went away in the middle: nothing was stored.
+    case unreachable(String)
+    /// A value that the engine cannot hold. Trying again will not help.
+    case unstorable(String)
     /// Wrong SQL: a programmer's mistake.
     case statement(String)
     case closed
@@ -41,6 +45,8 @@ package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
         case .changedMigration(let number):
             "another program's database (step \(number) of its schema differs); check the path"
         case .notAllowed(let what): "may not be opened or written (\(what)); check owner and mode"
+        case .unreachable(let what): "the database's server is out of reach (\(what)); start it"
+        case .unstorable(let what): "cannot be stored (\(what)); leave it out"
         case .statement(let what): "a mistake of this program, please report it: \(what)"
         case .closed: "is closed"
         }

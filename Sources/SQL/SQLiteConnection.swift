@@ -117,7 +117,9 @@ final class SQLiteConnection: SQLConnection {
         try release()
     }
 
-    var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+    var transactionLoss: SQLError? { isInTransaction ? nil : .full }
+
+    private var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
     // MARK: The statement cache
 

@@ -39,21 +39,3 @@ package final class Transaction {
         try connection.query(sql, arguments.map { SQLValue($0) }).first
     }
 }
-
-/// The seam between the house and an engine. One thread uses a connection at a time.
-protocol SQLConnection: AnyObject {
-    func execute(_ sql: String, _ arguments: [SQLValue]) throws(SQLError) -> Int
-    func query(_ sql: String, _ arguments: [SQLValue]) throws(SQLError) -> [Row]
-    /// Runs a script of several statements without arguments; `{identity}` is replaced.
-    func script(_ sql: String) throws(SQLError)
-    func begin(forWriting: Bool) throws(SQLError)
-    func commit() throws(SQLError)
-    func rollback()
-    /// One caller's part of a group: it can fail alone.
-    func savepoint() throws(SQLError)
-    func release() throws(SQLError)
-    func rollbackToSavepoint() throws(SQLError)
-    /// False once the engine has ended the transaction by itself, as SQLite does on a full disk.
-    var isInTransaction: Bool { get }
-    func close()
-}
