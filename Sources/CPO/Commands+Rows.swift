@@ -79,7 +79,7 @@ extension Commands {
             ], at: clock.now, in: transaction)
         state.withLock { state in
             guard state.watched[command.id] != nil else { return }
-            state.changes[command.id, default: 0] += 1
+            state.changes[command.id] = journal.mark
         }
     }
 

@@ -7,7 +7,7 @@ package final class Commands: Sendable {
     struct State {
         /// Queued rows the carrier has not taken yet.
         var queued: [String] = []
-        /// Bumped with every change of a row, so that watchers know when to look.
+        /// The journal's mark at the last change of a row, so that watchers know when to look.
         var changes: [String: Int] = [:]
         /// Ids somebody watches.
         var watched: [String: Int] = [:]
@@ -81,7 +81,7 @@ package final class Commands: Sendable {
         try await database.read { transaction in
             try transaction.query(
                 """
-                SELECT * FROM command WHERE (? IS NULL OR station = ?)
+                SELECT * FROM command WHERE (CAST(? AS TEXT) IS NULL OR station = ?)
                 ORDER BY created_at DESC LIMIT ?
                 """, station, station, limit
             ).map(Command.init(row:))
@@ -92,14 +92,17 @@ package final class Commands: Sendable {
     package func changes(of id: String) -> AsyncStream<Command> {
         let announcements = journal.announcements()
         state.withLock { $0.watched[id, default: 0] += 1 }
+        // What changed it before this may still be on its way into the rows.
+        let before = journal.mark
         return AsyncStream { continuation in
             let task = Task { [self] in
                 var seen = -1
                 var last: Command?
                 func look() async -> Bool {
-                    let count = state.withLock { $0.changes[id] ?? 0 }
-                    guard count != seen else { return true }
-                    seen = count
+                    let changed = state.withLock { max(before, $0.changes[id] ?? 0) }
+                    guard changed > seen else { return true }
+                    // A change that is not committed yet is not in the rows that are read now.
+                    seen = min(changed, journal.announcedMark)
                     // A failed read is no news; the next announcement tries again.
                     guard let command = try? await command(id) else { return true }
                     if command != last { continuation.yield(command) }

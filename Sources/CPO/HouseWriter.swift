@@ -20,19 +20,24 @@ final class HouseWriter: Sendable {
 
     private let database: Database
     private let journal: Journal
-    private let stores = Lock([any Remembering]())
+    /// Weak, because each of them writes through this.
+    private struct Watched {
+        weak let store: (any Remembering)?
+    }
+
+    private let stores = Lock([Watched]())
 
     init(database: Database, journal: Journal) {
         self.database = database
         self.journal = journal
     }
 
-    func watch(_ store: any Remembering) { stores.withLock { $0.append(store) } }
+    func watch(_ store: any Remembering) { stores.withLock { $0.append(Watched(store: store)) } }
 
     nonisolated(nonsending) func write<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {
-        let stores = stores.withLock { $0 }
+        let stores = stores.withLock { $0.compactMap(\.store) }
         do {
             let (value, mark) = try await database.write { [journal] transaction in
                 let before = stores.map(\.version)

@@ -44,6 +44,9 @@ package final class Journal: Sendable {
     /// How many lines were appended so far; taken by a writer at the end of its transaction's body.
     var mark: Int { state.withLock { $0.appended } }
 
+    /// How many of them are known to be committed, or undone.
+    var announcedMark: Int { state.withLock { $0.announced } }
+
     /// Lines after `seq`, oldest first, at most `limit`.
     package func lines(
         after seq: Int64, limit: Int = Journal.pageLimit
@@ -102,7 +105,7 @@ package final class Journal: Sendable {
             try transaction.query(
                 """
                 SELECT p.reader AS reader, p.reason AS reason, j.* FROM journal_parked p
-                JOIN journal j ON j.seq = p.seq WHERE (? IS NULL OR p.reader = ?)
+                JOIN journal j ON j.seq = p.seq WHERE (CAST(? AS TEXT) IS NULL OR p.reader = ?)
                 ORDER BY p.seq DESC LIMIT ?
                 """, reader, reader, limit)
         }
