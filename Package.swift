@@ -53,6 +53,10 @@ let foundations: [Target] = [
     .systemLibrary(
         name: "CSQLite", path: "Sources/System/CSQLite", pkgConfig: "sqlite3",
         providers: [.apt(["libsqlite3-dev"])]),
+    // The server's only: no target of the board may name it.
+    .systemLibrary(
+        name: "CPostgres", path: "Sources/System/CPostgres", pkgConfig: "libpq",
+        providers: [.apt(["libpq-dev"])]),
     .systemLibrary(
         name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl",
         providers: [.apt(["libssl-dev"])]),
@@ -87,6 +91,7 @@ let ground: [Target] = [
 
 let instruments: [Target] = [
     module("SQL", ["Charging", "Service", "CSQLite"], lean),
+    module("SQLPostgres", ["SQL", "Charging", "Service", "CPostgres"]),
     module("Web", ["Service", "JSON", "Crypto", "CWeb"], lean),
     module("HTTPClient", ["Service", "CCurl"], small),
     module("HAL", in: "hal", ["Charging", "Service"], small),
@@ -130,8 +135,7 @@ let roofs: [Target] = [
         "kerb-cpo",
         [
             "CSMS", "OCPI", "Beckn", "Console", "Alerts", "CPO", "OCPP", "OCPP16", "Web",
-            "HTTPClient", "SQL",
-            "Charging", "JSON", "Crypto", "Service",
+            "HTTPClient", "SQL", "SQLPostgres", "Charging", "JSON", "Crypto", "Service",
         ]),
     program(
         "kerb-sim",
@@ -157,11 +161,16 @@ let suites: [Target] = [
         name: "TestSupport", dependencies: ["Charging", "JSON", "Service"],
         path: "Tests/TestSupport",
         swiftSettings: strict),
+    // The store of a test, on the engine that KERB_TEST_DATABASE names.
+    .target(
+        name: "StoreSupport", dependencies: ["SQL", "SQLPostgres", "Service", "TestSupport"],
+        path: "Tests/StoreSupport", swiftSettings: strict),
     tests("Charging", ["JSON"]),
     tests("JSON", ["Charging"]),
     tests("Crypto", ["JSON"]),
     tests("Service", ["Charging"]),
     tests("SQL", ["Charging", "Service"]),
+    tests("SQLPostgres", ["SQL", "StoreSupport", "Charging", "Service"]),
     tests("Web", ["Service", "JSON", "Crypto"]),
     tests("HTTPClient", ["Service", "Web", "Crypto"]),
     tests("HAL", ["Charging", "Service"]),
@@ -171,14 +180,29 @@ let suites: [Target] = [
     tests(
         "Station",
         ["HAL", "OCPP", "OCPP16", "Web", "SQL", "Crypto", "Charging", "JSON", "Service"]),
-    tests("CPO", ["SQL", "Charging", "JSON", "Service"]),
+    tests("CPO", ["StoreSupport", "SQL", "Charging", "JSON", "Service"]),
     tests(
         "CSMS",
-        ["CPO", "OCPP", "OCPP16", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
-    tests("OCPI", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
-    tests("Beckn", ["CPO", "Web", "HTTPClient", "SQL", "Charging", "JSON", "Crypto", "Service"]),
-    tests("Alerts", ["CPO", "HTTPClient", "SQL", "Charging", "JSON", "Service"]),
-    tests("Console", ["CPO", "Web", "SQL", "Charging", "JSON", "Crypto", "Service"]),
+        [
+            "CPO", "OCPP", "OCPP16", "Web", "StoreSupport", "SQL", "Charging", "JSON", "Crypto",
+            "Service",
+        ]),
+    tests(
+        "OCPI",
+        [
+            "CPO", "Web", "HTTPClient", "StoreSupport", "SQL", "Charging", "JSON", "Crypto",
+            "Service",
+        ]),
+    tests(
+        "Beckn",
+        [
+            "CPO", "Web", "HTTPClient", "StoreSupport", "SQL", "Charging", "JSON", "Crypto",
+            "Service",
+        ]),
+    tests("Alerts", ["CPO", "HTTPClient", "StoreSupport", "SQL", "Charging", "JSON", "Service"]),
+    tests(
+        "Console",
+        ["CPO", "Web", "StoreSupport", "SQL", "Charging", "JSON", "Crypto", "Service"]),
     tests("Simulation", ["HAL", "LinuxHAL", "Web", "Charging", "JSON", "Service"]),
 ]
 

@@ -50,8 +50,8 @@ package final class Suspicions: Sendable {
         try await database.read { transaction in
             try transaction.query(
                 """
-                SELECT * FROM suspicion WHERE (? IS NULL OR state = ?)
-                AND (? IS NULL OR session = ?) ORDER BY id DESC LIMIT ?
+                SELECT * FROM suspicion WHERE (CAST(? AS TEXT) IS NULL OR state = ?)
+                AND (CAST(? AS TEXT) IS NULL OR session = ?) ORDER BY id DESC LIMIT ?
                 """, state?.rawValue, state?.rawValue, session, session, limit
             ).map(Suspicion.init(row:))
         }

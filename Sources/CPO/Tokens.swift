@@ -71,7 +71,7 @@ package final class Tokens: Sendable {
         try await database.read { transaction in
             try transaction.query(
                 """
-                SELECT body FROM token WHERE uid > ? AND (? IS NULL OR party = ?)
+                SELECT body FROM token WHERE uid > ? AND (CAST(? AS TEXT) IS NULL OR party = ?)
                 ORDER BY uid, party, kind LIMIT ?
                 """, uid, party?.description, party?.description, limit
             ).map { try Token(storedText: $0.text("body")) }

@@ -211,7 +211,9 @@ final class MessageLog: Sendable {
     /// The text of a frame without the passwords that configuration and the places of files carry.
     static func masked(_ frame: [UInt8], _ limit: Int) -> String {
         guard holdsSecret(frame) || mayHoldLogin(frame) else {
-            return String(decoding: frame.prefix(limit), as: UTF8.self)
+            // Not all engines keep a zero byte in a text, and no JSON holds one.
+            let bytes = frame.contains(0) ? frame.map { $0 == 0 ? UInt8(ascii: "?") : $0 } : frame
+            return String(decoding: bytes.prefix(limit), as: UTF8.self)
         }
         // A frame that cannot be read cannot be masked: then nothing of it is kept.
         guard let tree = try? JSONValue(parsing: frame) else { return "(not kept: \(secretKey))" }

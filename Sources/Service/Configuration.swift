@@ -92,7 +92,9 @@ final class ConfigContext {
     }
 
     /// What the test suites are told by; programs they start inherit it.
-    private static let testVariables: Set = ["KERB_BIN", "KERB_CASES", "KERB_LONG", "KERB_SEEDS"]
+    private static let testVariables: Set = [
+        "KERB_BIN", "KERB_CASES", "KERB_LONG", "KERB_SEEDS", "KERB_TEST_DATABASE",
+    ]
 
     /// `csms.passwordFile` is `KERB_CSMS__PASSWORD_FILE`, `evses[0].meter` `KERB_EVSES__0__METER`.
     static func variable(_ path: String) -> String {

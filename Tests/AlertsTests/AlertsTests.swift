@@ -3,6 +3,7 @@ import Charging
 import HTTPClient
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 import Testing
 
@@ -41,7 +42,7 @@ private final class TestChannel: AlertChannel {
     private let clock = ManualClock(Timestamp(seconds: 1_800_014_400))
 
     private func house() async throws -> ChargePointOperator {
-        let database = try Database(path: ":memory:", readers: 1, clock: clock)
+        let database = try await TestStore.open(readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + Alerts.migrations)
         return try await ChargePointOperator(
             database: database,

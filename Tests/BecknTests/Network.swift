@@ -5,6 +5,7 @@ import HTTPClient
 import JSON
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 import Web
 
@@ -46,7 +47,7 @@ struct Network {
         client: HTTPClient = HTTPClient()
     ) async throws {
         clock = ManualClock(Self.noon)
-        let database = try Database(path: ":memory:", readers: 0, clock: clock)
+        let database = try await TestStore.open(readers: 0, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + BecknDoor.migrations)
         cpo = try await ChargePointOperator(
             database: database,

@@ -4,6 +4,7 @@ import HTTPClient
 import JSON
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 import Testing
 import Web
@@ -69,7 +70,7 @@ private final class CallbackServer: Sendable {
 
         init() async throws {
             clock = ManualClock(Sample.noon)
-            database = try Database(path: ":memory:", readers: 0, clock: clock)
+            database = try await TestStore.open(readers: 0, clock: clock)
             try await database.migrate(BecknDoor.migrations)
             identity = BecknIdentity(
                 subscriberID: "bpp.example.org", uniqueKeyID: "key-1",

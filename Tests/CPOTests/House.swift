@@ -3,6 +3,7 @@ import Charging
 import JSON
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 
 /// A house with one place, two plugs, tariffs and tokens, on a database of its own.
@@ -19,7 +20,7 @@ struct House {
             party: House.party, name: "Kerb", currency: "INR")
     ) async throws {
         let clock = ManualClock(Self.noon)
-        let database = try Database(path: path, readers: 1, clock: clock)
+        let database = try await TestStore.open(path: path, readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations)
         let cpo = try await ChargePointOperator(
             database: database, settings: settings, clock: clock, log: .silent)

@@ -5,6 +5,7 @@ import OCPP
 import OCPP16
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 import Testing
 import Web
@@ -26,7 +27,7 @@ final class Rig: Sendable {
         settings: (inout CentralSystemSettings) -> Void = { $0.lowestSecurityProfile = 0 }
     ) async throws {
         let clock = ManualClock(Self.noon)
-        let database = try Database(path: ":memory:", readers: 1, clock: clock)
+        let database = try await TestStore.open(readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + CentralSystem.migrations)
         var house = OperatorSettings(
             party: PartyID(country: "IN", party: "KRB"), name: "Kerb", currency: "INR")

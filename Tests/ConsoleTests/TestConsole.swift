@@ -5,6 +5,7 @@ import Crypto
 import JSON
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 import Testing
 import Web
@@ -22,7 +23,7 @@ struct TestConsole {
 
     init() async throws {
         let clock = ManualClock(Timestamp(seconds: 1_800_014_400))
-        let database = try Database(path: ":memory:", readers: 1, clock: clock)
+        let database = try await TestStore.open(readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + Console.migrations)
         let house = try await ChargePointOperator(
             database: database,

@@ -5,6 +5,7 @@ import JSON
 import OCPI
 import SQL
 import Service
+import StoreSupport
 import TestSupport
 import Web
 
@@ -23,7 +24,7 @@ struct OCPIHouse: Sendable {
         pageLimit: Int = 200, commandTimeoutSeconds: Int = 30, callDeadlineSeconds: Int = 5,
         clock: any ServiceClock = ManualClock(noon), isNew: Bool = true
     ) async throws {
-        let database = try Database(path: path, readers: 1, clock: clock)
+        let database = try await TestStore.open(path: path, readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + OCPIDoor.migrations)
         let cpo = try await ChargePointOperator(
             database: database,

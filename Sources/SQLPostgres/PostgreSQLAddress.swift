@@ -1,0 +1,117 @@
+import CPostgres
+import SQL
+import Service
+
+/// Where a PostgreSQL database is and how it is reached: a connection URL, as libpq reads it.
+///
+/// What it prints never holds the password.
+package struct PostgreSQLAddress: Hashable, Sendable, CustomStringConvertible {
+    let url: String
+    /// Taken instead of one in the URL.
+    let password: String?
+    private var secrets: [String]
+
+    /// - Throws: `.notAllowed` with what libpq finds wrong in it.
+    package init(_ url: String, password: String? = nil) throws(SQLError) {
+        self.url = url
+        self.password = password
+        guard Self.isOne(url) else {
+            throw .notAllowed("\(Self.hidingSecrets(url)) does not begin with postgresql://")
+        }
+        secrets = Self.secretPlaces(url).map { String(url[$0]) } + [password ?? ""]
+        let options = try options
+        // An error may repeat it as it reads, not as it is written in a URL.
+        secrets += ["password", "sslpassword"].map { options[$0] ?? "" }
+    }
+
+    package static func isOne(_ text: String) -> Bool {
+        text.hasPrefix("postgresql://") || text.hasPrefix("postgres://")
+    }
+
+    package var description: String { Self.hidingSecrets(url) }
+
+    /// The database is on another machine, and the URL does not say how well it is protected: libpq
+    /// would then take a connection without TLS where it gets no other.
+    package var leavesProtectionOpen: Bool {
+        // An address that libpq does not read was refused when it was made.
+        guard let options = try? options else { return false }
+        return options["sslmode"] == nil
+            && Self.hosts(options).contains { host in
+                !host.isEmpty && !host.hasPrefix("/") && host != "localhost" && host != "::1"
+                    && !host.hasPrefix("127.")
+            }
+    }
+
+    private static func hosts(_ options: [String: String]) -> [String] {
+        let text = [options["host"] ?? "", options["hostaddr"] ?? ""].joined(separator: ",")
+        return text.split(separator: ",").map(String.init)
+    }
+
+    /// What the URL itself says, by libpq's keywords.
+    var options: [String: String] {
+        get throws(SQLError) {
+            var message: UnsafeMutablePointer<CChar>?
+            guard let first = PQconninfoParse(url, &message) else {
+                let text = message.map { String(cString: $0) } ?? "out of memory"
+                PQfreemem(message)
+                throw .notAllowed("the URL \(self): \(cleaned(text))")
+            }
+            defer { PQconninfoFree(first) }
+            var options: [String: String] = [:]
+            var option = first
+            while let keyword = option.pointee.keyword {
+                if let value = option.pointee.val {
+                    options[String(cString: keyword)] = String(cString: value)
+                }
+                option += 1
+            }
+            return options
+        }
+    }
+
+    /// A message of libpq or of the server in one line, without the password.
+    func cleaned(_ message: String) -> String {
+        var text = message.split(separator: "\n").map { line in
+            var line = line
+            while line.first == " " || line.first == "\t" { line.removeFirst() }
+            return String(line)
+        }.joined(separator: "; ")
+        for secret in secrets where !secret.isEmpty {
+            text = text.replacing(text: secret, with: "…")
+        }
+        return text
+    }
+
+    package static func hidingSecrets(_ url: String) -> String {
+        var text = url
+        for place in secretPlaces(url).reversed() { text.replaceSubrange(place, with: "…") }
+        return text
+    }
+
+    /// `user:SECRET@`, and `password=SECRET` or a key's `sslpassword=SECRET` among the parameters.
+    private static func secretPlaces(_ url: String) -> [Range<String.Index>] {
+        var places: [Range<String.Index>] = []
+        let scheme = url.parts(between: "://", most: 1)
+        guard scheme.count == 2 else { return [] }
+        let start = url.index(url.startIndex, offsetBy: scheme[0].count + 3)
+        // A password with a slash that was not encoded is still one: all up to the last @.
+        let question = url[start...].firstIndex(of: "?") ?? url.endIndex
+        if let at = url[start..<question].lastIndex(of: "@"),
+            let colon = url[start..<at].firstIndex(of: ":")
+        {
+            places.append(url.index(after: colon)..<at)
+        }
+        var key = question
+        while key < url.endIndex {
+            key = url.index(after: key)
+            let end = url[key...].firstIndex(of: "&") ?? url.endIndex
+            if let equals = url[key..<end].firstIndex(of: "="),
+                url[key..<equals] == "password" || url[key..<equals] == "sslpassword"
+            {
+                places.append(url.index(after: equals)..<end)
+            }
+            key = end
+        }
+        return places
+    }
+}
