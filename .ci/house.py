@@ -68,6 +68,18 @@ def check_arrows(name, arrows, floor_of):
             breach(ROOT / "Package.swift", 1, f"{name} → {to} stays on its floor without a reason in LEVEL_ARROWS")
 
 
+def check_board(arrows_of):
+    """Nothing that the board's agent is made of reaches the server's database client."""
+    seen, open_names = set(), ["kerb-edge"]
+    while open_names:
+        name = open_names.pop()
+        if name not in seen:
+            seen.add(name)
+            open_names += arrows_of.get(name, ())
+    for name in sorted(seen & {"SQLPostgres", "CPostgres"}):
+        breach(ROOT / "Package.swift", 1, f"kerb-edge reaches {name}, which is the server's")
+
+
 def without_comments(line):
     return re.sub(r"//.*", "", line)
 
@@ -126,7 +138,9 @@ def check_sizes(path, lines, is_test):
 
 def main():
     floor_of = {name: level for level, names in enumerate(FLOORS) for name in names}
+    arrows_of = {}
     for name, kind, folder, arrows in targets():
+        arrows_of[name] = arrows
         check_arrows(name, arrows, floor_of)
         is_test = kind == "test" or "Tests" in folder.relative_to(ROOT).parts
         for path in sorted(folder.rglob("*.swift")):
@@ -141,6 +155,7 @@ def main():
             check_sizes(path, lines, is_test)
             if path.stem.endswith("Machine") and not is_test:
                 check_machine(path, lines)
+    check_board(arrows_of)
     for notice in notices:
         print("notice:", notice)
     for line in breaches:

@@ -9,6 +9,7 @@ import HTTPClient
 import JSON
 import OCPI
 import SQL
+import SQLPostgres
 import Service
 import Web
 
@@ -44,7 +45,7 @@ struct Demo: Sendable {
                 Listener(
                     name: "stations", port: port + 1, tls: tls,
                     pathPrefixes: Settings.Area.ocpp.prefixes),
-            ], database: "\(folder)/kerb.sqlite", readers: 2,
+            ], database: database, readers: 2,
             publicURL: "http://127.0.0.1:\(port)", timeZone: "Asia/Kolkata",
             house: OperatorSettings(
                 party: Self.party, name: "Kerb Demo", currency: "INR", unknownStations: .adopt,
@@ -56,6 +57,14 @@ struct Demo: Sendable {
             ocpi: OCPISettings(publicURL: "http://127.0.0.1:\(port)/ocpi"), beckn: try beckn(),
             outgoing: Settings.Outgoing(rules: .open, caFile: nil),
             alerts: Settings.Alarms(rules: AlertSettings()), drainSeconds: 2)
+    }
+
+    /// A file in the folder, or what `KERB_DATABASE` says as it does over a configuration.
+    private var database: DatabasePlace {
+        guard let given = getenv("KERB_DATABASE").map({ String(cString: $0) }),
+            PostgreSQLAddress.isOne(given)
+        else { return .sqlite(path: "\(folder)/kerb.sqlite") }
+        return .postgresql(url: given, passwordFile: nil)
     }
 
     /// A network of its own: our key and record are made once; apps add theirs to the registry file.

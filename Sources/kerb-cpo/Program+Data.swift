@@ -13,9 +13,11 @@ import Web
 extension Program {
     // MARK: The database as a file
 
-    static func open(_ settings: Settings) async throws -> Database {
+    /// - Parameter isServer: what serves; a second one at the same database is refused.
+    static func open(_ settings: Settings, isServer: Bool = false) async throws -> Database {
         do {
-            let database = try Database(path: settings.database, readers: settings.readers)
+            let database = try settings.database.open(
+                isServer: isServer, readers: settings.readers)
             try await database.migrate(Doors.migrations)
             return database
         } catch let error as SQLError {
@@ -23,16 +25,18 @@ extension Program {
         }
     }
 
-    /// Names the file and, where the folder is the reason, the folder.
-    static func failure(_ error: SQLError, _ path: String) -> Failure {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        guard FileSystem.isFolder(folder) else {
-            return Failure(
-                text:
-                    "database: \(folder) is not there; make it for this program's user, or change "
-                    + "`database`")
+    /// Names the place and, where the folder is the reason, the folder.
+    static func failure(_ error: SQLError, _ place: DatabasePlace) -> Failure {
+        if case .sqlite(let path) = place {
+            let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+            guard FileSystem.isFolder(folder) else {
+                return Failure(
+                    text:
+                        "database: \(folder) is not there; make it for this program's user, or change "
+                        + "`database`")
+            }
         }
-        return Failure(text: "database: \(path): \(error)")
+        return Failure(text: "database: \(place): \(error)")
     }
 
     static func migrate(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
@@ -46,7 +50,7 @@ extension Program {
     static func backup(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         let settings = try settings(invocation)
         do {
-            let database = try Database(path: settings.database, readers: 1)
+            let database = try settings.database.open(isServer: false, readers: 1)
             try await database.backup(to: invocation.arguments[0])
             await database.close()
         } catch let error as SQLError {
@@ -56,7 +60,7 @@ extension Program {
         return .done
     }
 
-    /// The old database is kept beside the new one, so that a mistake can be undone.
+    /// What was there is kept, so that a mistake can be undone.
     static func restore(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         let settings = try settings(invocation)
         let source = invocation.arguments[0]
@@ -74,35 +78,17 @@ extension Program {
         guard wrong.isEmpty else {
             throw Failure(text: "\(source) is damaged: \(wrong.joined(separator: "; "))")
         }
-        if FileSystem.exists(settings.database) {
-            let running = try Database(path: settings.database, readers: 1)
-            let isUsed = try await running.read { transaction in
-                try transaction.queryOne(
-                    "SELECT name FROM sqlite_master WHERE name = 'station'") != nil
-                    && transaction.queryOne("SELECT id FROM station WHERE is_online = 1 LIMIT 1")
-                        != nil
-            }
-            await running.close()
-            if isUsed {
-                throw Failure(
-                    code: .refused,
-                    text: "chargers are connected to \(settings.database); stop the server first")
-            }
-            let old = "\(settings.database).before-restore"
-            for suffix in ["", "-wal", "-shm"] {
-                try FileSystem.remove(old + suffix)
-                guard FileSystem.exists(settings.database + suffix) else { continue }
-                guard rename(settings.database + suffix, old + suffix) == 0 else {
-                    throw FileError(settings.database, errno: errno)
-                }
-            }
+        let before: String?
+        do {
+            before = try await settings.database.restore(from: source)
+        } catch let error as SQLError {
+            throw failure(error, settings.database)
         }
-        let restored = try Database(path: source, readers: 1)
-        try await restored.backup(to: settings.database)
-        await restored.close()
         let database = try await open(settings)
         await database.close()
-        print("\(settings.database): restored from \(source)")
+        print(
+            "\(settings.database): restored from \(source)"
+                + (before.map { "; what was there before is in \($0)" } ?? ""))
         return .done
     }
 
@@ -122,13 +108,15 @@ extension Program {
         } catch {
             note("database", "\(settings.database): \(error)", fine: "")
         }
-        do throws(FileError) {
-            let free = try FileSystem.freeBytes(at: settings.database)
-            note(
-                "disk", free < 1 << 30 ? "only \(free >> 20) MiB free" : nil,
-                fine: "\(free >> 30) GiB free")
-        } catch {
-            note("disk", "\(error)", fine: "")
+        if case .sqlite(let path) = settings.database {
+            do throws(FileError) {
+                let free = try FileSystem.freeBytes(at: path)
+                note(
+                    "disk", free < 1 << 30 ? "only \(free >> 20) MiB free" : nil,
+                    fine: "\(free >> 30) GiB free")
+            } catch {
+                note("disk", "\(error)", fine: "")
+            }
         }
         for listener in settings.listeners {
             guard let tls = listener.tls else { continue }

@@ -13,7 +13,7 @@ extension Program {
         let settings = try demo?.settings() ?? settings(invocation, looking: .atFiles)
         let signals = Signals.stream()
         let notifier = SystemdNotifier()
-        let database = try await open(settings)
+        let database = try await open(settings, isServer: true)
         let house = try await ChargePointOperator(
             database: database, settings: settings.house, log: log)
         try await demo?.furnish(house)

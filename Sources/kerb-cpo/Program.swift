@@ -54,7 +54,8 @@ struct Program {
                 "make a signing key and print its registry entry"),
             .init("migrate", flags: [config], "bring the database's schema up to date"),
             .init(
-                "backup", arguments: ["FILE"], flags: [config], "copy the database while it runs"),
+                "backup", arguments: ["FILE"], flags: [config],
+                "copy the database, of either engine, while it runs"),
             .init(
                 "restore", arguments: ["FILE"], flags: [config],
                 "put a backup in the database's place; the server must be down"),
@@ -71,7 +72,7 @@ struct Program {
         ],
         files: [
             ("/etc/kerb/cpo.yaml", "the configuration"),
-            ("/var/lib/kerb-cpo", "the database"),
+            ("/var/lib/kerb-cpo", "the database, where it is SQLite's"),
         ],
         seeAlso: ["cpo.yaml(5)", "kerb-edge(1)", "journalctl(1)"],
         pages: [

@@ -33,6 +33,9 @@ extension Settings {
                 if modes { files.privacy("keyFile", tls.pathOrNil("keyFile")) }
                 files.certificates("clientCAFile", tls.pathOrNil("clientCAFile"))
             }
+            let password = top.pathOrNil("databasePasswordFile")
+            FileChecks(top).secret("databasePasswordFile", password)
+            if modes { FileChecks(top).privacy("databasePasswordFile", password) }
             for name in ["ocpp", "outgoing"] {
                 let section = top.section(name)
                 FileChecks(section).certificates("caFile", section.pathOrNil("caFile"))

@@ -26,8 +26,7 @@ struct Settings: Sendable {
     }
 
     var listeners: [Listener]
-    /// Path of the SQLite file.
-    var database: String
+    var database: DatabasePlace
     var readers: Int
     /// Base of the addresses partners are told, without a slash at the end.
     var publicURL: String
@@ -85,7 +84,7 @@ struct Settings: Sendable {
         if !top.isSchema {
             checkPorts(listeners, places)
         }
-        let database = databasePath(top)
+        let database = DatabasePlace.read(top)
         let party = top.section("party", about: "the operator as partners know it")
         let country = party.text("countryCode", about: "ISO 3166-1 alpha-2, e.g. IN")
         let id = party.text("partyID", about: "three characters, e.g. KRB")
@@ -279,24 +278,6 @@ struct Settings: Sendable {
         return Beckn(
             door: door, keyFile: section.path("keyFile", about: "from `kerb-cpo beckn keygen`"),
             registryFile: section.path("registry", about: "JSON file of the network's subscribers"))
-    }
-
-    private static func databasePath(_ top: ConfigSection) -> String {
-        // `path` puts the file's folder before what does not begin with a slash, so before `sqlite:`.
-        let text = top.path(
-            "database", default: "sqlite:/var/lib/kerb-cpo/kerb.sqlite", about: "sqlite:PATH")
-        let mark = "sqlite:"
-        let parts = text.split(separator: mark, maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, parts[0].isEmpty || parts[0].hasSuffix("/"), !parts[1].isEmpty
-        else {
-            if !top.isSchema {
-                top.problem(
-                    "database", "`database` must be sqlite:PATH; other engines are not built in yet"
-                )
-            }
-            return ""
-        }
-        return parts[1].hasPrefix("/") ? String(parts[1]) : String(parts[0] + parts[1])
     }
 
     private static func publicURL(_ top: ConfigSection) -> String {

@@ -24,8 +24,11 @@ def free_port():
 
 
 class Server:
-    def __init__(self, folder, port=None):
+    """`database`: where its rows are instead of a SQLite file in the folder."""
+
+    def __init__(self, folder, port=None, database=None):
         self.folder = pathlib.Path(folder)
+        self.environment = {**os.environ, **({"KERB_DATABASE": database} if database else {})}
         self.port = port or free_port()
         self.process = None
 
@@ -41,7 +44,7 @@ class Server:
         log = open(self.folder.parent / f"{self.folder.name}.log", "ab")
         self.process = subprocess.Popen(
             [str(BIN / "kerb-cpo"), "serve", "--demo", "--data", str(self.folder),
-             "--port", str(self.port)], stdout=log, stderr=log)
+             "--port", str(self.port)], stdout=log, stderr=log, env=self.environment)
         log.close()
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

@@ -101,10 +101,31 @@ class PostgresServer:
         self.process.send_signal(number)
         self.process.wait(STOP_SECONDS)
 
-    def ask(self, sql):
+    @property
+    def certificate(self):
+        return self.folder / "server.pem"
+
+    def protect(self):
+        """TLS with a certificate for `localhost` that is its own authority, from now on."""
+        key = self.folder / "server-key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key,
+             "-out", self.certificate], check=True, capture_output=True)
+        key.chmod(0o600)
+        for file in (key, self.certificate):
+            os.chown(file, os.stat(self.data).st_uid, os.stat(self.data).st_gid)
+        with open(self.data / "postgresql.auto.conf", "a") as settings:
+            settings.write(f"ssl = on\nssl_cert_file = '{self.certificate}'\nssl_key_file = '{key}'\n")
+        self.process.send_signal(signal.SIGHUP)
+        while self.ask("SHOW ssl") != [["on"]]:
+            time.sleep(0.05)
+
+    def ask(self, sql, database="postgres"):
         """Rows as lists of text, through the server's own client."""
         text = subprocess.run(
-            [self.bin / "psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c", sql],
+            [self.bin / "psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", 
+             "-d", self.url.replace("/postgres?", f"/{database}?"), "-c", sql],
             check=True, stdout=subprocess.PIPE, text=True).stdout
         return [line.split("\t") for line in text.splitlines()]
 

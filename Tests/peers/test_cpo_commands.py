@@ -38,9 +38,9 @@ def with_files(text, folder):
          "-keyout", folder / "server-key.pem", "-out", folder / "server.pem"], check=True, capture_output=True)
     for name in ("stations-ca.pem", "server-ca.pem", "partners-ca.pem"):
         (folder / name).write_bytes((folder / "server.pem").read_bytes())
-    for name in ("beckn-key", "beckn-registry.json"):
+    for name in ("beckn-key", "beckn-registry.json", "database-password"):
         (folder / name).write_text("x")
-    for name in ("server-key.pem", "beckn-key"):
+    for name in ("server-key.pem", "beckn-key", "database-password"):
         (folder / name).chmod(0o600)
     return text
 
