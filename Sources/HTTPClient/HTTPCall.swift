@@ -63,7 +63,7 @@ package struct HTTPAnswer: Sendable {
 }
 
 /// Why there is no answer. Nothing here says whether the server acted on the call.
-package enum HTTPCallError: Error, Hashable, Sendable {
+package enum HTTPCallError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The URL, a header or a limit is not usable.
     case badCall(String)
     /// The rules against calls into the own network forbid this address.
@@ -81,4 +81,20 @@ package enum HTTPCallError: Error, Hashable, Sendable {
     case cancelled
     /// The client has been stopped.
     case stopped
+
+    package var description: String {
+        switch self {
+        case .badCall(let why): "the call cannot be made: \(why)"
+        case .forbidden(let why): "the address is not allowed: \(why)"
+        case .nameNotResolved: "the name is not known; check it, the network and the name server"
+        case .notConnected(let why): "nobody answers there: \(why)"
+        case .notTrusted(let why): "the server's certificate is not trusted: \(why)"
+        case .deadlinePassed: "no answer in time"
+        case .bodyTooLarge: "the answer is longer than allowed"
+        case .broken(let why): "the connection broke: \(why)"
+        case .queueFull: "too many calls wait already"
+        case .cancelled: "the call was given up"
+        case .stopped: "the program ends"
+        }
+    }
 }

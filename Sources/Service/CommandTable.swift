@@ -131,7 +131,9 @@ package struct CommandTable: Sendable {
                 plain += rest
                 break
             }
-            guard word.hasPrefix("-"), word.count > 1 else {
+            // A number below zero is no option; whoever wants one says what is wrong with it.
+            let isNumber = word.utf8.dropFirst().first.map { (0x30...0x39).contains($0) } ?? false
+            guard word.hasPrefix("-"), word.count > 1, !isNumber else {
                 plain.append(word)
                 continue
             }

@@ -12,6 +12,8 @@ package final class ConfigSection {
     private let keys: [String]
     private let place: ConfigPlace
     private var asked: Set<String> = []
+    /// Required and not there, with what to say of it.
+    private var missing: [(key: String, what: String)] = []
     private var children: [String: ConfigSection] = [:]
     private var listed: [ConfigSection] = []
 
@@ -207,17 +209,28 @@ package final class ConfigSection {
 
     package var isSchema: Bool { context.isSchema }
 
-    func refuseUnknownKeys() {
+    /// Tells what is there and unknown, and what is missing.
+    ///
+    /// - `isMisspelt`: the section itself is there under another name; all of it is missing then.
+    func refuseUnknownKeys(isMisspelt: Bool = false) {
+        var misspelt: Set<String> = []
         for key in keys where !asked.contains(key) {
             guard let entry = entries[key] else { continue }
             let hint = Spelling.nearest(to: key, among: asked.sorted())
+            if let hint { misspelt.insert(hint) }
             let mend =
                 hint.map { "did you mean `\($0)`?" }
                 ?? (asked.isEmpty
                     ? "remove it" : "known here: \(asked.sorted().joined(separator: ", "))")
             context.add(entry.keyPlace, "unknown key `\(full(key))`; \(mend)")
         }
-        for child in children.values { child.refuseUnknownKeys() }
+        // A key that is there with a slip of the hand is not to be added beside it.
+        for (key, what) in missing where !isMisspelt && !misspelt.contains(key) {
+            context.add(place, what)
+        }
+        for (key, child) in children {
+            child.refuseUnknownKeys(isMisspelt: isMisspelt || misspelt.contains(key))
+        }
         for child in listed { child.refuseUnknownKeys() }
     }
 }
@@ -235,7 +248,7 @@ extension ConfigSection {
             note(key, show(fallback), .byDefault)
             return fallback
         }
-        context.add(place, "`\(full(key))` is missing; add `\(key): \(kind.example)`")
+        missing.append((key, "`\(full(key))` is missing; add `\(key): \(kind.example)`"))
         return placeholder
     }
 

@@ -70,6 +70,18 @@ extension ConnectorMachine {
     }
 }
 
+extension ConnectorMachine {
+    /// Whether a token that was shown waits for the operator's word.
+    fileprivate func awaitsWord(on token: String) -> Bool {
+        if let transaction {
+            // Another's may be of the same group, and then stops it.
+            return transaction.isRunning && transaction.token.lowercased() != token.lowercased()
+        }
+        if case .asking(token, _, _) = permission { return true }
+        return false
+    }
+}
+
 extension ConnectorController {
     private var now: Instant { Instant(milliseconds: clock.monotonicMilliseconds, wall: clock.now) }
 
@@ -86,6 +98,19 @@ extension ConnectorController {
     }
 
     package var isPlugged: Bool { machine.isPlugged }
+
+    /// Shows a token and waits until somebody has said yes or no to it, not for ever.
+    package func show(_ token: String, waitsMilliseconds: Int64) async -> TokenOutcome {
+        refusal = nil
+        take(.token(token))
+        let deadline = clock.monotonicMilliseconds + waitsMilliseconds
+        while true {
+            if let refusal { return .refused(number, refusal) }
+            if !machine.awaitsWord(on: token) { return .taken(number) }
+            guard clock.monotonicMilliseconds < deadline else { return .waiting(number) }
+            do { try await clock.sleep(milliseconds: polls.tick) } catch { return .waiting(number) }
+        }
+    }
 
     /// Takes a remote start if the machine would; says why not otherwise.
     package func remoteStart(token: String, needsAuthorization: Bool) -> String? {

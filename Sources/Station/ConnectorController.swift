@@ -38,6 +38,8 @@ package actor ConnectorController {
     private var recorder: EventRecorder?
     var lastMeterError: String?
     var lastOffered: Amperes?
+    /// Why the last token that was shown came to nothing.
+    var refusal: TokenRefusal?
     /// What the gate said when it was last logged, and when.
     var loggedVerdict: [String]?
     var loggedVerdictAt = Int64.min / 2
@@ -194,8 +196,10 @@ package actor ConnectorController {
                 ])
             noticeWriter.yield(.status(status))
         case .tokenRefused(let status):
+            refusal = .byOperator(status)
             log.notice("token refused", ["connector": number, "status": status.rawValue])
         case .startAbandoned(let why):
+            refusal = .byConnector(why)
             log.notice("start abandoned", ["connector": number, "reason": why.rawValue])
         case .reservationEnded(let id, let why):
             log.notice(

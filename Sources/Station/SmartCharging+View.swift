@@ -59,13 +59,20 @@ extension PhaseCurrents {
 }
 
 extension SmartCharging {
+    /// Whose word the site's limit is.
+    private var siteNote: String {
+        guard let held = heldLimit?.currents.all.min() else { return site.rawValue }
+        let amperes = Amperes(milliamperes: held).decimal.reduced
+        return "\(site.rawValue), local limit \(amperes) A by `kerb-edge limit`"
+    }
+
     package func view() -> SmartChargingView {
         var limits: [ConnectorNumber: [SmartChargingView.Limit]] = [:]
         for outlet in settings.outlets {
             var list = [SmartChargingView.Limit(whose: "wiring", limit: outlet.maximum)]
             if let applied = applied[outlet.connector] {
                 if let limit = applied.site {
-                    list.append(.init(whose: "site", limit: limit, note: site.rawValue))
+                    list.append(.init(whose: "site", limit: limit, note: siteNote))
                 }
                 if let profile = applied.profile {
                     list.append(

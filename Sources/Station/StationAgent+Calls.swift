@@ -77,10 +77,24 @@ extension StationAgent {
 
     /// A token shown at the board; nil where one reader serves all connectors.
     package func present(token: String, at connector: ConnectorNumber?) async {
-        if let connector {
-            if let connector = controller(connector) { await show(token, at: connector) }
-            return
+        _ = await present(token: token, at: connector, waitsMilliseconds: 0)
+    }
+
+    /// The same, and what came of it so far.
+    package func present(
+        token: String, at number: ConnectorNumber?, waitsMilliseconds: Int64
+    ) async -> TokenOutcome {
+        guard let connector = await place(of: token, at: number) else {
+            return .waiting(number ?? 0)
         }
+        await bindReservation(of: token, to: connector)
+        return await connector.show(token, waitsMilliseconds: waitsMilliseconds)
+    }
+
+    private func place(
+        of token: String, at number: ConnectorNumber?
+    ) async -> ConnectorController? {
+        if let number { return controller(number) }
         var views: [(ConnectorController, ConnectorView)] = []
         for connector in connectors { views.append((connector, await connector.view())) }
         let same = views.first { $0.1.charge?.token.lowercased() == token.lowercased() }
@@ -93,13 +107,6 @@ extension StationAgent {
         let free = views.first {
             $0.1.charge == nil && $0.1.reservation == nil && $0.1.status.status != .faulted
         }
-        if let chosen = (same ?? kept ?? plugged ?? free ?? views.first)?.0 {
-            await show(token, at: chosen)
-        }
-    }
-
-    private func show(_ token: String, at connector: ConnectorController) async {
-        await bindReservation(of: token, to: connector)
-        await connector.take(.token(token))
+        return (same ?? kept ?? plugged ?? free ?? views.first)?.0
     }
 }

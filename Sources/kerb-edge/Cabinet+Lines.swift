@@ -4,6 +4,38 @@ import LinuxHAL
 import Service
 import Station
 
+/// A line of the board that is not as the configuration says.
+struct LineFailure: Error, CustomStringConvertible {
+    var board: String
+    var error: GPIOError
+
+    var description: String { "board \(board): \(error)" }
+
+    /// At the key that names the line, else at the board's.
+    ///
+    /// - `settings`: what was read, each with its place.
+    func problem(in settings: [ConfigSetting]) -> ConfigProblem {
+        let named = settings.first {
+            $0.path.contains(text: ".lines.") && $0.text == error.line
+        }
+        let place = (named ?? settings.first { $0.path == "board" })?.place ?? .byDefault
+        let key = named.map { "`\($0.path)`: " } ?? ""
+        return ConfigProblem(place: place, what: "\(key)\(self)")
+    }
+}
+
+extension GPIOError {
+    /// The line's name, where it is one line's.
+    fileprivate var line: String? {
+        switch self {
+        case .noLine(let name, _, _), .ambiguous(let name, _), .wantedTwice(let name, _),
+            .held(let name, _):
+            name
+        case .noChip, .tooMany, .failed: nil
+        }
+    }
+}
+
 extension Cabinet {
     /// Every line that the board's drivers want, with the names of `edge.yaml` before the board's.
     static func wishes(_ board: BoardProfile, _ settings: EdgeSettings) throws -> [GPIOWish] {
@@ -53,7 +85,7 @@ extension Cabinet {
                 )
             }
         } catch {
-            throw Program.Failure(code: .usage, text: "board \(board.name): \(error)")
+            throw LineFailure(board: board.name, error: error)
         }
     }
 

@@ -11,6 +11,37 @@ extension EdgeStation {
         "status, settings, log, blackbox, token UID [CONNECTOR], limit AMPERES|off [SECONDS], "
         + "clear CONNECTOR|journal|security-log"
 
+    /// Below the patience of who asks.
+    private static let tokenWaits: Int64 = 3_000
+
+    /// Tokens that wait for the operator's word at once; more are told to come again.
+    private static let mostWaitingTokens = 8
+
+    /// One after the other, but for tokens: who waits for the operator holds up nobody else.
+    func answerAll(_ socket: StatusSocket) async {
+        let waiting = Lock(0)
+        await withDiscardingTaskGroup { tokens in
+            for await question in socket.questions {
+                guard question.line.hasPrefix("token ") else {
+                    await answer(question)
+                    continue
+                }
+                let isFree = waiting.withLock { waiting in
+                    if waiting < Self.mostWaitingTokens { waiting += 1 } else { return false }
+                    return true
+                }
+                guard isFree else {
+                    question.answer(error: "token: too many wait already; try again")
+                    continue
+                }
+                tokens.addTask {
+                    await answer(question)
+                    waiting.withLock { $0 -= 1 }
+                }
+            }
+        }
+    }
+
     func answer(_ question: StatusSocket.Question) async {
         let words = question.line.split(separator: " ").map(String.init)
         let rest = Array(words.dropFirst())
@@ -43,8 +74,18 @@ extension EdgeStation {
         if let connector = order.connector {
             _ = try controller(String(connector), field: "CONNECTOR")
         }
-        await agent.present(token: order.token, at: order.connector)
-        return "token shown"
+        switch await agent.present(
+            token: order.token, at: order.connector, waitsMilliseconds: Self.tokenWaits)
+        {
+        case .taken(let connector): return "token taken at connector \(connector)"
+        case .waiting(let connector):
+            return
+                "token shown at connector \(connector); the operator has not answered yet, see "
+                + "`kerb-edge status`"
+        case .refused(let connector, let why):
+            throw Mistake(
+                "token", "refused at connector \(connector): \(why.reason)", mend: why.mend)
+        }
     }
 
     private func limit(_ order: LimitOrder) async throws -> String {
@@ -66,7 +107,8 @@ extension EdgeStation {
                 "milliamperes": order.limit?.currents.all.min(),
                 "seconds": order.limit?.seconds,
             ])
-        return "limit taken"
+        guard let limit = order.limit else { return "the local limit is lifted" }
+        return limit.text(at: clock.now)
     }
 
     private func clear(_ words: [String]) async throws -> String {
@@ -90,6 +132,20 @@ extension EdgeStation {
         let known = controllers.map { String($0.number) }.joined(separator: ", ")
         throw Mistake(
             field, "`\(word.prefix(32))` is no such connector", mend: "give one of \(known)")
+    }
+}
+
+extension LocalLimit {
+    /// `16 A on each phase for all outlets together until 2026-01-01T12:00:00Z`
+    fileprivate func text(at now: Timestamp) -> String {
+        let most = Amperes(milliamperes: currents.all.min() ?? 0)
+        let end =
+            seconds.map { "until \(now.advanced(bySeconds: $0))" }
+            ?? "until `kerb-edge limit off`, over restarts too"
+        let text = "\(most.decimal.reduced) A on each phase for all outlets together, \(end)"
+        guard most.milliamperes > 0, most < Amperes(6) else { return text }
+        return text
+            + "\nwarning: no car can be offered less than 6 A (IEC 61851-1), so charging pauses"
     }
 }
 

@@ -198,7 +198,7 @@ struct EdgeStation: Sendable {
                 }
             }
             group.addTask {
-                for await question in socket.questions { await answer(question) }
+                await answerAll(socket)
                 return nil
             }
             group.addTask {

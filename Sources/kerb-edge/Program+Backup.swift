@@ -10,6 +10,12 @@ extension Program {
         let configuration = configurationPath(invocation)
         let read = try Configuration.load(file: configuration, EdgeSettings.read)
         let settings = read.value
+        guard !FileSystem.exists(invocation.arguments[0]) else {
+            throw Failure(
+                code: .usage,
+                text: "\(invocation.arguments[0]) is there already, and no backup is written over; "
+                    + "give another name, or remove it first")
+        }
         guard FileSystem.exists(settings.journalPath) else {
             throw Failure(text: "\(settings.journalPath) is not there; has the agent ever run?")
         }
@@ -44,6 +50,7 @@ extension Program {
         let configuration = absolute(configurationPath(invocation))
         let backup = try await BoardBackup.read(file)
         let isWhole = invocation.has("--identity")
+        if isWhole { try refuseAnotherBoard(configuration, backup, invocation) }
         if !isWhole, FileSystem.exists(BoardRestore.mark(of: configuration)) {
             throw Failure(
                 code: .refused,
@@ -92,6 +99,20 @@ extension Program {
         report(backup, file, isWhole: isWhole, data, found, asides)
         if isWhole { leaveSafeLines(configuration) }
         return .done
+    }
+
+    /// A board that is somebody already is not made another by a slip of the hand.
+    private static func refuseAnotherBoard(
+        _ configuration: String, _ backup: BoardBackup, _ invocation: CommandTable.Invocation
+    ) throws {
+        guard !invocation.has("--replace"), FileSystem.exists(configuration),
+            let present = try EnrolmentPlace(configuration: configuration).identity,
+            present != backup.stationID
+        else { return }
+        throw Failure(
+            code: .refused,
+            text: "\(configuration): this board is \(present), \(invocation.arguments[0]) is of "
+                + "\(backup.stationID); --replace makes it that one")
     }
 
     /// Opens the copied journal once, so that one that cannot be opened is never put in place.
@@ -162,6 +183,11 @@ extension Program {
             print("what was there is \(aside)")
         }
         if isWhole {
+            let secrets = backup.files.filter { $0.place != .configuration && $0.mode & 0o044 == 0 }
+            for secret in secrets {
+                let place = secret.place == .data ? "\(data)/\(secret.path)" : secret.path
+                print("secret written: \(place)")
+            }
             print("this board is \(backup.stationID) now; the old one must not run again")
         } else if backup.files.contains(where: { $0.place == .data }) {
             print(

@@ -5,14 +5,15 @@ import Web
 extension Program {
     /// Reads the file and every profile it names.
     static func checkConfiguration(_ path: String) throws -> ExitCode {
-        let settings = try Configuration.load(file: path) { file in
+        let read = try Configuration.load(file: path) { file in
             let settings = EdgeSettings.read(file)
             for (section, key, secret) in settings.secrets(file) {
                 FileChecks(section).privacy(key, secret)
             }
             return settings
-        }.value
-        let cabinet = try Cabinet(settings)
+        }
+        let settings = read.value
+        let cabinet = try placed(read.settings) { try Cabinet(settings) }
         _ = try cabinet.siteMeter(settings)
         try settings.checkAgainstCommissioning()
         print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
@@ -23,6 +24,15 @@ extension Program {
             print(note)
         }
         return .done
+    }
+
+    /// Tells a line that is not there at the key that names it.
+    static func placed(
+        _ settings: [ConfigSetting], _ body: () throws -> Cabinet
+    ) throws -> Cabinet {
+        do { return try body() } catch let failure as LineFailure {
+            throw ConfigProblems(all: [failure.problem(in: settings)])
+        }
     }
 
     static func showConfiguration(_ invocation: CommandTable.Invocation) throws -> ExitCode {

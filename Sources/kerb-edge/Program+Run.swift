@@ -26,8 +26,9 @@ extension Program {
         let lock = try theOnlyOne(in: settings.dataDirectory, mend: anotherRuns)
         defer { lock.release() }
         let clock = boardClock()
-        let cabinet = try Cabinet(
-            settings, clock: clock, lines: .drive(held, tell: { tell($0, log) }))
+        let cabinet = try placed(read.settings) {
+            try Cabinet(settings, clock: clock, lines: .drive(held, tell: { tell($0, log) }))
+        }
         cabinet.makeSafe()
         try settings.checkAgainstCommissioning()
         if !FileSystem.exists(settings.lockPath) {

@@ -63,6 +63,7 @@ struct Program {
                     .init(
                         "--identity",
                         "also take over the configuration, passwords, keys and fuse lock"),
+                    .init("--replace", "with --identity: though this board is another station"),
                 ],
                 "take over a board's journal, all or nothing; the agent must be down"),
             .init(

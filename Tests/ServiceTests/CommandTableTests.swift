@@ -36,6 +36,11 @@ private let table = CommandTable(
         #expect(run("read --watch")?.has("--watch") == true)
     }
 
+    @Test func `takes a number below zero for an argument, and no other word with a dash`() {
+        #expect(run("config check -5")?.arguments == ["-5"])
+        #expect(text("config check -x").hasPrefix("wrong: "))
+    }
+
     @Test func `finds commands of two words and their arguments`() {
         #expect(run("config check a.yaml")?.arguments == ["a.yaml"])
         #expect(run("probe bus1 1 2 3")?.arguments == ["bus1", "1", "2", "3"])

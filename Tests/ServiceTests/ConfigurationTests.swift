@@ -99,7 +99,6 @@ private let least = "stationID: A\ncsms: {url: wss://x}\n"
             lines.dropFirst(2) == [
                 "edge.yaml:2:10: `profile` is \"open\"; it must be plain or tls",
                 "edge.yaml:3:8: `price` is \"1,5\"; it must be a number like 0.25",
-                "edge.yaml:5:3: `csms.url` is missing; add `url: …`",
                 "edge.yaml:5:3: unknown key `csms.uri`; did you mean `url`?",
                 "edge.yaml:7:5: unknown key `meters[0].unti`; did you mean `unit`?",
             ])

@@ -189,6 +189,20 @@ def test_kerb_edge_tells_a_mistake_at_its_key(folder, name):
     assert line.startswith(f"{file}:{place(text, marker)}: "), (done.stderr, place(text, marker))
 
 
+def test_a_line_that_is_not_to_be_had_is_told_where_it_is_named(folder):
+    file = folder / "edge.yaml"
+    text = edge_text(lambda text: text.replace("board: modbus-cabinet", "board: raspberry-relay-hat"))
+    for contactor in "    contactor:\n      bus: control\n      unit: 1\n      coil: 0\n", \
+            "    contactor:\n      bus: control\n      unit: 1\n      coil: 1\n":
+        assert contactor in text
+        text = text.replace(contactor, "    lines: {contactor: GPIO17, kick: GPIO17}\n", 1)
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 2, done.stdout
+    assert done.stderr.startswith(f"{file}:{place(text, 'GPIO17')}: `evses[0].lines.contactor`: "), done.stderr
+    assert "GPIO17" in done.stderr
+
+
 def write(folder, file, content, mode=0o600):
     (folder / file).write_bytes(content)
     (folder / file).chmod(mode)

@@ -112,6 +112,12 @@ def test_a_backup_makes_another_controller_the_same_board(site):
     made = command(site, "backup", target, config="edge-1.yaml")
     assert made.returncode == 0, made.stderr
     assert target.stat().st_mode & 0o777 == 0o600
+    again = command(site, "backup", target, config="edge-1.yaml")
+    assert again.returncode == 2 and "give another name, or remove it first" in again.stderr
+    second = command(site, "run", config="edge-1.yaml")
+    assert second.returncode == 4 and "an agent drives this board already" in second.stderr
+    assert "systemctl stop kerb-edge" in second.stderr and "errno" not in second.stderr
+    assert "Resource temporarily" not in second.stderr
     running = command(site, "restore", target, config="edge-1.yaml")
     assert running.returncode != 0 and "stop it first" in running.stderr
     owed = status(site)["journalDepth"]
@@ -124,8 +130,15 @@ def test_a_backup_makes_another_controller_the_same_board(site):
     (site.folder / "edge-1.yaml").unlink()
     missing = command(site, "restore", target, config="edge-1.yaml")
     assert missing.returncode != 0 and "--identity" in missing.stderr
-    restored = command(site, "restore", target, "--identity", config="edge-1.yaml")
+    # A board that is somebody else already is not made this one by a slip of the hand.
+    secret.write_text("another-board-s-password\n")
+    (site.folder / "edge-1.yaml").write_text(text.replace("stationID: CS-SITE", "stationID: CS-OTHER"))
+    refused = command(site, "restore", target, "--identity", config="edge-1.yaml")
+    assert refused.returncode == 4 and "this board is CS-OTHER" in refused.stderr and "--replace" in refused.stderr
+    assert secret.read_text() == "another-board-s-password\n"
+    restored = command(site, "restore", target, "--identity", "--replace", config="edge-1.yaml")
     assert restored.returncode == 0, restored.stderr
+    assert f"secret written: {secret}" in restored.stdout
     assert secret.read_text() == "a-long-enough-password\n"
     assert secret.stat().st_mode & 0o777 == 0o600
     assert "1 charges to close" in restored.stdout

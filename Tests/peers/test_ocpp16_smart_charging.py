@@ -3,7 +3,9 @@
 Profiles outlive the link, the program and the charge, or do not, as each kind has it.
 """
 import asyncio
+import datetime
 import json
+import re
 import socket
 import subprocess
 
@@ -159,21 +161,37 @@ async def the_car_follows(system, site, number):
     assert cleared.status == "Accepted"
     await drawn(site, 1, 12_000)
     # A person's limit on the spot, and one of another program: the least of all counts.
-    assert edge(site, "limit", "9").strip() == "limit taken"
+    assert edge(site, "limit", "9").strip() == (
+        "9 A on each phase for all outlets together, until `kerb-edge limit off`, over restarts too")
     await drawn(site, 1, 9_000)
-    assert edge(site, "limit", "off").strip() == "limit taken"
+    assert "local limit 9 A by `kerb-edge limit`" in edge(site, "status")
+    assert edge(site, "limit", "off").strip() == "the local limit is lifted"
+    before = datetime.datetime.now(datetime.timezone.utc)
+    timed = re.search(r"until (\S+Z)\nwarning: no car can be offered less than 6 A",
+                      edge(site, "limit", "5.5", "--seconds", "600"))
+    ends = datetime.datetime.fromisoformat(timed[1].replace("Z", "+00:00"))
+    assert abs((ends - before).total_seconds() - 600) < 30
+    assert edge(site, "limit", "off").strip() == "the local limit is lifted"
     limit = site.folder / "limit.json"
     (site.folder / "limit.new").write_text('{"amperes": [16, 7.5, 16]}')
     (site.folder / "limit.new").rename(limit)
     await drawn(site, 1, 7_500)
     limit.unlink()
-    orders_are_read_strictly(site)
+    await asyncio.to_thread(orders_are_read_strictly, site)
+    await asyncio.to_thread(a_refused_card_is_told_as_such, site)
+
+
+def a_refused_card_is_told_as_such(site):
+    done = subprocess.run(
+        [BIN / "kerb-edge", "token", "BAD-1", "--connector", "2", "--config", site.folder / "edge.yaml"],
+        capture_output=True, timeout=20, text=True)
+    assert done.returncode == 4 and "the operator or his list says Invalid; have the operator add" in done.stderr, done
 
 
 def orders_are_read_strictly(site):
     """By the command before it asks anybody, and by the agent on its socket."""
     for words, field in (
-            (["limit", "16,5"], "AMPERES"), (["limit", "1e1"], "AMPERES"),
+            (["limit", "16,5"], "AMPERES"), (["limit", "-5"], "AMPERES"), (["limit", "1e1"], "AMPERES"),
             (["limit", "16.55"], "AMPERES"), (["limit", "1000.1"], "AMPERES"), (["limit", "OFF"], "AMPERES"),
             (["limit", "6", "--seconds", "0"], "SECONDS"), (["limit", "6", "--seconds", "1.5"], "SECONDS"),
             (["limit", "off", "--seconds", "60"], "SECONDS"), (["token", "a b"], "UID"),
@@ -202,7 +220,7 @@ async def profiles_outlive_link_and_program(system, site):
     """The operator is away, the agent is killed: the default still limits the next charge."""
     since = len(system.events)
     # So does a person's limit: below it falls what the default leaves.
-    assert edge(site, "limit", "10.5").strip() == "limit taken"
+    assert edge(site, "limit", "10.5").startswith("10.5 A on each phase")
     system.refuses = True
     await system.socket.close(1012)
     site.kill_edge()
@@ -215,7 +233,7 @@ async def profiles_outlive_link_and_program(system, site):
     await drawn(site, 1, 10_500, 40)
     shown = status(site)["charging"]
     assert shown["profiles"] == 2 and shown["socketLimitAmperes"] == [10.5, 10.5, 10.5]
-    assert edge(site, "limit", "off").strip() == "limit taken"
+    assert edge(site, "limit", "off").strip() == "the local limit is lifted"
     await drawn(site, 1, 12_000, 40)
     system.refuses = False
     await system.until("BootNotification", lambda f: True, since)
