@@ -243,6 +243,26 @@ import Testing
         await journal.close()
     }
 
+    @Test func `ends the charge, then lets the plug go`() async throws {
+        let folder = TemporaryFolder()
+        let station = try await TestStation.make(
+            path: folder.file("board.db"), capabilities: .bench(hasLock: true))
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let board = station.board
+            board.change { $0.isPlugged = true }
+            await peer.hears(status: .preparing)
+            await station.controller.take(.token("T"))
+            await until { board.relayIsClosed }
+            #expect(board.state.withLock { $0.isLocked })
+            #expect(try await peer.ask(.unlock(connector: 1)) == .status("Unlocked"))
+            #expect(!board.relayIsClosed)
+            #expect(board.state.withLock { !$0.isLocked && !$0.wasUnlockedHot })
+            await peer.hears { $0.stops.map(\.reason) == [.unlockCommand] }
+        }
+    }
+
     @Test func `answers what it cannot do`() async throws {
         let station = try await station()
         let peer = TestOperator()

@@ -5,7 +5,7 @@ import Service
 /// A board with a car in the process: the car answers the pilot, the meter counts while the relay
 /// is closed, and a test breaks what it likes.
 final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCurrentDevice,
-    TemperatureSensor
+    TemperatureSensor, ConnectorLock
 {
     struct State {
         var isPlugged = false
@@ -20,6 +20,9 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var isStopPressed = false
         var signer: (any MeterSigner)?
         var isOutputLost = false
+        var isLocked = false
+        /// The plug was let go while the relay was closed.
+        var wasUnlockedHot = false
         /// How long ago meter, temperature and contactor were asked what they answer now.
         var askedAgo: Int64 = 0
         var tenthsOfDegree = 250
@@ -106,6 +109,15 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
 
     var signer: (any MeterSigner)? { state.withLock { $0.signer } }
     func identity() async throws(MeterError) -> MeterIdentity { MeterIdentity() }
+    func set(locked: Bool) {
+        state.withLock {
+            $0.isLocked = locked
+            if !locked, $0.isClosed { $0.wasUnlockedHot = true }
+        }
+    }
+    func isLocked() async throws(DeviceError) -> Measured<Bool> {
+        measured(state.withLock { $0.isLocked })
+    }
     func isActive() async throws(DeviceError) -> Measured<Bool> {
         measured(state.withLock { $0.isStopPressed })
     }

@@ -85,7 +85,8 @@ struct TestStation {
             return ConnectorController(
                 machine: machine,
                 devices: ConnectorDevices(
-                    contactor: board, pilot: board, meter: board, residualCurrent: board,
+                    contactor: board, pilot: board, meter: board,
+                    lock: capabilities.hasLock ? board : nil, residualCurrent: board,
                     emergencyStop: board,
                     temperature: capabilities.hasTemperature ? board : nil),
                 journal: journal, executor: executor, polls: polls, clock: clock, log: log)
