@@ -218,9 +218,9 @@ package final class Stations: Sendable {
             INSERT INTO status_change (station, connector, at, status, error_code, received_at)
             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
             """, id, report.connector, moment, report.status.rawValue, report.errorCode, receivedAt)
-        guard isNew == 1, (0...Self.mostConnectors).contains(report.connector) else {
-            return isNew == 1
-        }
+        guard (0...Self.mostConnectors).contains(report.connector) else { return isNew == 1 }
+        // Of one second the last told is current: most stations stamp whole seconds, and one may come
+        // back to a status within it.
         let moved = try transaction.execute(
             """
             INSERT INTO station_connector
@@ -228,10 +228,12 @@ package final class Stations: Sendable {
             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (station, number) DO UPDATE SET
             status = excluded.status, error_code = excluded.error_code, info = excluded.info,
             vendor_error_code = excluded.vendor_error_code, at = excluded.at
-            WHERE excluded.at >= station_connector.at
+            WHERE excluded.at > station_connector.at OR (excluded.at = station_connector.at
+            AND (excluded.status <> station_connector.status
+            OR excluded.error_code <> station_connector.error_code))
             """, id, report.connector, report.status.rawValue, report.errorCode, report.info,
             report.vendorErrorCode, moment)
-        guard moved == 1 else { return true }
+        guard moved == 1 else { return isNew == 1 }
         try adopt(id, report.connector, at: receivedAt, in: transaction)
         try journal.append(
             .connectorStatus, "\(id)/\(report.connector)",

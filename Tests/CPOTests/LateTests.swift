@@ -50,6 +50,21 @@ import Testing
     }
 }
 
+@Suite struct `A status` {
+    @Test func `that comes back within its second is the current one`() async throws {
+        let house = try await House()
+        for status in [ConnectorStatus.available, .reserved, .available] {
+            _ = try await house.apply(House.status(10, status), at: 11)
+        }
+        let station = try #require(try await house.cpo.stations.station("CS-1"))
+        #expect(station.connectors.first { $0.number == 1 }?.status == .available)
+        // Told again, it moves nothing and tells nobody.
+        let newest = try await house.cpo.journal.newest()
+        _ = try await house.apply(House.status(10, .available), at: 12)
+        #expect(try await house.cpo.journal.newest() == newest)
+    }
+}
+
 @Suite struct `A tag that may not charge` {
     @Test func `and charges all the same is billed and flagged, at its stop too`() async throws {
         let house = try await House()

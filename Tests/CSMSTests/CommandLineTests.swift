@@ -139,7 +139,7 @@ import Web
         #expect([onItsWay, isBack, other, tooLate] == [true, true, false, false])
     }
 
-    @Test func `gives its place to a newer limit`() async throws {
+    @Test(.timeLimit(.minutes(1))) func `gives its place to a newer limit`() async throws {
         let rig = try await Rig()
         let station = try await rig.connect()
         _ = try await station.boot()
@@ -154,7 +154,14 @@ import Web
         let newer = Task {
             try await rig.center.send(Self.limit(10), to: "CS-1", deadlineSeconds: 5)
         }
-        await #expect(throws: StationLinkError.replaced) { try await older.value }
+        await #expect(throws: StationLinkError.replaced) {
+            try await withTaskCancellationHandler {
+                try await older.value
+            } onCancel: {
+                // Its deadline ends a wait that would never end.
+                rig.clock.advance(milliseconds: 5000)
+            }
+        }
         try await station.send(#"[3,"\#(call[1]?.string ?? "")",{"status":"Accepted"}]"#)
         #expect(try await busy.value == .status("Accepted"))
         let sent = await station.next()
