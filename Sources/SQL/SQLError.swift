@@ -20,6 +20,8 @@ package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
     case notAllowed(String)
     /// The database's server cannot be reached, or went away in the middle: nothing was stored.
     case unreachable(String)
+    /// The database's server does not let us do it: user, password, rights, certificate.
+    case denied(String)
     /// A value that the engine cannot hold. Trying again will not help.
     case unstorable(String)
     /// Wrong SQL: a programmer's mistake.
@@ -46,6 +48,7 @@ package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
             "another program's database (step \(number) of its schema differs); check the path"
         case .notAllowed(let what): "may not be opened or written (\(what)); check owner and mode"
         case .unreachable(let what): "the database's server is out of reach (\(what)); start it"
+        case .denied(let what): "refused by its server (\(what)); check user, password and rights"
         case .unstorable(let what): "cannot be stored (\(what)); leave it out"
         case .statement(let what): "a mistake of this program, please report it: \(what)"
         case .closed: "is closed"

@@ -1,5 +1,4 @@
 import CPostgres
-import SQL
 import Service
 
 /// Where a PostgreSQL database is and how it is reached: a connection URL, as libpq reads it.
@@ -11,15 +10,23 @@ package struct PostgreSQLAddress: Hashable, Sendable, CustomStringConvertible {
     let password: String?
     private var secrets: [String]
 
-    /// - Throws: `.notAllowed` with what libpq finds wrong in it.
-    package init(_ url: String, password: String? = nil) throws(SQLError) {
+    /// What the URL itself says, by libpq's keywords.
+    private(set) var options: [String: String] = [:]
+
+    /// What is wrong with a URL.
+    package struct Problem: Error, Hashable, CustomStringConvertible {
+        package let description: String
+    }
+
+    package init(_ url: String, password: String? = nil) throws(Problem) {
         self.url = url
         self.password = password
-        guard Self.isOne(url) else {
-            throw .notAllowed("\(Self.hidingSecrets(url)) does not begin with postgresql://")
-        }
         secrets = Self.secretPlaces(url).map { String(url[$0]) } + [password ?? ""]
-        let options = try options
+        guard Self.isOne(url) else {
+            throw Problem(
+                description: "\(Self.hidingSecrets(url)) does not begin with postgresql://")
+        }
+        options = try parsed()
         // An error may repeat it as it reads, not as it is written in a URL.
         secrets += ["password", "sslpassword"].map { options[$0] ?? "" }
     }
@@ -33,9 +40,7 @@ package struct PostgreSQLAddress: Hashable, Sendable, CustomStringConvertible {
     /// The database is on another machine, and the URL does not say how well it is protected: libpq
     /// would then take a connection without TLS where it gets no other.
     package var leavesProtectionOpen: Bool {
-        // An address that libpq does not read was refused when it was made.
-        guard let options = try? options else { return false }
-        return options["sslmode"] == nil
+        options["sslmode"] == nil
             && Self.hosts(options).contains { host in
                 !host.isEmpty && !host.hasPrefix("/") && host != "localhost" && host != "::1"
                     && !host.hasPrefix("127.")
@@ -47,26 +52,23 @@ package struct PostgreSQLAddress: Hashable, Sendable, CustomStringConvertible {
         return text.split(separator: ",").map(String.init)
     }
 
-    /// What the URL itself says, by libpq's keywords.
-    var options: [String: String] {
-        get throws(SQLError) {
-            var message: UnsafeMutablePointer<CChar>?
-            guard let first = PQconninfoParse(url, &message) else {
-                let text = message.map { String(cString: $0) } ?? "out of memory"
-                PQfreemem(message)
-                throw .notAllowed("the URL \(self): \(cleaned(text))")
-            }
-            defer { PQconninfoFree(first) }
-            var options: [String: String] = [:]
-            var option = first
-            while let keyword = option.pointee.keyword {
-                if let value = option.pointee.val {
-                    options[String(cString: keyword)] = String(cString: value)
-                }
-                option += 1
-            }
-            return options
+    private func parsed() throws(Problem) -> [String: String] {
+        var message: UnsafeMutablePointer<CChar>?
+        guard let first = PQconninfoParse(url, &message) else {
+            let text = message.map { String(cString: $0) } ?? "out of memory"
+            PQfreemem(message)
+            throw Problem(description: "the URL \(self): \(cleaned(text))")
         }
+        defer { PQconninfoFree(first) }
+        var options: [String: String] = [:]
+        var option = first
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val {
+                options[String(cString: keyword)] = String(cString: value)
+            }
+            option += 1
+        }
+        return options
     }
 
     /// A message of libpq or of the server in one line, without the password.

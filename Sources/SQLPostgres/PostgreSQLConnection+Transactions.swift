@@ -53,23 +53,20 @@ extension PostgreSQLConnection {
     }
 
     func commit() throws(SQLError) {
-        defer { beginsAnew() }
         if let transactionLoss { throw transactionLoss }
         // Nothing was asked: there is nothing to end.
-        guard hasBegun else { return }
+        guard hasBegun, let desk else { return beginsAnew() }
         let link = try live()
-        guard let desk else {
-            try link.run("COMMIT", withinSeconds: Self.answerSeconds)
-            return
-        }
         batch += 1
         do throws(SQLError) {
             try link.run("\(desk.mark(batch)); COMMIT", withinSeconds: Self.answerSeconds)
         } catch {
+            // Refused, and then it is still to be rolled back; or nobody knows.
             guard link.isLost else { throw error }
             drop()
             guard try isStored(batch, desk) else { throw error }
         }
+        beginsAnew()
     }
 
     /// Whether a group was committed whose answer did not come.

@@ -15,7 +15,7 @@ enum PostgreSQLError {
         // The server ends, crashed, or starts.
         case "57P01", "57P02", "57P03", "57P05", "": .unreachable(message)
         // No such database or user, a wrong password, a right that is missing, a standby server.
-        case "3D000", "42501", "25006", "0LP01": .notAllowed(message)
+        case "3D000", "42501", "25006", "0LP01": .denied(message)
         case "22P05", "22021": .unstorable(message)
         default: byClass(code.prefix(2), message)
         }
@@ -25,7 +25,7 @@ enum PostgreSQLError {
         switch letters {
         case "08": .unreachable(message)
         case "23": .constraint(.other, message)
-        case "28": .notAllowed(message)
+        case "28": .denied(message)
         case "58": .disk(message)
         case "XX": .corrupt(message)
         case "22": .mismatch(message)

@@ -23,7 +23,7 @@ final class PostgreSQLLink {
             ("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
             ("tcp_user_timeout", "30000"),
         ]
-        if try address.options["connect_timeout"] == nil {
+        if address.options["connect_timeout"] == nil {
             words.append(("connect_timeout", "\(Self.connectSeconds)"))
         }
         if let password = address.password { words.append(("password", password)) }
@@ -52,7 +52,7 @@ final class PostgreSQLLink {
         if message.contains(text: "too many clients") { return .busy }
         return cannotBeMended.contains { message.contains(text: $0) }
             && !message.contains(text: "No such file")
-            ? .notAllowed(message) : .unreachable(message)
+            ? .denied(message) : .unreachable(message)
     }
 
     func close() {

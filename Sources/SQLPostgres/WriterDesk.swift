@@ -30,7 +30,7 @@ final class WriterDesk {
 
     /// Takes the place in a new session.
     ///
-    /// - Throws: `.busy` while another server has the seat; `.notAllowed` when one had it meanwhile,
+    /// - Throws: `.busy` while another server has the seat; `.denied` when one had it meanwhile,
     ///   and then for good.
     func take(_ link: PostgreSQLLink) throws(SQLError) {
         // Each schema of a database is a house of its own.
@@ -39,7 +39,7 @@ final class WriterDesk {
                 "SELECT hashtext(current_schema())", withinSeconds: Self.seconds
             ).only
         else {
-            throw .notAllowed("search_path names no schema; make one, or name one that is there")
+            throw .denied("search_path names no schema; make one, or name one that is there")
         }
         key = "\(number)"
         if isServer { try sit(link) }
@@ -88,7 +88,7 @@ final class WriterDesk {
         guard case .integer(let last) = last else { return seat }
         if let seat {
             guard seat == last else {
-                throw .notAllowed(
+                throw .denied(
                     "another kerb-cpo was the server of this database meanwhile, so that what this "
                         + "one remembers may be wrong: restart this one")
             }

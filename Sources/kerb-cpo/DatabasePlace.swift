@@ -140,7 +140,7 @@ extension DatabasePlace {
                 "`database` must not hold a password among its parameters; put it into "
                     + "`databasePasswordFile`")
         }
-        do throws(SQLError) {
+        do throws(PostgreSQLAddress.Problem) {
             if try PostgreSQLAddress(url).leavesProtectionOpen {
                 top.problem(
                     "database",

@@ -190,6 +190,35 @@ struct `A PostgreSQL database` {
         #expect(await failure("INSERT INTO entry (account_id) VALUES ('z')") == .foreignKey)
     }
 
+    @Test func `fails the group whose commit the server refuses, and not the next`() async throws {
+        let database = try await opened()
+        try await database.migrate(
+            schema + [
+                Migration(
+                    2, "looked at when the transaction ends",
+                    """
+                    CREATE TABLE late (id TEXT REFERENCES account(id) DEFERRABLE INITIALLY DEFERRED)
+                    """)
+            ])
+        await #expect {
+            try await database.write { try $0.execute("INSERT INTO late VALUES ('nobody')") }
+        } throws: { error in
+            if case SQLError.constraint(.foreignKey, _) = error { true } else { false }
+        }
+        // Refused before the COMMIT itself: then the transaction is still to be ended.
+        await #expect(throws: SQLError.self) {
+            try await database.write { transaction in
+                try transaction.execute("INSERT INTO account VALUES ('b', 1)")
+                try transaction.execute("ALTER TABLE kerb_writer RENAME TO moved")
+            }
+        }
+        try await database.write { try $0.execute("INSERT INTO account VALUES ('a', 1)") }
+        let rows = try await database.read {
+            try $0.query("SELECT id FROM late UNION ALL SELECT id FROM account")
+        }
+        #expect(rows.count == 1)
+    }
+
     @Test func `refuses to write through a read, which sees one moment`() async throws {
         let database = try await opened()
         await #expect(throws: SQLError.self) {

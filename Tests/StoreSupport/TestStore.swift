@@ -28,7 +28,7 @@ package enum TestStore {
     package static func address(
         ofSchema name: String, proxy: String? = nil
     ) async throws -> PostgreSQLAddress {
-        guard let server else { throw SQLError.notAllowed("this run has no server") }
+        guard let server else { throw SQLError.unreachable("this run has no server") }
         try await base.withValue(of: server).write {
             try $0.execute("CREATE SCHEMA IF NOT EXISTS \(name)")
         }
