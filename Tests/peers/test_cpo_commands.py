@@ -36,11 +36,12 @@ def with_files(text, folder):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
          "-keyout", folder / "server-key.pem", "-out", folder / "server.pem"], check=True, capture_output=True)
-    for name in ("stations-ca.pem", "server-ca.pem", "partners-ca.pem"):
+    for name in ("stations-ca.pem", "server-ca.pem", "partners-ca.pem", "mail-ca.pem", "alerts-ca.pem"):
         (folder / name).write_bytes((folder / "server.pem").read_bytes())
-    for name in ("beckn-key", "beckn-registry.json", "database-password"):
+    secrets = ("beckn-key", "database-password", "mail-password", "alerts-url", "alerts-token")
+    for name in (*secrets, "beckn-registry.json"):
         (folder / name).write_text("x")
-    for name in ("server-key.pem", "beckn-key", "database-password"):
+    for name in ("server-key.pem", *secrets):
         (folder / name).chmod(0o600)
     return text
 
