@@ -58,6 +58,8 @@ package final class ChargePointOperator: Sendable {
         }
     }
 
+    deinit { writer.unwatchAll() }
+
     /// One transaction, durable when it returns; then the journal's readers wake.
     ///
     /// - Throws: what `body` threw; nothing of it was stored then.

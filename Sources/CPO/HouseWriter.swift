@@ -20,24 +20,22 @@ final class HouseWriter: Sendable {
 
     private let database: Database
     private let journal: Journal
-    /// Weak, because each of them writes through this.
-    private struct Watched {
-        weak let store: (any Remembering)?
-    }
-
-    private let stores = Lock([Watched]())
+    private let stores = Lock([any Remembering]())
 
     init(database: Database, journal: Journal) {
         self.database = database
         self.journal = journal
     }
 
-    func watch(_ store: any Remembering) { stores.withLock { $0.append(Watched(store: store)) } }
+    func watch(_ store: any Remembering) { stores.withLock { $0.append(store) } }
+
+    /// At the house's end: a store that writes through this would otherwise keep both.
+    func unwatchAll() { stores.withLock { $0 = [] } }
 
     nonisolated(nonsending) func write<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {
-        let stores = stores.withLock { $0.compactMap(\.store) }
+        let stores = stores.withLock { $0 }
         do {
             let (value, mark) = try await database.write { [journal] transaction in
                 let before = stores.map(\.version)

@@ -15,21 +15,16 @@ final class GroupWriter {
 
     /// Runs every job in its savepoint, commits, then lets the callers go on.
     func commit(_ jobs: [Database.WriteJob]) {
-        var done: [(job: Database.WriteJob, outcome: Database.WriteJob.Done)] = []
+        var done: [Done] = []
         var next = 0
         do throws(SQLError) {
             let connection = try opened()
-            try connection.begin(forWriting: true)
-            let transaction = Transaction(connection)
-            while next < jobs.count {
-                try connection.savepoint()
-                let outcome = jobs[next].run(transaction)
-                // From here the job's own outcome stands for it, also where the group fails.
-                done.append((jobs[next], outcome))
-                next += 1
-                try settle(outcome, connection)
+            // The board's engine, and most servers': its calls are then known to the compiler.
+            if let sqlite = connection as? SQLiteConnection {
+                try run(jobs, on: sqlite, &done, &next)
+            } else {
+                try run(jobs, on: connection, &done, &next)
             }
-            try connection.commit()
             for entry in done { entry.outcome.resume() }
         } catch {
             connection?.rollback()
@@ -42,8 +37,27 @@ final class GroupWriter {
         }
     }
 
+    private typealias Done = (job: Database.WriteJob, outcome: Database.WriteJob.Done)
+
+    private func run(
+        _ jobs: [Database.WriteJob], on connection: some SQLConnection, _ done: inout [Done],
+        _ next: inout Int
+    ) throws(SQLError) {
+        try connection.begin(forWriting: true)
+        let transaction = Transaction(connection)
+        while next < jobs.count {
+            try connection.savepoint()
+            let outcome = jobs[next].run(transaction)
+            // From here the job's own outcome stands for it, also where the group fails.
+            done.append((jobs[next], outcome))
+            next += 1
+            try settle(outcome, connection)
+        }
+        try connection.commit()
+    }
+
     private func settle(
-        _ outcome: Database.WriteJob.Done, _ connection: any SQLConnection
+        _ outcome: Database.WriteJob.Done, _ connection: some SQLConnection
     ) throws(SQLError) {
         guard let failure = outcome.failure else { return try connection.release() }
         // An engine ends the whole transaction by itself on some errors; then the group is lost.
