@@ -2,25 +2,13 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 
+from ports import free_port
+
 BIN = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).absolute()
-
-
-def free_port():
-    """Two neighbouring ports, since the demo takes the next one for TLS."""
-    while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
 
 
 class Server:
@@ -29,7 +17,8 @@ class Server:
     def __init__(self, folder, port=None, database=None):
         self.folder = pathlib.Path(folder)
         self.environment = {**os.environ, **({"KERB_DATABASE": database} if database else {})}
-        self.port = port or free_port()
+        # The demo takes the next one for TLS.
+        self.port = port or free_port(2)
         self.process = None
 
     @property

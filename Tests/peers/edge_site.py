@@ -3,10 +3,11 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
+
+from ports import free_port
 
 BIN = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).absolute()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,12 +68,6 @@ site: {{{supply}}}
 meterSampleIntervalSeconds: 1
 dataDirectory: {folder}/data
 """
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class EdgeSite:

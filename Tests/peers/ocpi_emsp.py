@@ -6,7 +6,6 @@ with that, and the test with it.
 import base64
 import json
 import os
-import socket
 import threading
 import time
 import urllib.error
@@ -14,11 +13,7 @@ import urllib.parse
 import urllib.request
 import uuid
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from ports import free_port
 
 
 # The library reads its address from the environment when it is imported.

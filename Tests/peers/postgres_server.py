@@ -8,10 +8,11 @@ import pathlib
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
+
+from ports import free_port
 
 START_SECONDS, STOP_SECONDS = 30, 30
 LEAST_MEMORY = 1 << 30
@@ -51,9 +52,7 @@ class PostgresServer:
             [*self.user, self.bin / "initdb", "-D", self.data, "-U", "kerb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8",
              "--locale-provider=icu", "--icu-locale=en-US", "--auth-local=trust", "--auth-host=scram-sha-256",
              "--pwfile", secret], check=True, stdout=subprocess.DEVNULL, cwd="/")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @staticmethod
     def place():

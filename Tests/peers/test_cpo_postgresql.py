@@ -19,6 +19,7 @@ from ocpp.v16 import ChargePoint, call
 from ocpp.v16.enums import AuthorizationStatus, RegistrationStatus
 
 from cpo_server import BIN, Server
+from ports import free_port
 from postgres_server import PASSWORD, PostgresServer, programs
 from test_cpo_crash import ROUNDS, SEED, journey, stamp
 
@@ -69,12 +70,6 @@ def configured(folder, url, port=18999):
     file = folder / "cpo.yaml"
     file.write_text(CONFIGURATION % (port, url))
     return file
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 async def charge(url):

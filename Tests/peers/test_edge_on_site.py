@@ -8,12 +8,13 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 
 import pytest
+
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("KERB_BIN", ".build/debug")).absolute()
@@ -57,9 +58,7 @@ evses:
 class Site:
     def __init__(self, folder):
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (folder / "data").mkdir()
         (folder / "sim.yaml").write_text(SITE.format(control=self.port, folder=folder))
         (folder / "edge.yaml").write_text(EDGE.format(root=ROOT, folder=folder))
