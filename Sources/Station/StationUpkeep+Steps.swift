@@ -36,9 +36,12 @@ extension StationUpkeep {
         }
         log.notice("update goes on", [:])
         postponed = nil
-        if waiting.isHoldLifted { await agent?.hold(true) }
-        // Whether somebody charges is asked anew.
-        if case .tick = waiting.input { await take(input) } else { await take(waiting.input) }
+        // What was ordered meanwhile may hold nothing.
+        if waiting.isHoldLifted, machine.isHolding { await agent?.hold(true) }
+        // Somebody may have begun to charge since this tick was asked whether anybody does, while
+        // nothing was held: the next one decides.
+        if case .tick = waiting.input { return }
+        await take(waiting.input)
     }
 
     private func take(_ input: FirmwareMachine.Input) async {
@@ -52,6 +55,9 @@ extension StationUpkeep {
             } else if effects.contains(where: \.mustBeKnown) {
                 machine = before
                 return await postpone(input)
+            } else if case .ordered = input {
+                // What waited was of the update that this one took the place of.
+                postponed = nil
             }
         }
         guard let order else { return }

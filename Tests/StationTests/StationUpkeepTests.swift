@@ -95,6 +95,70 @@ import Testing
         #expect(FileSystem.exists(rig.folder.file("installed")))
     }
 
+    /// An update whose installation the disk does not take, with no loop that ticks but the test.
+    private func stuckUpdate(_ isFull: Lock<Bool>) async throws -> UpkeepRig {
+        let tries = Lock(0)
+        let rig = try await UpkeepRig.make(
+            disk: TestDisk { step, moment in
+                guard step == .firmware, moment == .asked else { return }
+                let count = tries.withLock { tries in
+                    tries += 1
+                    return tries
+                }
+                if count > 2, isFull.withLock({ $0 }) { throw SQLError.full }
+            }
+        ) { $0.stepRetries = Backoff(firstMilliseconds: 1, longestMilliseconds: 2) }
+        rig.carriage.files.withLock { $0[Self.place] = Array("image".utf8) }
+        await rig.upkeep.work(for: rig.station.agent)
+        await rig.upkeep.handle(.ordered(firmwareOrder(Timestamp(seconds: 0))))
+        await until { await rig.upkeep.machine.isHolding }
+        await rig.upkeep.handle(.tick(isCharging: false))
+        #expect(await rig.upkeep.postponed?.isHoldLifted == true)
+        return rig
+    }
+
+    private func firmwareOrder(_ at: Timestamp) -> FirmwareOrder {
+        FirmwareOrder(
+            transfer: TransferOrder(location: Self.place, retries: 1, retrySeconds: 1),
+            retrieveAt: at)
+    }
+
+    @Test func `asks again who charges before a step that had waited`() async throws {
+        let isFull = Lock(true)
+        let rig = try await stuckUpdate(isFull)
+        isFull.withLock { $0 = false }
+        await until {
+            // What was true before the outlets were held.
+            await rig.upkeep.handle(.tick(isCharging: false))
+            return await rig.upkeep.postponed == nil
+        }
+        #expect(await rig.upkeep.machine.job?.phase == .waitingForCharges)
+        #expect(await rig.station.controller.machine.isHeld)
+        await rig.upkeep.handle(.tick(isCharging: true))
+        #expect(await rig.upkeep.machine.job?.phase == .waitingForCharges)
+        await rig.upkeep.handle(.tick(isCharging: false))
+        #expect(await rig.upkeep.machine.job?.phase != .waitingForCharges)
+        await until {
+            rig.restarts.withLock { $0 } == 1 || FileSystem.exists(rig.folder.file("installed"))
+        }
+        await rig.station.journal.close()
+    }
+
+    @Test func `forgets a step that waited once there is a new order`() async throws {
+        let isFull = Lock(true)
+        let rig = try await stuckUpdate(isFull)
+        await rig.upkeep.handle(.ordered(firmwareOrder(.latest)))
+        #expect(await rig.upkeep.machine.job?.phase == .scheduled)
+        isFull.withLock { $0 = false }
+        await until {
+            await rig.upkeep.handle(.tick(isCharging: false))
+            return await rig.upkeep.isSettled
+        }
+        #expect(await !rig.station.controller.machine.isHeld)
+        #expect(await rig.upkeep.machine.job?.phase == .scheduled)
+        await rig.station.journal.close()
+    }
+
     @Test func `remembers whose boot the operator has accepted`() async throws {
         let folder = TemporaryFolder()
         let rig = try await UpkeepRig.make(folder) {
@@ -277,4 +341,10 @@ import Testing
         #expect(try await journal.nextReport() != nil)
         await journal.close()
     }
+}
+
+extension StationUpkeep {
+    fileprivate func work(for agent: StationAgent) { self.agent = agent }
+
+    fileprivate var isSettled: Bool { postponed == nil && !isJobUnsaved && !isStepping }
 }
