@@ -103,7 +103,10 @@ package final class BoardJournal: Sendable {
             let value: Value
             do {
                 value = try await attempt()
-            } catch SQLError.full where step.mayUseReserve && reserve?.release() == true {
+            } catch SQLError.full where step.mayUseReserve {
+                guard await mayGiveUpReserve(for: step), reserve?.release() == true else {
+                    throw SQLError.full
+                }
                 value = try await attempt()
             }
             try probe?(step, .committed)
@@ -112,6 +115,13 @@ package final class BoardJournal: Sendable {
             note(error)
             throw error
         }
+    }
+
+    /// An update waits for those who charge: the space is for their bills.
+    private func mayGiveUpReserve(for step: JournalStep) async -> Bool {
+        guard step == .firmware else { return true }
+        // What cannot be read may hold an open charge.
+        return (try? await recovered().isEmpty) ?? false
     }
 
     // MARK: The life of a charge
@@ -289,8 +299,8 @@ package final class BoardJournal: Sendable {
 }
 
 extension JournalStep {
-    /// What ends or settles a charge may use the space held back for it, and an update's one row, so
-    /// that it comes to its end; what begins a charge may not.
+    /// What ends or settles a charge may use the space held back for it, and while nobody
+    /// charges an update's one row, so that it comes to its end; what begins a charge may not.
     fileprivate var mayUseReserve: Bool {
         switch self {
         case .stop, .orphans, .confirmStart, .confirmSample, .confirmStop, .time, .latch, .opening,

@@ -249,6 +249,11 @@ import Testing
                 throw SQLError.full
             }
         }
+        // Not from those who charge: it is kept for their bills.
+        let charge = try await start(journal)
+        await #expect(throws: SQLError.full) { try await journal.keep(firmwareJob: nil) }
+        #expect(FileSystem.exists(reserve))
+        try await stop(journal, charge, register: 10)
         try await journal.keep(firmwareJob: nil)
         #expect(!FileSystem.exists(reserve))
         await journal.close()
