@@ -37,13 +37,21 @@ package final class StatusSocket: Sendable {
     private static let waitingQuestions = 16
     /// A client that neither asks nor reads is cut off after this.
     private static let patienceSeconds = 5
+    /// What the board has too little of for now, and how long until it is asked again.
+    private static let passing = [EMFILE, ENFILE, ENOMEM, ENOBUFS]
+    private static let pauseSeconds: UInt32 = 1
 
     package let questions: AsyncStream<Question>
     private let descriptor: Int32
     private let path: String
 
     /// Listens at `path`, in the place of a socket that a dead agent left there.
-    package init(path: String) throws(SocketError) {
+    ///
+    /// - `accept`: takes the next client of a descriptor, as `accept(2)` does.
+    package init(
+        path: String,
+        accept: @escaping @Sendable (Int32) -> Int32 = { Glibc.accept($0, nil, nil) }
+    ) throws(SocketError) {
         self.path = path
         let listener = try Self.socket()
         descriptor = listener
@@ -59,10 +67,14 @@ package final class StatusSocket: Sendable {
         questions = stream
         _ = NativeThread.start("status", stackBytes: 262_144) {
             while true {
-                let client = accept(listener, nil, nil)
+                let client = accept(listener)
                 if client < 0 {
-                    if errno == EINTR || errno == ECONNABORTED { continue }
-                    break
+                    let code = errno
+                    if code == EINTR || code == ECONNABORTED { continue }
+                    guard Self.passing.contains(code) else { break }
+                    // This thread is its own, and the client waits in the kernel.
+                    sleep(Self.pauseSeconds)
+                    continue
                 }
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 Self.setPatience(of: client)

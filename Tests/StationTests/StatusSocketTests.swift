@@ -1,4 +1,5 @@
 import Charging
+import Glibc
 import HAL
 import JSON
 import Service
@@ -23,6 +24,28 @@ import Testing
         let answer = try await onThread { try StatusSocket.ask("status", at: path) }
         await answering
         #expect(answer == "you said status")
+        socket.close()
+    }
+
+    @Test func `answers again once the board has descriptors left`() async throws {
+        let path = folder.file("status.sock")
+        let refusals = Lock([EMFILE, ENFILE])
+        let socket = try StatusSocket(path: path) { listener in
+            guard let code = refusals.withLock({ $0.popLast() }) else {
+                return accept(listener, nil, nil)
+            }
+            errno = code
+            return -1
+        }
+        async let answering: Void = {
+            for await question in socket.questions {
+                question.answer("here")
+                break
+            }
+        }()
+        let answer = try await onThread { try StatusSocket.ask("status", at: path) }
+        await answering
+        #expect(answer == "here")
         socket.close()
     }
 
