@@ -147,14 +147,16 @@ final class EnrolmentPlace {
     /// never accepted is no identity to go back to, so it takes the place of none.
     func commit(_ text: String) throws {
         var info = stat()
-        let hasOwner = stat(configuration, &info) == 0
+        let hasOwner = geteuid() == 0 && stat(configuration, &info) == 0
         let isReplacing = identity != nil
         let isProven = isReplacing && isAccepted
         if isReplacing, isProven || !FileSystem.exists(before) {
             try FileSystem.writeAtomically(Array(old.utf8), to: before, mode: mode)
+            // Moved back, it has to be readable by the agent.
+            if hasOwner { _ = chown(before, info.st_uid, info.st_gid) }
         }
         try FileSystem.writeAtomically(Array(text.utf8), to: configuration, mode: mode)
-        if hasOwner, geteuid() == 0 { _ = chown(configuration, info.st_uid, info.st_gid) }
+        if hasOwner { _ = chown(configuration, info.st_uid, info.st_gid) }
         if FileSystem.exists(before) {
             note("to be what it was again: mv \(before) \(configuration)")
         }
