@@ -12,7 +12,10 @@ import JSON
 package enum BoardGroup {
     /// One datagram, tag included.
     static let mostBytes = 8_192
-    private static let tagBytes = 32
+    static let tagBytes = 32
+    /// Datagrams a second that are looked at, of one peer, which sends two, and of all together.
+    static let mostOfPeer = 16
+    static let mostOfAll = 256
     static let mostOutlets = 16
 
     package static let reportMilliseconds: Int64 = 500

@@ -86,9 +86,12 @@ package final class GroupSocket: Sendable {
     /// Ends the thread.
     package func stop() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+    /// Noise ends here, on a thread that nothing waits for: to tell it from a board's word takes a
+    /// hash, and that is reckoned on the control thread.
     private static func receive(
         _ descriptor: Int32, _ writer: AsyncStream<Datagram>.Continuation
     ) {
+        var budget = DatagramBudget()
         var buffer = [UInt8](repeating: 0, count: BoardGroup.mostBytes + 1)
         while true {
             var from = sockaddr_in()
@@ -102,7 +105,11 @@ package final class GroupSocket: Sendable {
             // A shut-down socket reads nothing; an empty datagram looks the same and is as welcome.
             if count < 0 { return }
             if count == 0, isShutDown(descriptor) { return }
-            writer.yield(Datagram(bytes: Array(buffer[..<count]), from: Peer(from)))
+            let peer = Peer(from)
+            guard count > BoardGroup.tagBytes, count <= BoardGroup.mostBytes,
+                budget.admits(peer, at: SystemClock().monotonicMilliseconds)
+            else { continue }
+            writer.yield(Datagram(bytes: Array(buffer[..<count]), from: peer))
         }
     }
 

@@ -80,6 +80,47 @@ import Testing
         #expect(BoardGroup.open(damaged, key: Self.key) == nil)
     }
 
+    @Test func `look at so many datagrams a second, of each peer and of all`() throws {
+        func peer(_ host: Int) throws -> GroupSocket.Peer {
+            try #require(GroupSocket.Peer("10.0.0.\(host):7401"))
+        }
+        var budget = DatagramBudget()
+        let loud = try peer(1)
+        let taken = (0..<1_000).count { budget.admits(loud, at: Int64($0)) }
+        #expect(taken == BoardGroup.mostOfPeer)
+        let isCalmHeard = budget.admits(try peer(2), at: 999)
+        let isHeardAgain = budget.admits(loud, at: 1_000)
+        #expect(isCalmHeard && isHeardAgain)
+        budget = DatagramBudget()
+        var all = 0
+        for round in 0..<BoardGroup.mostOfPeer {
+            for host in 1...250 where budget.admits(try peer(host), at: Int64(round)) { all += 1 }
+        }
+        #expect(all == BoardGroup.mostOfAll)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `hear one another while somebody floods`() async throws {
+        let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
+        let socket = try GroupSocket(bindingTo: any)
+        let (loud, calm) = (try GroupSocket(bindingTo: any), try GroupSocket(bindingTo: any))
+        let place = try #require(GroupSocket.Peer("127.0.0.1:\(socket.port)"))
+        let noise = [UInt8](repeating: 7, count: 100)
+        for _ in 0..<60 { loud.send(noise, to: place) }
+        // Too short and too long for a board's word.
+        calm.send([UInt8](repeating: 9, count: BoardGroup.tagBytes), to: place)
+        calm.send([UInt8](repeating: 9, count: BoardGroup.mostBytes + 1), to: place)
+        calm.send([UInt8](repeating: 8, count: 100), to: place)
+        var heard: [UInt8] = []
+        for await datagram in socket.datagrams {
+            heard.append(datagram.bytes[0])
+            if heard.last == 8 { break }
+        }
+        for one in [socket, loud, calm] { one.stop() }
+        // A second may begin meanwhile.
+        #expect(heard.count { $0 == 7 } <= 2 * BoardGroup.mostOfPeer)
+        #expect(!heard.contains(9))
+    }
+
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
     func `never exceed their fuse for longer than the reaction time, whoever is silent`(
         seed: UInt64
