@@ -9,6 +9,9 @@ package struct ConnectorLoad: Hashable, Sendable {
     package var token: String?
     /// When the charge began, on the monotonic clock.
     package var startedMilliseconds: Int64?
+    /// When a charge that was found after a restart began, while it is not decided whether it goes on:
+    /// the monotonic clock knows nothing of it, and the wall's may still be set.
+    package var foundStartedAt: Timestamp?
     /// Whose charge may begin here without another question.
     package var awaitedToken: String?
     /// A charge runs that may have current.
@@ -30,12 +33,14 @@ extension ConnectorMachine {
         if let transaction, faults.isEmpty, transaction.isAccepted, transaction.stopReason == nil {
             isActive = transaction.phase == .running || transaction.phase == .starting
         }
+        var foundStartedAt: Timestamp?
+        if case .resuming = transaction?.phase { foundStartedAt = transaction?.startedAt }
         var isOffering = false
         if case .pwm = signal { isOffering = true }
         return ConnectorLoad(
             number: number, charge: transaction?.id, token: transaction?.token,
-            startedMilliseconds: transaction?.startedMilliseconds, awaitedToken: awaitedToken,
-            isActive: isActive,
+            startedMilliseconds: transaction?.startedMilliseconds,
+            foundStartedAt: foundStartedAt, awaitedToken: awaitedToken, isActive: isActive,
             mayDraw: contactor.isClosed || contactor.openSince == nil || isOffering,
             isIdle: pilot == .b, cap: unbounded.available, currents: meter?.currents ?? [],
             currentsAskedAt: meter?.askedAt)

@@ -143,7 +143,9 @@ extension SmartCharging {
     /// A charge's start is told from its age: the wall's clock may have been set since.
     func question(_ load: ConnectorLoad, at now: Instant) -> InstalledProfiles.Question {
         let outlet = settings.outlets.first { $0.connector == load.number }
-        let age = load.startedMilliseconds.map { max(0, now.since($0)) } ?? 0
+        let age =
+            load.foundStartedAt.map { max(0, now.wall.milliseconds(since: $0)) }
+            ?? load.startedMilliseconds.map { max(0, now.since($0)) } ?? 0
         return InstalledProfiles.Question(
             connector: load.number, charge: load.charge,
             chargeStart: now.wall.advanced(byMilliseconds: -age),

@@ -260,6 +260,38 @@ import Testing
         }
     }
 
+    @Test func `goes on after a power cut in the period that its charge had come to`() async throws
+    {
+        let folder = TemporaryFolder()
+        let clock = SteppedClock()
+        var rules = ConnectorRules()
+        rules.freeVend = .init(token: "FREE")
+        rules.afterPowerLoss = .resume(withinSeconds: 7_200)
+        let board = TestBoard()
+        board.change { $0.isPlugged = true }
+        var falling = profile(1, 320)
+        falling.schedule.periods.append(.init(start: 600, tenths: 60))
+        let own = InstalledProfiles.Entry(connector: 1, profile: falling)
+        let first = try await TestStation.make(
+            board: board, path: folder.file("journal.db"), rules: rules, smart: Self.settings,
+            clock: clock)
+        try await first.journal.store(own)
+        try await first.during { () async throws in await until { board.relayIsClosed } }
+        #expect(board.state.withLock { $0.mostOffered } == Amperes(32))
+        clock.step(milliseconds: 30 * 60_000)
+        board.change { $0.mostOffered = .zero }
+        let second = try await TestStation.make(
+            board: board, path: folder.file("journal.db"), bootID: "boot-2", rules: rules,
+            smart: Self.settings, clock: clock)
+        // Before it is decided whether the charge goes on.
+        let limits = await second.smartCharging?.view().limits[1]?.map(\.limit)
+        #expect(limits?.contains(Amperes(6)) == true)
+        try await second.during { () async throws in
+            await until { board.state.withLock { $0.mostOffered } > .zero }
+        }
+        #expect(board.state.withLock { $0.mostOffered } == Amperes(6))
+    }
+
     @Test func `tells what it expects to offer`() async throws {
         let folder = TemporaryFolder()
         let station = try await TestStation.make(
