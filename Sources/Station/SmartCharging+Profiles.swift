@@ -105,35 +105,52 @@ extension SmartCharging {
     }
 
     /// What is expected to be offered; nil for a connector that is not there.
+    ///
+    /// A thousand changes of a hundred profiles take their time: the control thread only says what is
+    /// asked, and reckons nothing.
     package func composite(
         _ connector: ConnectorNumber, seconds: Int, unit: ChargingSchedule.Unit?
-    ) -> CompositeSchedule? {
+    ) async -> CompositeSchedule? {
         guard seconds > 0 else { return nil }
-        let unit = unit ?? .amperes
         let start = Timestamp(seconds: clock.now.milliseconds / 1000)
-        guard connector == 0 else { return composite(of: connector, start, seconds, unit) }
-        let parts = settings.outlets.compactMap {
-            composite(of: $0.connector, start, seconds, unit)
+        let now = Instant(milliseconds: clock.monotonicMilliseconds, wall: start)
+        var wanted = CompositeQuestion(
+            profiles: profiles, start: start, seconds: seconds, unit: unit ?? .amperes)
+        for outlet in settings.outlets where [0, outlet.connector].contains(connector) {
+            guard let load = loads[outlet.connector] else { continue }
+            wanted.parts.append(
+                (question(load, at: now), most: min(outlet.maximum, settings.fuse)))
         }
-        let cap = profiles.composite(
-            from: start, seconds: seconds,
-            .init(
-                connector: 0, chargeStart: start, supply: settings.supply, zone: settings.zone),
-            most: settings.fuse, unit: unit)
-        return .sum(of: parts, bounded: cap)
+        if connector == 0 {
+            let station = InstalledProfiles.Question(
+                connector: 0, chargeStart: start, supply: settings.supply, zone: settings.zone)
+            wanted.station = (station, most: settings.fuse)
+        }
+        return await Self.reckon(wanted)
     }
 
-    private func composite(
-        of connector: ConnectorNumber, _ start: Timestamp, _ seconds: Int,
-        _ unit: ChargingSchedule.Unit
-    ) -> CompositeSchedule? {
-        guard let load = loads[connector],
-            let outlet = settings.outlets.first(where: { $0.connector == connector })
-        else { return nil }
-        return profiles.composite(
-            from: start, seconds: seconds,
-            question(load, at: Instant(milliseconds: clock.monotonicMilliseconds, wall: start)),
-            most: min(outlet.maximum, settings.fuse), unit: unit)
+    private struct CompositeQuestion: Sendable {
+        var profiles: InstalledProfiles
+        var start: Timestamp
+        var seconds: Int
+        var unit: ChargingSchedule.Unit
+        var parts: [(InstalledProfiles.Question, most: Amperes)] = []
+        /// Where it is the whole station's.
+        var station: (InstalledProfiles.Question, most: Amperes)?
+    }
+
+    @concurrent private static func reckon(_ wanted: CompositeQuestion) async -> CompositeSchedule?
+    {
+        func composite(
+            _ question: InstalledProfiles.Question, _ most: Amperes
+        ) -> CompositeSchedule {
+            wanted.profiles.composite(
+                from: wanted.start, seconds: wanted.seconds, question, most: most,
+                unit: wanted.unit)
+        }
+        let parts = wanted.parts.map { composite($0.0, $0.most) }
+        guard let station = wanted.station else { return parts.first }
+        return .sum(of: parts, bounded: composite(station.0, station.most))
     }
 
     // MARK: What is in force

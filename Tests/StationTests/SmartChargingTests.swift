@@ -292,6 +292,38 @@ import Testing
         #expect(board.state.withLock { $0.mostOffered } == Amperes(6))
     }
 
+    @Test func `lets the control thread work while a composite schedule is reckoned`() async throws
+    {
+        let folder = TemporaryFolder()
+        let station = try await TestStation.make(
+            path: folder.file("journal.db"), smart: Self.settings)
+        let smart = try #require(station.smartCharging)
+        for id in 1...8 {
+            var daily = profile(id, 160, level: id)
+            daily.kind = .recurring(.daily)
+            daily.schedule.start = Timestamp(seconds: 1_700_000_000)
+            daily.schedule.periods = (0..<20).map {
+                .init(start: $0 == 0 ? 0 : $0 * 60 + id, tenths: Int64(100 + $0))
+            }
+            #expect(await smart.install(daily, connector: 0) == nil)
+        }
+        let turns = Lock(0)
+        let counting = Task {
+            while !Task.isCancelled {
+                _ = await smart.isAlive
+                turns.withLock { $0 += 1 }
+            }
+        }
+        let before = turns.withLock { $0 }
+        let whole = await smart.composite(0, seconds: 30 * 86_400, unit: nil)
+        let meanwhile = turns.withLock { $0 } - before
+        counting.cancel()
+        await counting.value
+        #expect(whole?.schedule.periods.count ?? 0 > 100)
+        #expect(meanwhile > 50)
+        await station.journal.close()
+    }
+
     @Test func `tells what it expects to offer`() async throws {
         let folder = TemporaryFolder()
         let station = try await TestStation.make(
