@@ -10,7 +10,9 @@ import Service
 /// clock that is set meanwhile must not part a start from its limit.
 package final class AwaitedProfiles: Sendable {
     struct Awaited: Hashable {
-        /// nil: whichever connector the charge begins at.
+        /// Which order it came with.
+        var order = 0
+        /// nil: not chosen yet. It bounds every connector and is nobody's.
         var connector: ConnectorNumber?
         var token: String
         var profile: ChargingProfile
@@ -33,6 +35,9 @@ package final class AwaitedProfiles: Sendable {
     private struct State {
         var waiting: [Awaited] = []
         var begun: [Begun] = []
+        var orders = 0
+        /// Of orders that are not confirmed yet, which connector was asked last.
+        var bound: [Int: ConnectorNumber] = [:]
     }
 
     private let state = Lock(State())
@@ -42,23 +47,40 @@ package final class AwaitedProfiles: Sendable {
 
     // MARK: Smart charging's side
 
-    /// False where too many wait. What the same order brought before still bounds and waits, until
+    /// nil where too many wait. What the same order brought before still bounds and waits, until
     /// `confirm` says that the new one took its place.
-    func expect(_ awaited: Awaited) -> Bool {
+    func expect(_ awaited: Awaited) -> Awaited? {
         state.withLock { state in
-            guard state.waiting.count < ProfileLimits.pending else { return false }
-            state.waiting.append(awaited)
-            return true
+            guard state.waiting.count < ProfileLimits.pending else { return nil }
+            state.orders += 1
+            var own = awaited
+            own.order = state.orders
+            state.waiting.append(own)
+            return own
+        }
+    }
+
+    /// This connector is asked for the start, and no other any more: a charge of the same token that
+    /// begins elsewhere must not take the profile away.
+    func bind(_ awaited: Awaited, to connector: ConnectorNumber) {
+        state.withLock { state in
+            state.waiting.removeAll { $0.order == awaited.order && $0.claimedBy == nil }
+            var own = awaited
+            own.connector = connector
+            state.waiting.append(own)
+            state.bound[awaited.order] = connector
         }
     }
 
     /// Whether the start that it came with was accepted.
     func confirm(_ awaited: Awaited, isAccepted: Bool) {
         state.withLock { state in
+            let bound = state.bound.removeValue(forKey: awaited.order) ?? awaited.connector
             state.waiting.removeAll { other in
-                guard isAccepted else { return other == awaited }
-                return other.claimedBy == nil && other.since <= awaited.since && other != awaited
-                    && other.token == awaited.token && other.connector == awaited.connector
+                guard other.claimedBy == nil else { return false }
+                guard isAccepted else { return other.order == awaited.order }
+                return other.order < awaited.order && other.token == awaited.token
+                    && other.connector == bound
             }
         }
     }
@@ -81,14 +103,11 @@ package final class AwaitedProfiles: Sendable {
     /// The profile a start has to be written with. Nobody else gets it; `abandoned` gives it back.
     func claim(_ start: ConnectorMachine.Start, by connector: ConnectorNumber) -> Awaited? {
         state.withLock { state in
-            func find(_ isWanted: (Awaited) -> Bool) -> Int? {
-                state.waiting.lastIndex {
-                    $0.claimedBy == nil && $0.token == start.token && $0.since <= start.decidedAt
-                        && isWanted($0)
-                }
+            let index = state.waiting.lastIndex {
+                $0.claimedBy == nil && $0.connector == connector && $0.token == start.token
+                    && $0.since <= start.decidedAt
             }
-            guard let index = find({ $0.connector == connector }) ?? find({ $0.connector == nil })
-            else { return nil }
+            guard let index else { return nil }
             state.waiting[index].claimedBy = connector
             return state.waiting[index]
         }

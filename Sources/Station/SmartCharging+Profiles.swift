@@ -33,22 +33,28 @@ extension SmartCharging {
     /// Holds a profile ready for the charge that `start` asks for, and lets it go where there will be
     /// none. A start whose profile cannot be kept is no start: the car would charge too fast.
     ///
+    /// - `start`: calls `chosen` before it asks a connector: from then on the profile is that one's.
     /// - Returns: why the profile is not taken; nil where `start` was asked.
     func expect(
         _ profile: ChargingProfile, token: String, connector: ConnectorNumber?,
-        start: @Sendable () async -> Bool
+        start: @Sendable (_ chosen: @Sendable (ConnectorNumber) async -> Void) async -> Bool
     ) async -> String? {
         var profile = profile
         profile.transaction = nil
         if let flaw = refusal(of: profile) { return flaw }
         guard profile.purpose == .transaction else { return "only a TxProfile comes with a start" }
-        let own = AwaitedProfiles.Awaited(
-            connector: connector, token: token, profile: profile,
-            since: clock.monotonicMilliseconds)
-        guard awaited.expect(own) else { return "too many starts wait" }
+        let own = awaited.expect(
+            .init(
+                connector: connector, token: token, profile: profile,
+                since: clock.monotonicMilliseconds))
+        guard let own else { return "too many starts wait" }
         // Its limit must stand before anything can be offered.
         await step()
-        awaited.confirm(own, isAccepted: await start())
+        let isAccepted = await start { connector in
+            self.awaited.bind(own, to: connector)
+            await self.step()
+        }
+        awaited.confirm(own, isAccepted: isAccepted)
         await step()
         return nil
     }

@@ -47,6 +47,7 @@ package actor SmartCharging {
     private var steppedAt: Int64
     private var isStepping = false
     private var isStepDue = false
+    private var stepsAwaited: [CheckedContinuation<Void, Never>] = []
     private var isRemoving = false
 
     struct Applied: Hashable {
@@ -197,13 +198,18 @@ package actor SmartCharging {
 
     // MARK: One step
 
-    /// Looks, decides, tells the connectors. Two at once become one after the other.
+    /// Looks, decides, tells the connectors. Two at once become one after the other, and each returns
+    /// once the connectors know what it was called for: what follows may begin a charge.
     func step() async {
         isStepDue = true
-        guard !isStepping else { return }
+        guard !isStepping else {
+            return await withCheckedContinuation { stepsAwaited.append($0) }
+        }
         isStepping = true
         while isStepDue {
             isStepDue = false
+            let waiting = stepsAwaited
+            stepsAwaited = []
             for controller in controllers {
                 loads[controller.number] = await controller.load()
             }
@@ -213,6 +219,7 @@ package actor SmartCharging {
             balance()
             await apply()
             steppedAt = clock.monotonicMilliseconds
+            for caller in waiting { caller.resume() }
         }
         isStepping = false
     }

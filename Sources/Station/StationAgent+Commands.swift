@@ -68,7 +68,12 @@ extension StationAgent {
     private var rejected: CommandAnswer { .status("Rejected") }
 
     /// Accepted means "will try": the car may not be there yet. OCPP 1.6 §5.11.
-    func start(_ token: String, on number: ConnectorNumber?) async -> CommandAnswer {
+    ///
+    /// - `asking`: is told of each connector before it is asked.
+    func start(
+        _ token: String, on number: ConnectorNumber?,
+        asking: @Sendable (ConnectorNumber) async -> Void = { _ in }
+    ) async -> CommandAnswer {
         guard registration == .accepted else { return rejected }
         var candidates = connectors.filter { number == nil || $0.number == number }
         if number == nil {
@@ -85,6 +90,7 @@ extension StationAgent {
         let needsAuthorization = settings.bool(.authorizeRemoteStart)
         for connector in candidates {
             await bindReservation(of: token, to: connector)
+            await asking(connector.number)
             let why = await connector.remoteStart(
                 token: token, needsAuthorization: needsAuthorization)
             guard let why else { return accepted }

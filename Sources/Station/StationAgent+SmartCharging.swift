@@ -11,7 +11,8 @@ extension StationAgent {
         guard let smartCharging else { return .status("Rejected") }
         let answer = Lock(CommandAnswer.status("Rejected"))
         let why = await smartCharging.expect(profile, token: token, connector: number) {
-            let started = await self.start(token, on: number)
+            chosen in
+            let started = await self.start(token, on: number, asking: chosen)
             answer.withLock { $0 = started }
             return started == .status("Accepted")
         }

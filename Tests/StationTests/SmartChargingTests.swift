@@ -252,7 +252,7 @@ import Testing
                     == .status("Accepted"))
             let smart = try #require(station.smartCharging)
             let why = await smart.expect(
-                profile(2, 320, .transaction), token: "T", connector: 1, start: { false })
+                profile(2, 320, .transaction), token: "T", connector: 1, start: { _ in false })
             #expect(why == nil)
             board.change { $0.isPlugged = true }
             await until { board.relayIsClosed }
@@ -290,6 +290,60 @@ import Testing
             await until { board.state.withLock { $0.mostOffered } > .zero }
         }
         #expect(board.state.withLock { $0.mostOffered } == Amperes(6))
+    }
+
+    @Test func `keeps a start's profile for the connector that was asked`() async throws {
+        let folder = TemporaryFolder()
+        let settings = SmartChargingSettings(
+            outlets: [
+                .init(connector: 1, wiring: .rst, maximum: Amperes(32)),
+                .init(connector: 2, wiring: .rst, maximum: Amperes(32)),
+            ], fuse: Amperes(100), safe: Amperes(100))
+        let station = try await TestStation.make(
+            boards: [TestBoard(), TestBoard()], path: folder.file("journal.db"), smart: settings)
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            await peer.hears(status: .available)
+            // No car is anywhere: the first connector is asked.
+            #expect(
+                try await peer.ask(
+                    .startLimited(connector: nil, token: "T", profile(1, 100, .transaction)))
+                    == .status("Accepted"))
+            await station.controllers[1].take(.token("T"))
+            station.boards[1].change { $0.isPlugged = true }
+            await until { station.boards[1].relayIsClosed }
+            station.board.change { $0.isPlugged = true }
+            await until { station.board.relayIsClosed }
+            #expect(station.board.state.withLock { $0.mostOffered } == Amperes(10))
+        }
+    }
+
+    @Test func `has told a limit before whoever set it goes on`() async throws {
+        let folder = TemporaryFolder()
+        let station = try await TestStation.make(path: folder.file("journal.db"))
+        let smart = SmartCharging(
+            Self.settings, controllers: station.controllers, journal: station.journal,
+            executor: ThreadExecutor(name: "limits"), log: .silent)
+        let gate = BlockingQueue<Int>(limit: 1)
+        let said = Lock<[String]>([])
+        let isHeld = Lock(false)
+        async let holding: Void = station.controller.hold(at: gate) {
+            isHeld.withLock { $0 = true }
+        }
+        await until { isHeld.withLock { $0 } }
+        // The first waits for a connector that is busy.
+        async let first: Void = smart.step(saying: said)
+        await until { said.withLock { $0.count } == 1 }
+        async let second: Void = smart.step(saying: said)
+        await until { said.withLock { $0.count } >= 2 }
+        // Whatever runs on that thread has had its turn.
+        _ = await smart.isAlive
+        #expect(said.withLock { $0 } == ["asked", "asked"])
+        try gate.put(1)
+        _ = await (holding, first, second)
+        #expect(said.withLock { $0.count } == 4)
+        await station.journal.close()
     }
 
     @Test func `lets the control thread work while a composite schedule is reckoned`() async throws
@@ -348,5 +402,21 @@ import Testing
                 try await peer.ask(.getComposite(connector: 7, seconds: 60, unit: nil))
                     == .composite(nil))
         }
+    }
+}
+
+extension SmartCharging {
+    fileprivate func step(saying said: Lock<[String]>) async {
+        said.withLock { $0.append("asked") }
+        await step()
+        said.withLock { $0.append("done") }
+    }
+}
+
+extension ConnectorController {
+    /// Keeps the control thread busy until something is put there.
+    fileprivate func hold(at gate: BlockingQueue<Int>, isHeld: @Sendable () -> Void) {
+        isHeld()
+        _ = gate.take(most: 1)
     }
 }
