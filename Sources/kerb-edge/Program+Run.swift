@@ -13,6 +13,8 @@ extension Program {
     static func runAgent(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         // Before the configuration, the network or anything else that may take its time or fail.
         let held = holdSafeLines(configurationPath(invocation))
+        // The kernel leaves a line as it is when its holder ends.
+        if invocation.has("--outputs-safe") { return held.problems.isEmpty ? .done : .someFailed }
         let lines = LogQueue(format: invocation.logFormat)
         // Blocks this one thread of the pool for the last lines, when nothing else is to be done.
         defer { lines.close() }
@@ -49,7 +51,13 @@ extension Program {
             ])
         try report(held, configurationPath(invocation), cabinet, settings, log)
         if cabinet.board.deadMan.kind == .none {
-            log.warning("nothing opens the contactors when this program dies")
+            log.warning(
+                "nothing opens the contactors when this program dies",
+                [
+                    "untilThen":
+                        "its next start does, and kerb-edge-recover where it fails for good; relays "
+                        + "on a bus stay closed"
+                ])
         }
         let journal = try await openJournal(settings, clock, log)
         let station = try await EdgeStation.make(

@@ -18,7 +18,12 @@ struct Program {
             "kerb-edge status --watch",
         ],
         commands: [
-            .init("run", flags: [config], "run the agent until SIGTERM"),
+            .init(
+                "run",
+                flags: [
+                    config,
+                    .init("--outputs-safe", "set the lines to their safe levels and end"),
+                ], "run the agent until SIGTERM"),
             .init(
                 "config check", arguments: ["FILE"], "read a configuration and say what is wrong"),
             .init(

@@ -66,14 +66,21 @@ def recovered(folder, state, **environment):
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
     (tools / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{folder}/systemctl\n')
-    (tools / "systemctl").chmod(0o755)
+    (tools / "kerb-edge").write_text(f'#!/bin/sh\necho "$STATE_DIRECTORY" "$@" >>{folder}/systemctl\nexit 1\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
     done = subprocess.run(
         ["sh", RECOVER, state, "kerb-edge.service"], capture_output=True, text=True,
-        env={"PATH": f"{tools}:{os.environ['PATH']}", "RECOVER_PAUSE": "0", **environment})
+        env={"PATH": f"{tools}:{os.environ['PATH']}", "RECOVER_PAUSE": "0", "KERB_EDGE": str(tools / "kerb-edge"),
+             **environment})
     orders = pathlib.Path(folder / "systemctl")
-    return done, orders.read_text().splitlines() if orders.exists() else []
+    orders = orders.read_text().splitlines() if orders.exists() else []
+    # Before any pause, and though the program cannot do it.
+    assert orders[:1] == SAFE
+    return done, [order for order in orders if order not in SAFE]
 
 
+SAFE = ["/var/lib/kerb-edge run --outputs-safe --config /etc/kerb/edge.yaml"]
 AGAIN = ["reset-failed kerb-edge.service", "start --no-block kerb-edge.service"]
 
 
