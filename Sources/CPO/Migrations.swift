@@ -127,5 +127,11 @@ extension ChargePointOperator {
             CREATE TABLE station_clock (
                 station TEXT PRIMARY KEY, skew_ms BIGINT NOT NULL, measured_at BIGINT NOT NULL);
             """),
+        Migration(
+            23, "which sessions' numbers the station knows, and what a station is suspected of",
+            """
+            ALTER TABLE session ADD COLUMN is_acknowledged BIGINT NOT NULL DEFAULT 0;
+            CREATE INDEX suspicion_station ON suspicion(station, state);
+            """),
     ]
 }

@@ -11,6 +11,8 @@ struct SessionBook: Sendable {
         var rules: LocalTimeRules
         var idTag: String
         var authorization: AuthorizationStatus
+        /// The station named its number, so that a stop without one is not this session's.
+        var isAcknowledged: Bool
         /// When the last `session.updated` line was written; meter values within a second share one.
         var journalledAt: Timestamp
         /// Rated power in watts, where the plug says it.

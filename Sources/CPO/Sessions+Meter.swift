@@ -40,6 +40,8 @@ extension Sessions {
         _ report: MeterReport, at station: String, receivedAt: Timestamp,
         in transaction: Transaction
     ) throws {
+        var report = report
+        report.readings = Array(report.readings.prefix(Self.mostReadingsPerMessage))
         let owner = try owner(of: report, at: station, in: transaction)
         if owner == nil, let reference = report.transaction {
             return try park(
@@ -102,6 +104,7 @@ extension Sessions {
     ) throws -> Int64? {
         guard let reference = report.transaction else { return nil }
         if let key = book.withLock({ $0.key(station: station, reference: reference) }) {
+            try acknowledged(key, in: transaction)
             return key
         }
         if case .number(let number) = reference, number <= 0 {
@@ -112,6 +115,13 @@ extension Sessions {
             "SELECT key FROM session WHERE station = ? AND reference = ?", station,
             reference.storedText)
         return try row?.int64("key")
+    }
+
+    /// The station learnt this session's number: it will name it when it ends.
+    private func acknowledged(_ key: Int64, in transaction: Transaction) throws {
+        guard book.withLock({ $0.entries[key]?.isAcknowledged }) == false else { return }
+        try transaction.execute("UPDATE session SET is_acknowledged = 1 WHERE key = ?", key)
+        _ = book.withLock { $0.change(key) { $0.isAcknowledged = true } }
     }
 
     /// Takes a stored reading into the running session; one of a session that is over only lies there.

@@ -7,6 +7,10 @@ extension Sessions {
     /// Readings of unknown transactions kept for one station; a charger that was moved here in the
     /// middle of a charge sends a few hundred.
     static let mostParkedReadings = 5000
+    /// Stops of one station that wait or lie beside a session's stop: a year of offline charges.
+    static let mostParkedStops = 1000
+    /// The same of a station that nobody took in: it is asked to keep silent.
+    static let mostParkedOfPending = 20
 
     /// Why a parked message cannot be bound to a session.
     package enum BindingRefusal: Error, Hashable, Sendable {
@@ -34,9 +38,7 @@ extension Sessions {
                 SELECT suspicion FROM parked WHERE station = ? AND reference = ?
                 AND kind = 'readings' AND state = 'waiting' LIMIT 1
                 """, station, reference)
-        if content.connector != nil, try parkedReadings(of: station, in: transaction) {
-            return
-        }
+        guard try hasRoom(for: content, station, receivedAt, in: transaction) else { return }
         let suspicion =
             try earlier?.int64OrNil("suspicion")
             ?? stores.suspicions.raise(
@@ -54,13 +56,35 @@ extension Sessions {
             content.reference?.storedText ?? "", content.finger) != nil
     }
 
-    /// True where no more are kept.
-    private func parkedReadings(of station: String, in transaction: Transaction) throws -> Bool {
-        try transaction.queryOne(
+    /// False where no more of the kind are kept for the station; a person is told so once.
+    func hasRoom(
+        for content: ParkedMessage.Content, _ station: String, _ now: Timestamp,
+        in transaction: Transaction
+    ) throws -> Bool {
+        let isStop = content.connector == nil
+        let most =
+            try stores.stations.isWaiting(station, in: transaction)
+            ? Self.mostParkedOfPending : isStop ? Self.mostParkedStops : Self.mostParkedReadings
+        let last = try transaction.queryOne(
             """
-            SELECT COUNT(*) AS n FROM parked
-            WHERE station = ? AND state = 'waiting' AND kind = 'readings'
-            """, station)?.int("n") ?? 0 >= Self.mostParkedReadings
+            SELECT id FROM parked WHERE station = ? AND kind = ? AND state IN ('waiting', ?)
+            LIMIT 1 OFFSET ?
+            """, station, content.kind, isStop ? "kept" : "waiting", most - 1)
+        guard last != nil else { return true }
+        let code: Suspicion.Code =
+            isStop ? .stopOfUnknownTransaction : .meterValuesOfUnknownTransaction
+        let detail = "\(most) such messages wait for a word; more are not kept"
+        let told = try transaction.queryOne(
+            """
+            SELECT id FROM suspicion WHERE station = ? AND state = 'open' AND code = ?
+            AND detail = ? LIMIT 1
+            """, station, code.rawValue, detail)
+        if told == nil {
+            try stores.suspicions.raise(
+                code, station: station, connector: content.connector, session: nil,
+                detail: detail, at: now, in: transaction)
+        }
+        return false
     }
 
     func insertParked(
@@ -85,9 +109,20 @@ extension Sessions {
         ).map(ParkedMessage.init(row:))
     }
 
-    /// What a line of the review list is about; empty where it is about a session.
-    package func parked(suspicion id: Int64) async throws -> [ParkedMessage] {
-        try await database.read { try self.parked(suspicion: id, in: $0) }
+    /// What a line of the review list is about, oldest first, and how much there is in all; nothing
+    /// where it is about a session.
+    package func parked(
+        suspicion id: Int64, limit: Int = 20
+    ) async throws -> (messages: [ParkedMessage], total: Int) {
+        try await database.read { transaction in
+            let messages = try transaction.query(
+                "SELECT * FROM parked WHERE suspicion = ? ORDER BY id LIMIT ?", id, limit
+            ).map(ParkedMessage.init(row:))
+            guard messages.count == limit else { return (messages, messages.count) }
+            let row = try transaction.queryOne(
+                "SELECT COUNT(*) AS n FROM parked WHERE suspicion = ?", id)
+            return (messages, try row?.int("n") ?? messages.count)
+        }
     }
 
     private func parked(
@@ -106,12 +141,18 @@ extension Sessions {
     ) throws {
         let waiting = try parked(.waiting, station: opened.session.station, in: transaction)
         guard !waiting.isEmpty else { return }
-        let fitting = waiting.filter { Self.fits($0, opened) }
+        let lag = lagSeconds(of: opened.session.station)
+        // It began, by our clock, before we heard of its end: what came earlier is of another charge.
+        let begun = opened.session.startedAt.advanced(bySeconds: lag)
+        let candidates = waiting.filter { begun <= $0.receivedAt }
+        let fitting = candidates.filter { Self.fits($0, opened) }
         // Two that fit are a person's to tell apart.
         let stop = fitting.count == 1 ? fitting[0] : nil
         var end: Timestamp?
-        if let stop, case .stop(let told) = stop.content { end = told.at ?? stop.receivedAt }
-        for message in waiting {
+        if let stop, case .stop(let told) = stop.content {
+            end = StationTime.repaired(told.at, receivedAt: stop.receivedAt).at
+        }
+        for message in candidates {
             guard case .readings(let report) = message.content,
                 Self.belongs(report, message, to: opened, until: end, with: stop?.reference)
             else { continue }
@@ -131,9 +172,13 @@ extension Sessions {
     private static func fits(_ message: ParkedMessage, _ entry: SessionBook.Entry) -> Bool {
         guard case .stop(let stop) = message.content else { return false }
         let tag = stop.token.map(Tokens.folded)
-        guard tag == entry.idTag || (tag == nil && isUnset(stop.transaction)) else { return false }
-        return stop.meterStop >= entry.session.meterStart
-            && (stop.at ?? message.receivedAt) >= entry.session.startedAt
+        guard !entry.isAcknowledged,
+            tag == entry.idTag || (tag == nil && isUnset(stop.transaction))
+        else { return false }
+        let (at, _) = StationTime.repaired(stop.at, receivedAt: message.receivedAt)
+        // The register at which a charge began is the one at which the charge before it ended, so an
+        // equal one tells nothing; a charge without energy owes nothing either way.
+        return stop.meterStop > entry.session.meterStart && at >= entry.session.startedAt
     }
 
     private static func belongs(
@@ -144,7 +189,7 @@ extension Sessions {
             isUnset(transaction) || transaction == reference
         else { return false }
         return report.readings.allSatisfy { reading in
-            let at = reading.at ?? message.receivedAt
+            let (at, _) = StationTime.repaired(reading.at, receivedAt: message.receivedAt)
             return at >= entry.session.startedAt && (end.map { at <= $0 } ?? true)
         }
     }

@@ -107,7 +107,8 @@ extension Sessions {
                 status: try row.textOrNil("start_status").flatMap { ConnectorStatus(rawValue: $0) }),
             rules: rules(of: session.location.timeZone), idTag: try row.text("id_tag"),
             authorization: AuthorizationStatus(rawValue: try row.text("authorization_status"))
-                ?? .invalid, journalledAt: session.lastUpdated,
+                ?? .invalid, isAcknowledged: try row.bool("is_acknowledged"),
+            journalledAt: session.lastUpdated,
             ratedWatts: Self.ratedWatts(session.location.evses.first?.connectors.first),
             raised: Set(session.suspicions.compactMap { Suspicion.Code(rawValue: $0) }))
         let limit = end?.milliseconds ?? .max

@@ -9,6 +9,8 @@ extension Sessions {
         _ stop: SessionStop, at station: String, receivedAt: Timestamp,
         in transaction: Transaction
     ) throws -> StationReply {
+        var stop = stop
+        stop.readings = Array(stop.readings.prefix(Self.mostReadingsPerMessage))
         let info = try stop.token.map {
             try authorize($0, at: station, receivedAt: receivedAt, in: transaction).info
         }
@@ -32,7 +34,8 @@ extension Sessions {
         let key = try row.int64("key")
         if try row.text("closure") == Closure.closed.rawValue {
             guard try row.textOrNil("stop_raw") != Self.raw(stop),
-                try !isParked(.stop(stop), station, in: transaction)
+                try !isParked(.stop(stop), station, in: transaction),
+                try hasRoom(for: .stop(stop), station, receivedAt, in: transaction)
             else { return }
             let suspicion = try suspect(
                 .secondStopDiffers, &session, key: key, Self.raw(stop), at: receivedAt,
@@ -102,7 +105,8 @@ extension Sessions {
         {
             return row
         }
-        // A station that never learnt its number says 0 or -1: by tag and register, if only one fits.
+        // A station that never learnt its number says 0 or -1: by tag, register and time, if only one
+        // fits. Of a session whose number it named it would not say so. OCPP 1.6 errata 3.18.
         guard Self.isUnset(stop.transaction) else { return nil }
         // Told before: its answer was lost, and the next charge must not be ended by it.
         let again = try transaction.queryOne(
@@ -110,11 +114,11 @@ extension Sessions {
             station, Self.raw(stop))
         if let again { return again }
         guard try !isParked(.stop(stop), station, in: transaction) else { return nil }
-        let at = stop.at ?? receivedAt
+        let (at, _) = StationTime.repaired(stop.at, receivedAt: receivedAt)
         let idTag = stop.token.map(Tokens.folded)
         let candidates = book.withLock { book in
             book.open(station: station).filter { entry in
-                (idTag == nil || entry.idTag == idTag)
+                !entry.isAcknowledged && (idTag == nil || entry.idTag == idTag)
                     && entry.session.meterStart <= stop.meterStop && entry.session.startedAt <= at
             }
         }

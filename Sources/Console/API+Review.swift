@@ -65,10 +65,11 @@ extension Console {
             value["sessionStatus"] = .string(session.status.rawValue)
             value["cost"] = session.cost.map(Shape.cost)
         }
-        let parked = try await house.sessions.parked(suspicion: suspicion.id)
-        if !parked.isEmpty {
-            value["parked"] = .array(parked.prefix(Self.mostParkedShown).map(Shape.parked))
-            value["parkedCount"] = .number(parked.count)
+        let (parked, total) = try await house.sessions.parked(
+            suspicion: suspicion.id, limit: Self.mostParkedShown)
+        if total > 0 {
+            value["parked"] = .array(parked.map(Shape.parked))
+            value["parkedCount"] = .number(total)
         }
         return .object(value)
     }
@@ -117,7 +118,7 @@ extension Console {
     private func voidParked(
         _ id: Int64, _ reason: String, _ request: APIRequest
     ) async throws -> HTTPResponse {
-        guard try await !house.sessions.parked(suspicion: id).isEmpty else {
+        guard try await house.sessions.parked(suspicion: id, limit: 1).total > 0 else {
             // Nothing was billed from it, so there is nothing to take back.
             throw APIProblem.field(
                 "decision", "must be accept: no session and no bill came of it")

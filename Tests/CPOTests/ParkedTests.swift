@@ -158,7 +158,7 @@ import Testing
         }
         let lines = try await house.cpo.suspicions.list()
         #expect(lines.map(\.code) == [.meterValuesOfUnknownTransaction])
-        #expect(try await house.cpo.sessions.parked(suspicion: lines[0].id).count == 5)
+        #expect(try await house.cpo.sessions.parked(suspicion: lines[0].id).total == 5)
     }
 
     @Test func `keeps a second stop with its readings beside the first`() async throws {
@@ -170,7 +170,7 @@ import Testing
         for _ in 1...2 { _ = try await house.apply(second, at: 670) }
         let lines = try await house.cpo.suspicions.list()
         #expect(lines.map(\.code) == [.secondStopDiffers])
-        let kept = try await house.cpo.sessions.parked(suspicion: lines[0].id)
+        let kept = try await house.cpo.sessions.parked(suspicion: lines[0].id).messages
         #expect(kept.map(\.state) == [.kept])
         guard case .stop(let stop)? = kept.first?.content else {
             Issue.record("no stop was kept")

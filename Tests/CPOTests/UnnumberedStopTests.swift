@@ -1,0 +1,106 @@
+import CPO
+import Charging
+import SQL
+import StoreSupport
+import TestSupport
+import Testing
+
+@Suite struct `A stop without a number` {
+    private static func stop(
+        _ seconds: Int64?, _ register: Int64, token: String? = nil, readings: [MeterReading] = []
+    ) -> StationEvent {
+        .sessionStopped(
+            SessionStop(
+                transaction: .number(-1), meterStop: WattHours(register),
+                at: seconds.map { House.noon.advanced(bySeconds: $0) }, reason: .local,
+                token: token, readings: readings))
+    }
+
+    /// Its charge waits, and the next driver's goes on.
+    private func leaves(_ house: House) async throws {
+        let running = house.cpo.sessions.running()
+        #expect(running.count == 1)
+        #expect(try await house.cpo.cdrs.list().total == 0)
+        #expect(
+            try await house.cpo.suspicions.list().map(\.code).contains(.stopOfUnknownTransaction))
+        for session in running {
+            #expect(try await house.cpo.sessions.readings(of: session.id).isEmpty)
+        }
+    }
+
+    @Test func `is not the next driver's where the station's clock is ahead`() async throws {
+        let house = try await House()
+        _ = try await house.apply(House.meter(-1, 3600, 1400), at: 600)
+        _ = try await house.apply(Self.stop(3601, 1500), at: 601)
+        _ = try await house.started(House.start(4200, register: 0), at: 1200)
+        try await leaves(house)
+    }
+
+    @Test func `is not the next driver's where the station's clock lags`() async throws {
+        let house = try await House()
+        _ = try await house.apply(House.status(-3600, .available), at: 0)
+        _ = try await house.apply(Self.stop(nil, 1500), at: 600)
+        _ = try await house.started(House.start(-2400, register: 0), at: 1200)
+        try await leaves(house)
+    }
+
+    @Test func `is not of the charge that begins at its register`() async throws {
+        let house = try await House()
+        _ = try await house.apply(Self.stop(600, 1500), at: 600)
+        _ = try await house.started(House.start(600, register: 1500), at: 620)
+        try await leaves(house)
+    }
+
+    @Test func `ends no charge whose number the station named`() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("house.sqlite")
+        var house = try await House(path: path)
+        let (transaction, _) = try await house.started(House.start(0), at: 10)
+        _ = try await house.apply(House.meter(transaction, 300, 1400), at: 310)
+        await house.cpo.database.close()
+        house = try await House(path: path, isNew: false)
+        _ = try await house.apply(Self.stop(600, 1500), at: 610)
+        #expect(house.cpo.sessions.running().count == 1)
+        #expect(
+            try await house.cpo.suspicions.list().map(\.code) == [.stopOfUnknownTransaction])
+        await house.cpo.database.close()
+    }
+
+    @Test func `ends a charge by the time it came where its clock was never set`() async throws {
+        let house = try await House()
+        _ = try await house.started(House.start(0), at: 10)
+        _ = try await house.apply(Self.stop(-1_800_000_000, 1500), at: 610)
+        #expect(try await house.cpo.cdrs.list().total == 1)
+    }
+
+    @Test func `is kept to a number, of a station that nobody took in`() async throws {
+        let house = try await House()
+        _ = try await house.cpo.write {
+            try house.cpo.stations.register("CS-1", .pending, at: House.noon, in: $0)
+        }
+        for number in 1...25 as ClosedRange<Int64> {
+            _ = try await house.apply(Self.stop(600, 1500 + number), at: 610)
+        }
+        let lines = try await house.cpo.suspicions.list()
+        #expect(lines.count == 21)
+        #expect(lines.filter { $0.detail.contains("more are not kept") }.count == 1)
+        let kept = try await house.cpo.read { try $0.query("SELECT id FROM parked") }
+        #expect(kept.count == 20)
+    }
+
+    @Test func `is kept with as many readings as one message may carry`() async throws {
+        let house = try await House()
+        let readings = (0...1000).map {
+            MeterReading(at: House.noon.advanced(bySeconds: Int64($0)), samples: [])
+        }
+        _ = try await house.apply(Self.stop(2000, 1500, readings: readings), at: 2010)
+        let line = try #require(try await house.cpo.suspicions.list().first)
+        let (messages, total) = try await house.cpo.sessions.parked(suspicion: line.id)
+        guard case .stop(let stop)? = messages.first?.content else {
+            Issue.record("no stop was kept")
+            return
+        }
+        #expect(stop.readings.count == 1000)
+        #expect(total == 1)
+    }
+}
