@@ -27,6 +27,14 @@ struct ClockSkew: Hashable, Sendable {
         since = receivedAt
     }
 
+    /// As it was last written down.
+    init(milliseconds: Int64, measuredAt: Timestamp) {
+        present = milliseconds
+        since = measuredAt
+        self.measuredAt = measuredAt
+        toldAs = milliseconds
+    }
+
     mutating func take(stamp: Timestamp, receivedAt: Timestamp) {
         guard let next = ClockSkew(stamp: stamp, receivedAt: receivedAt) else { return }
         if receivedAt.seconds(since: since) >= Self.windowSeconds {

@@ -24,6 +24,18 @@ extension Sessions {
         }
     }
 
+    /// What was learnt before the server's start, so that its first messages do not find a clock that
+    /// seems right.
+    func recallSkew(of station: String, in transaction: Transaction) throws {
+        guard clocks.withLock({ $0[station] == nil }),
+            let row = try transaction.queryOne(
+                "SELECT * FROM station_clock WHERE station = ?", station)
+        else { return }
+        let known = ClockSkew(
+            milliseconds: try row.int64("skew_ms"), measuredAt: try row.timestamp("measured_at"))
+        clocks.withLock { $0[station] = $0[station] ?? known }
+    }
+
     /// Learns from the newest time in an event.
     func measure(_ event: StationEvent, from station: String, receivedAt: Timestamp) {
         let stamp: Timestamp?

@@ -39,7 +39,7 @@ package final class Sessions: Remembering {
     let settings: OperatorSettings
     let stores: Stores
     let book = Lock(SessionBook())
-    /// By station, as far as was heard since the server's start.
+    /// By station, of those that were heard since the server's start.
     let clocks = Lock([String: ClockSkew]())
     private let zones = Lock([String: LocalTimeRules]())
 
@@ -81,6 +81,7 @@ package final class Sessions: Remembering {
         try ensure(in: transaction)
         // What is decided about an event does not rest on the event's own word for the clock.
         defer { measure(event, from: station, receivedAt: receivedAt) }
+        try recallSkew(of: station, in: transaction)
         try tellSkew(of: station, in: transaction)
         switch event {
         case .alive: return .alive(now: receivedAt)
