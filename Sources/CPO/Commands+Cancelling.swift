@@ -28,6 +28,7 @@ extension Commands {
             command.answer = Self.cancelledText
             command.answeredAt = now
             try self.store(command, in: transaction)
+            try self.mask(command, in: transaction)
             return (command, true)
         }
         guard let (command, isDone) = found else { return nil }
@@ -36,6 +37,7 @@ extension Commands {
             await links.cancel(id, at: command.station)
         else { return .tooLate(command) }
         let settled = try await settled(id, withinSeconds: Self.settleSeconds) ?? command
-        return .cancelled(settled)
+        // It was taken off one line, and may have gone out on another that replaced it.
+        return settled.answer == Self.cancelledText ? .cancelled(settled) : .tooLate(settled)
     }
 }

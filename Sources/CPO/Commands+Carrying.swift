@@ -53,10 +53,7 @@ extension Commands {
                     }
                 }
                 try self.store(command, in: transaction)
-                guard let masked = command.command.masked else { return }
-                // Needed until it was sent, and by nobody afterwards.
-                try transaction.execute(
-                    "UPDATE command SET body = ? WHERE id = ?", masked.storedText, id)
+                try self.mask(command, in: transaction)
             }
             log.info(
                 "command answered",
@@ -174,6 +171,7 @@ extension Commands {
             command.answeredAt = at
             command.state = command.state == .queued ? .failed : .timedOut
             try store(command, in: transaction)
+            try mask(command, in: transaction)
         }
     }
 

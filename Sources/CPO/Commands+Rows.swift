@@ -70,6 +70,13 @@ extension Commands {
         try changed(command, in: transaction)
     }
 
+    /// Takes out the secret it carried: needed until it was sent, and by nobody afterwards.
+    func mask(_ command: Command, in transaction: Transaction) throws {
+        guard let masked = command.command.masked else { return }
+        try transaction.execute(
+            "UPDATE command SET body = ? WHERE id = ?", masked.storedText, command.id)
+    }
+
     func changed(_ command: Command, in transaction: Transaction) throws {
         try journal.append(
             .commandChanged, command.id,
