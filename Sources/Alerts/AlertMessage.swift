@@ -17,7 +17,11 @@ package protocol AlertChannel: Sendable {
     /// Told at once, in one mail or call; at least 1.
     var mostAtOnce: Int { get }
     /// Tells all of them or throws.
-    nonisolated(nonsending) func tell(_ messages: [AlertMessage]) async throws(AlertChannelError)
+    ///
+    /// - Parameter more: how many are due besides and are told by their number alone.
+    nonisolated(nonsending) func tell(
+        _ messages: [AlertMessage], more: Int
+    ) async throws(AlertChannelError)
 }
 
 package struct AlertChannelError: Error, Hashable, Sendable {

@@ -29,9 +29,9 @@ package struct MailChannel: AlertChannel {
     }
 
     nonisolated(nonsending) package func tell(
-        _ messages: [AlertMessage]
+        _ messages: [AlertMessage], more: Int
     ) async throws(AlertChannelError) {
-        let letter = letter(of: messages, at: clock.now, id: UUID4.make())
+        let letter = letter(of: messages, more: more, at: clock.now, id: UUID4.make())
         do throws(MailError) {
             try await sender.send(letter, from: from, to: to)
         } catch { throw AlertChannelError(error.reason) }
@@ -39,16 +39,19 @@ package struct MailChannel: AlertChannel {
 
     /// RFC 5322, with RFC 2047 in the subject and base64 in the body: what stations and partners wrote
     /// into it can be no header and no command.
-    func letter(of messages: [AlertMessage], at now: Timestamp, id: String) -> [UInt8] {
+    func letter(
+        of messages: [AlertMessage], more: Int = 0, at now: Timestamp, id: String
+    ) -> [UInt8] {
         var subject = "[\(house)] "
-        if messages.count == 1, let only = messages.first {
+        if messages.count == 1, more == 0, let only = messages.first {
             subject += only.what == .ended ? "over: " : ""
             subject += "\(only.alert.kind.title): \(only.alert.subject)"
         } else {
-            subject += "\(messages.count) alerts"
+            subject += "\(messages.count + more) alerts"
         }
         let text =
             messages.map(Self.line).joined(separator: "\r\n")
+            + (more > 0 ? "\r\nand \(more) more" : "")
             + "\r\n\r\n\(publicURL)/console/alerts\r\n"
         let domain = from.split(separator: "@").last ?? "localhost"
         let head = [

@@ -19,10 +19,11 @@ package struct WebhookChannel: AlertChannel {
     }
 
     nonisolated(nonsending) package func tell(
-        _ messages: [AlertMessage]
+        _ messages: [AlertMessage], more: Int
     ) async throws(AlertChannelError) {
         let body: JSONValue = [
             "operator": .string(house), "alerts": .array(messages.map(\.value)),
+            "more": .number(more),
         ]
         var headers = [HTTPField("Content-Type", "application/json")]
         if let token { headers.append(HTTPField("Authorization", "Bearer \(token)")) }

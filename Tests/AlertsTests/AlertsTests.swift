@@ -13,7 +13,7 @@ import Testing
 private final class TestChannel: AlertChannel {
     let name: String
     let mostAtOnce: Int
-    private let state = Lock((told: [[AlertMessage]](), isDown: false))
+    private let state = Lock((told: [[AlertMessage]](), more: [Int](), isDown: false))
 
     init(_ name: String = "test", mostAtOnce: Int = 50) {
         self.name = name
@@ -26,11 +26,17 @@ private final class TestChannel: AlertChannel {
         }
     }
 
+    /// Beside each letter's lines.
+    var more: [Int] { state.withLock { $0.more } }
+
     func set(down: Bool) { state.withLock { $0.isDown = down } }
 
-    func tell(_ messages: [AlertMessage]) async throws(AlertChannelError) {
+    func tell(_ messages: [AlertMessage], more: Int) async throws(AlertChannelError) {
         let isDown = state.withLock { state in
-            if !state.isDown { state.told.append(messages) }
+            if !state.isDown {
+                state.told.append(messages)
+                state.more.append(more)
+            }
             return state.isDown
         }
         if isDown { throw AlertChannelError("down") }
@@ -186,6 +192,22 @@ private final class TestChannel: AlertChannel {
         for channel in [mail, hook] { try await alerts.tell(channel) }
         #expect(mail.told == [["raised stationOffline CS-1", "raised stationOffline CS-2"]])
         #expect(hook.told.count == 2)
+    }
+
+    @Test func `are three letters at most, the last with the number of the others`() async throws {
+        let house = try await house()
+        let channel = TestChannel(mostAtOnce: 2)
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        for number in 10..<19 {
+            try await detach(house, "CS-\(number)", try await attach(house, "CS-\(number)"))
+        }
+        clock.advance(milliseconds: 900_000)
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told.map(\.count) == [2, 2, 2])
+        #expect(channel.more == [0, 0, 3])
+        try await alerts.tell(channel)
+        #expect(channel.told.count == 3)
     }
 
     @Test func `are silent once a person has seen them`() async throws {
