@@ -1,6 +1,7 @@
 import Charging
 import JSON
 import SQL
+import Service
 
 /// The registry: who is known, what it says of itself, whether its line is up, what its plugs do.
 package final class Stations: Sendable {
@@ -11,6 +12,7 @@ package final class Stations: Sendable {
     private let journal: Journal
     private let locations: Locations
     private let settings: OperatorSettings
+    private let removals = Lock([@Sendable (String, Transaction) throws -> Void]())
 
     init(
         database: Database, journal: Journal, locations: Locations, settings: OperatorSettings
@@ -108,11 +110,17 @@ package final class Stations: Sendable {
         return StationRecord(id: id, registration: registration, createdAt: at)
     }
 
+    /// Has what a door keeps of a station go with it, in the same transaction.
+    package func onRemoval(_ forget: @escaping @Sendable (String, Transaction) throws -> Void) {
+        removals.withLock { $0.append(forget) }
+    }
+
     /// Takes a station out of the registry. Its sessions and bills stay.
     package func remove(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
         guard let known = try station(id, in: transaction) else { return false }
         try transaction.execute("DELETE FROM station_connector WHERE station = ?", known.id)
         try transaction.execute("DELETE FROM station WHERE id = ?", known.id)
+        for forget in removals.withLock({ $0 }) { try forget(known.id, transaction) }
         for place in locations.places(station: known.id) {
             var location = place.location
             for index in location.evses.indices where location.evses[index].uid == place.evse.uid {

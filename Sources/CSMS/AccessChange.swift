@@ -94,7 +94,7 @@ struct AccessChange: Sendable {
         var told: [String: JSONValue] = [:]
         if case .set(let wanted) = profile {
             try check(wanted, against: access, mayLower: mayLower)
-            access.raise(to: wanted, until: until)
+            access.raise(to: wanted, until: until, at: now)
             told["securityProfile"] = wanted.map { .number($0) } ?? .null
         }
         if let strict {
@@ -110,7 +110,8 @@ struct AccessChange: Sendable {
             told["certificateName"] = name.map { .string($0) } ?? .null
         }
         if let password {
-            access.rotate(to: Array(password.utf8), until: overlapHours > 0 ? until : nil)
+            access.rotate(
+                to: Array(password.utf8), until: overlapHours > 0 ? until : nil, at: now)
             told["password"] = "changed"
         }
         return .object(told)
@@ -141,8 +142,12 @@ extension StationAccess {
             "securityProfile": securityProfile.map { .number($0) },
             "certificateName": certificateName.map { .string($0) },
             "hasPassword": .bool(verifier != nil),
-            "oldPasswordUntil": former?.verifier == nil ? nil : former.map { .time($0.until) },
-            "oldProfileUntil": former?.profile == nil ? nil : former.map { .time($0.until) },
+            "oldPasswordUntil": formers.filter { $0.verifier != nil }.map(\.until).max().map {
+                .time($0)
+            },
+            "oldProfileUntil": formers.filter { $0.profile != nil }.map(\.until).max().map {
+                .time($0)
+            },
         ])
     }
 }

@@ -44,11 +44,38 @@ struct Admission {
         var firstPassword: [UInt8]?
         var isStrict: Bool
         /// What was new of its access was used, so that what counted before is over.
-        var usedNewPassword = false
-        var usedNewProfile = false
+        var usedNewPassword: StationVerifier?
+        var usedNewProfile: Int?
+        /// It came by certificate for the first time.
+        var pinsCertificate = false
 
         /// The station's access is to be written down with its admission.
-        var changesAccess: Bool { firstPassword != nil || usedNewPassword || usedNewProfile }
+        var changesAccess: Bool {
+            firstPassword != nil || usedNewPassword != nil || usedNewProfile != nil
+                || pinsCertificate
+        }
+
+        /// What it means for the station's access; again for the row, which may have changed since.
+        ///
+        /// - Returns: false where the access is another's by now.
+        func apply(to access: inout StationAccess, at now: Timestamp) -> Bool {
+            if let firstPassword {
+                if let verifier = access.verifier {
+                    return verifier.match(firstPassword) != .no
+                }
+                guard access.takesFirstPassword, access.securityProfile != 3 else { return false }
+                access.verifier = StationVerifier(password: firstPassword)
+            }
+            if let usedNewPassword, access.verifier == usedNewPassword { access.passwordUsed() }
+            if let usedNewProfile, access.securityProfile == usedNewProfile {
+                access.profileUsed()
+            }
+            if pinsCertificate {
+                access.pinCertificate(
+                    until: now.advanced(bySeconds: CentralSystem.openOverlapSeconds), at: now)
+            }
+            return true
+        }
     }
 
     enum Verdict: Hashable, Sendable {
@@ -123,6 +150,7 @@ struct Admission {
                 return .wrongCertificate
             }
             profile = 3
+            granted.pinsCertificate = access.securityProfile == nil
         } else if let credentials = request.credentials {
             if let refusal = check(credentials, access, now, &granted) { return refusal }
             profile = request.http.isTLS ? 2 : 1
@@ -136,12 +164,16 @@ struct Admission {
         }
         guard let wanted = access.securityProfile else { return nil }
         if wanted == profile {
-            granted.usedNewProfile = access.former?.profile != nil
+            if access.formers.contains(where: { $0.profile != nil }) {
+                granted.usedNewProfile = profile
+            }
             return nil
         }
         // A station that could not take the new profile falls back to the former one by itself.
-        guard let former = access.former, now < former.until else { return .wrongProfile }
-        return former.profile == .any || former.profile == .only(profile) ? nil : .wrongProfile
+        let isFormer = access.formers.contains {
+            now < $0.until && ($0.profile == .any || $0.profile == .only(profile))
+        }
+        return isFormer ? nil : .wrongProfile
     }
 
     private func check(
@@ -157,15 +189,21 @@ struct Admission {
         guard !credentials.password.isEmpty else { return .noCredentials }
         guard let verifier = access.verifier else {
             // The first password of a station that is being adopted or listed becomes its password.
-            guard unknownStations != .refuse else { return .noPasswordSet }
+            // One that is known by a certificate's name never had one.
+            guard unknownStations != .refuse, access.takesFirstPassword else {
+                return .noPasswordSet
+            }
             granted.firstPassword = credentials.password
             return nil
         }
         var match = verifier.match(credentials.password)
         if match != .no {
-            granted.usedNewPassword = access.former?.verifier != nil
-        } else if let former = access.former, now < former.until {
-            match = former.verifier?.match(credentials.password) ?? .no
+            if access.formers.contains(where: { $0.verifier != nil }) {
+                granted.usedNewPassword = verifier
+            }
+        } else {
+            let formers = access.formers.filter { now < $0.until }.compactMap(\.verifier)
+            match = formers.lazy.map { $0.match(credentials.password) }.first { $0 != .no } ?? .no
         }
         switch match {
         case .no: return .wrongPassword

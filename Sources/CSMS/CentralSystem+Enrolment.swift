@@ -105,10 +105,9 @@ extension CentralSystem {
     /// - Throws: `Enrolment.Refusal`, or what the database says.
     func redeem(_ code: OneTimeCode, password: String) async throws -> String {
         let now = house.clock.now
-        let (record, access) = try await house.write { [house, directory] transaction in
+        let (record, access) = try await house.write { [house] transaction in
             try Enrolment.redeem(
-                code, password: password, in: house, at: now,
-                access: { directory[$0]?.access }, transaction: transaction)
+                code, password: password, in: house, at: now, transaction: transaction)
         }
         // Another process may have made the code and registered the station.
         directory.put(record)

@@ -75,11 +75,8 @@ extension CentralSystem {
             return .refused(.heldOff)
         }
         // From here on the old one is worth nothing, whoever else holds it; `admit` writes it down.
-        if granted.usedNewPassword || granted.usedNewProfile {
-            directory.change(granted.station) { access in
-                if granted.usedNewPassword { access.passwordUsed() }
-                if granted.usedNewProfile { access.profileUsed() }
-            }
+        if granted.changesAccess {
+            directory.change(granted.station) { _ = granted.apply(to: &$0, at: now) }
         }
         return verdict
     }

@@ -31,6 +31,7 @@ extension CentralSystem: StationLinks {
         _ command: StationCommand, id: String?, to station: String, deadlineSeconds: Int
     ) async throws(StationLinkError) -> CommandAnswer {
         guard let link = links[station] else { throw .offline }
+        let offered = try await offerPassword(in: command, to: station)
         let outcome: Result<CommandAnswer, StationLinkError>
         do throws(StationLinkError) {
             outcome = .success(
@@ -39,8 +40,31 @@ extension CentralSystem: StationLinks {
         } catch {
             outcome = .failure(error)
         }
-        await settingSent(command, outcome, station)
+        await settingSent(command, outcome, station, offered: offered)
         return try outcome.get()
+    }
+
+    /// Takes a new password beside the present one before the station hears of it: it may come with
+    /// either from then on, whatever happens to the answer, or to us.
+    ///
+    /// - Returns: the password, where it is new; nil where there is none to take beside it, since a
+    ///   station without one would be locked out.
+    private func offerPassword(
+        in command: StationCommand, to station: String
+    ) async throws(StationLinkError) -> String? {
+        guard case .changeSetting(let key, let value) = meaning(of: command, for: station),
+            key.lowercased() == "authorizationkey",
+            let present = access(of: station)?.verifier,
+            present.match(Array(value.utf8)) == .no
+        else { return nil }
+        do {
+            try await setPassword(value, for: station, overlapSeconds: Self.openOverlapSeconds)
+        } catch {
+            throw .refused(
+                code: "InternalError",
+                description: "the new password could not be stored, so it was not sent")
+        }
+        return value
     }
 
     /// The door's own part in a setting that was sent: a station that took a new password is known by
@@ -48,32 +72,42 @@ extension CentralSystem: StationLinks {
     /// A05.FR.08.
     private func settingSent(
         _ command: StationCommand, _ outcome: Result<CommandAnswer, StationLinkError>,
-        _ station: String
+        _ station: String, offered: String?
     ) async {
         guard case .changeSetting(let key, let value) = meaning(of: command, for: station) else {
             return
         }
-        let isTaken: Bool
+        // nil: nobody knows.
+        let isTaken: Bool?
         switch outcome {
         case .success(let answer):
-            guard ["Accepted", "RebootRequired"].contains(answer.statusWord) else { return }
-            isTaken = true
-        case .failure(.timedOut), .failure(.lost): isTaken = false
-        case .failure: return
+            isTaken = ["Accepted", "RebootRequired"].contains(answer.statusWord)
+        case .failure(.timedOut), .failure(.lost), .failure(.notUnderstood): isTaken = nil
+        case .failure: isTaken = false
         }
         do {
+            if isTaken == false {
+                guard let offered else { return }
+                return try await updateAccess(of: station) {
+                    $0.takeBack(Array(offered.utf8))
+                }
+            }
             switch key.lowercased() {
             case "authorizationkey":
                 try await setPassword(
-                    value, for: station, overlapSeconds: isTaken ? 0 : Self.openOverlapSeconds)
+                    value, for: station,
+                    overlapSeconds: isTaken == true ? 0 : Self.openOverlapSeconds)
             case "securityprofile":
-                guard isTaken, let profile = Int(value), (1...3).contains(profile) else { return }
-                var access = access(of: station) ?? StationAccess()
-                guard profile > access.securityProfile ?? 0 else { return }
-                access.raise(
-                    to: profile,
-                    until: house.clock.now.advanced(bySeconds: Self.openOverlapSeconds))
-                try await setAccess(access, for: station)
+                guard isTaken == true, let profile = Int(value), (1...3).contains(profile) else {
+                    return
+                }
+                let now = house.clock.now
+                try await updateAccess(of: station) { access in
+                    guard profile > access.securityProfile ?? 0 else { return }
+                    access.raise(
+                        to: profile, until: now.advanced(bySeconds: Self.openOverlapSeconds),
+                        at: now)
+                }
             default: break
             }
         } catch {
@@ -84,7 +118,7 @@ extension CentralSystem: StationLinks {
     }
 
     /// How long both count where nobody knows which one the station has.
-    private static let openOverlapSeconds: Int64 = 7 * 86_400
+    static let openOverlapSeconds: Int64 = 7 * 86_400
 }
 
 extension CommandAnswer {
@@ -178,16 +212,21 @@ extension CentralSystem {
         return changed
     }
 
-    /// Sets how a station proves itself; its present socket stays.
-    package func setAccess(_ access: StationAccess, for station: String) async throws {
+    /// Changes how a station proves itself, in one transaction; its present socket stays.
+    private func updateAccess(
+        of station: String, _ change: @escaping @Sendable (inout StationAccess) -> Void
+    ) async throws {
         let now = house.clock.now
-        try await house.write { [house, directory] transaction in
+        let changed = try await house.write { [house, directory] transaction in
             // One that was registered a moment ago is not in the directory yet.
             let record = try house.stations.station(station, in: transaction)
             if let record { directory.put(record) }
+            var access = try StationAccess.stored(station, in: transaction)
+            change(&access)
             try access.store(station, at: now, in: transaction)
+            return access
         }
-        directory.put(access, for: station)
+        directory.put(changed, for: station)
     }
 
     /// Sets the password of a station: bytes, or the hexadecimal digits of `AuthorizationKey`.
@@ -197,10 +236,9 @@ extension CentralSystem {
         _ password: String, for station: String, overlapSeconds: Int64 = 0
     ) async throws {
         let now = house.clock.now
-        var access = access(of: station) ?? StationAccess()
-        access.rotate(
-            to: Array(password.utf8),
-            until: overlapSeconds > 0 ? now.advanced(bySeconds: overlapSeconds) : nil)
-        try await setAccess(access, for: station)
+        let until = overlapSeconds > 0 ? now.advanced(bySeconds: overlapSeconds) : nil
+        try await updateAccess(of: station) {
+            $0.rotate(to: Array(password.utf8), until: until, at: now)
+        }
     }
 }

@@ -35,6 +35,7 @@ package final class CentralSystem: Sendable {
         admission = Admission(
             settings: settings, unknownStations: house.settings.unknownStations,
             versions: dialects.map(\.version))
+        house.stations.onRemoval { try StationAccess.forget($0, in: $1) }
     }
 
     /// Reads who may connect. Before the server starts.
@@ -83,21 +84,31 @@ package final class CentralSystem: Sendable {
     /// Makes a socket the station's newest in the registry, durably.
     func admit(_ link: StationLink) async -> Admitted {
         let (now, granted, epoch) = (house.clock.now, link.granted, link.epoch)
-        // Claimed, or changed, at the handshake; written down with the station itself.
-        let access = granted.changesAccess ? directory[granted.station]?.access : nil
         do {
-            let admitted = try await house.write { [self] transaction -> Admitted in
-                guard links.isCurrent(granted.station, epoch: epoch) else { return .replaced }
+            let (admitted, access) = try await house.write {
+                [self] transaction -> (Admitted, StationAccess?) in
+                guard links.isCurrent(granted.station, epoch: epoch) else {
+                    return (.replaced, nil)
+                }
                 guard
                     let record = try house.stations.admit(
                         granted.station, at: now, in: transaction)
-                else { return .refused }
-                try access?.store(record.id, at: now, in: transaction)
+                else { return (.refused, nil) }
+                var access: StationAccess?
+                if granted.changesAccess {
+                    // Onto the row: an operator may have changed it since the handshake.
+                    var changed = try StationAccess.stored(record.id, in: transaction)
+                    let known = changed
+                    guard granted.apply(to: &changed, at: now) else { return (.refused, known) }
+                    try changed.store(record.id, at: now, in: transaction)
+                    access = changed
+                }
                 let number = try house.stations.attached(
                     record.id, subprotocol: link.dialect.version.subprotocol, at: now,
                     in: transaction)
-                return .admitted(record, number)
+                return (.admitted(record, number), access)
             }
+            if let access { directory.put(access, for: granted.station) }
             if case .admitted(let record, _) = admitted {
                 directory.put(record)
                 log.count(granted.deviations, of: record.id, at: now)
@@ -171,13 +182,13 @@ package final class CentralSystem: Sendable {
             guard let lines = try? await house.journal.lines(after: cursor), let last = lines.last
             else { return }
             for line in lines where line.kind == .stationAdded || line.kind == .stationChanged {
-                await registryChanged(line.subject)
+                await registryChanged(line.subject, isNew: line.kind == .stationAdded)
             }
             followed.withLock { $0 = last.seq }
         }
     }
 
-    private func registryChanged(_ id: String) async {
+    private func registryChanged(_ id: String, isNew: Bool) async {
         do {
             guard let record = try await house.stations.station(id) else {
                 directory.remove(id)
@@ -185,6 +196,11 @@ package final class CentralSystem: Sendable {
                 return
             }
             directory.put(record)
+            if isNew {
+                // What one of the same id proved itself by counts no more.
+                let access = try await house.read { try StationAccess.stored(id, in: $0) }
+                directory.put(access, for: id)
+            }
             guard let link = links[id] else { return }
             switch record.registration {
             case .rejected: await link.close(1008, reason: "rejected")

@@ -55,7 +55,7 @@ package struct Enrolment: Hashable, Sendable {
     /// lost on its way.
     static func redeem(
         _ code: OneTimeCode, password: String, in house: ChargePointOperator, at: Timestamp,
-        access: (String) -> StationAccess?, transaction: Transaction
+        transaction: Transaction
     ) throws -> (record: StationRecord, access: StationAccess) {
         guard passwordBytes.contains(password.utf8.count),
             password.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
@@ -65,7 +65,8 @@ package struct Enrolment: Hashable, Sendable {
                 "SELECT * FROM csms_enrolment WHERE hash = ?", hash(code.text))
         else { throw Refusal.unknown }
         let mark = hash(password)
-        if try row.timestampOrNil("used_at") != nil {
+        let isUsed = try row.timestampOrNil("used_at") != nil
+        if isUsed {
             guard constantTimeEqual(try row.textOrNil("used_by") ?? "", mark) else {
                 throw Refusal.used
             }
@@ -74,11 +75,18 @@ package struct Enrolment: Hashable, Sendable {
         guard let record = try house.stations.station(try row.text("folded"), in: transaction),
             record.registration == .accepted
         else { throw Refusal.removedStation }
+        var access = try StationAccess.stored(record.id, in: transaction)
+        if isUsed {
+            // A password that was changed since is not taken back by an old code.
+            guard let verifier = access.verifier, verifier.match(Array(password.utf8)) != .no else {
+                throw Refusal.used
+            }
+            return (record, access)
+        }
         try transaction.execute(
-            "UPDATE csms_enrolment SET used_at = COALESCE(used_at, ?), used_by = ? WHERE hash = ?",
-            at, mark, hash(code.text))
-        var access = access(record.id) ?? StationAccess()
-        access.verifier = StationVerifier(password: Array(password.utf8))
+            "UPDATE csms_enrolment SET used_at = ?, used_by = ? WHERE hash = ?", at, mark,
+            hash(code.text))
+        access.rotate(to: Array(password.utf8), until: nil, at: at)
         try access.store(record.id, at: at, in: transaction)
         return (record, access)
     }

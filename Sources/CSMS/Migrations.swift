@@ -41,5 +41,10 @@ extension CentralSystem {
             ALTER TABLE csms_station ADD COLUMN former_profile BIGINT;
             ALTER TABLE csms_station ADD COLUMN former_until BIGINT;
             """),
+        Migration(
+            104, "more than one change of a station's access may be under way",
+            """
+            ALTER TABLE csms_station ADD COLUMN formers TEXT;
+            """),
     ]
 }

@@ -1,5 +1,6 @@
 import Charging
 import Crypto
+import JSON
 import SQL
 
 /// How a station must prove itself, and what is overlooked for it.
@@ -14,14 +15,19 @@ package struct StationAccess: Hashable, Sendable {
     package var takesAnyUser = false
     /// Answers deviations with errors, for certification.
     package var isStrict = false
-    /// What counted before a change: it counts on until the new was used once, or its time is over.
-    package var former: Former?
+    /// What counted before changes, newest first: each counts on until the new was used once, or its
+    /// time is over.
+    package var formers: [Former] = []
 
-    /// The identity before a change, so that a change that never reaches the station locks nobody out.
+    /// Of each kind that count beside the present one.
+    package static let mostFormers = 3
+
+    /// A password or a profile before a change, so that a change that never reaches the station locks
+    /// nobody out.
     package struct Former: Hashable, Sendable {
-        /// The password before; nil where that did not change.
+        /// nil: it is a profile.
         package var verifier: StationVerifier?
-        /// The profile before; nil where that did not change.
+        /// nil: it is a password.
         package var profile: Profile?
         package var until: Timestamp
 
@@ -42,11 +48,18 @@ package struct StationAccess: Hashable, Sendable {
         certificateName = try row.textOrNil("certificate_name")
         takesAnyUser = try row.bool("takes_any_user")
         isStrict = try row.bool("is_strict")
+        if let text = try row.textOrNil("formers") {
+            formers = try JSONValue(parsing: text).array?.compactMap(Former.init(stored:)) ?? []
+            return
+        }
+        // A row of before there were several.
         guard let until = try row.timestampOrNil("former_until") else { return }
-        former = Former(
-            verifier: try row.textOrNil("former_verifier").flatMap(StationVerifier.init(text:)),
-            profile: try row.intOrNil("former_profile").map { $0 < 0 ? .any : .only($0) },
-            until: until)
+        if let text = try row.textOrNil("former_verifier") {
+            formers.append(Former(verifier: StationVerifier(text: text), until: until))
+        }
+        if let number = try row.intOrNil("former_profile") {
+            formers.append(Former(profile: Former.Profile(number: number), until: until))
+        }
     }
 
     /// As it is stored; the plain one where nothing is.
@@ -56,67 +69,132 @@ package struct StationAccess: Hashable, Sendable {
         ).map(StationAccess.init(row:)) ?? StationAccess()
     }
 
-    func store(_ id: String, at: Timestamp, in transaction: Transaction) throws {
-        var formerProfile: Int?
-        switch former?.profile {
-        case .any: formerProfile = -1
-        case .only(let profile): formerProfile = profile
-        case nil: break
+    /// The station is registered no more: one that is registered under its id later starts anew.
+    static func forget(_ id: String, in transaction: Transaction) throws {
+        for table in ["csms_station", "csms_enrolment"] {
+            try transaction.execute("DELETE FROM \(table) WHERE folded = ?", id.lowercased())
         }
+    }
+
+    func store(_ id: String, at: Timestamp, in transaction: Transaction) throws {
         try transaction.execute(
             """
             INSERT INTO csms_station (folded, security_profile, salt, verifier, certificate_name,
-            takes_any_user, is_strict, former_verifier, former_profile, former_until, changed_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            takes_any_user, is_strict, formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
             salt = excluded.salt, verifier = excluded.verifier,
             certificate_name = excluded.certificate_name,
             takes_any_user = excluded.takes_any_user, is_strict = excluded.is_strict,
-            former_verifier = excluded.former_verifier, former_profile = excluded.former_profile,
-            former_until = excluded.former_until, changed_at = excluded.changed_at
+            formers = excluded.formers, changed_at = excluded.changed_at
             """, id.lowercased(), securityProfile, verifier?.salt, verifier?.verifier,
-            certificateName, takesAnyUser, isStrict, former?.verifier?.text, formerProfile,
-            former?.until, at)
+            certificateName, takesAnyUser, isStrict,
+            JSONValue.array(formers.map(\.stored)).text, at)
     }
+
+    /// A station that comes by certificate has no first password.
+    var takesFirstPassword: Bool { certificateName == nil }
 
     // MARK: Changes with overlap
 
     /// Sets a new password; the present one counts until `until`, or until the new one was used.
-    mutating func rotate(to password: [UInt8], until: Timestamp?) {
-        if let until, let verifier, verifier.match(password) == .no {
-            former = Former(verifier: verifier, profile: former?.profile, until: until)
-        } else {
-            former?.verifier = nil
+    mutating func rotate(to password: [UInt8], until: Timestamp?, at now: Timestamp) {
+        forgetFormers(at: now)
+        if let verifier, verifier.match(password) == .no {
+            formers.removeAll { $0.verifier.map { $0.match(password) != .no } ?? false }
+            if let until { remember(Former(verifier: verifier, until: until)) }
         }
-        verifier = StationVerifier(password: password)
-        forgetEmptyFormer()
+        if until == nil { passwordUsed() }
+        if verifier.map({ $0.match(password) == .no }) ?? true {
+            verifier = StationVerifier(password: password)
+        }
+    }
+
+    /// The station refused a password that was set for it: the one before counts again.
+    mutating func takeBack(_ password: [UInt8]) {
+        guard let verifier, verifier.match(password) != .no else {
+            formers.removeAll { $0.verifier.map { $0.match(password) != .no } ?? false }
+            return
+        }
+        guard let index = formers.firstIndex(where: { $0.verifier != nil }) else { return }
+        self.verifier = formers.remove(at: index).verifier
     }
 
     /// Sets the profile; the present one counts until `until`, or until the new one was used.
-    mutating func raise(to profile: Int?, until: Timestamp) {
+    mutating func raise(to profile: Int?, until: Timestamp, at now: Timestamp) {
+        forgetFormers(at: now)
         guard profile != securityProfile else { return }
-        former = Former(
-            verifier: former?.verifier,
-            profile: securityProfile.map { .only($0) } ?? .any, until: until)
+        let before: Former.Profile = securityProfile.map { .only($0) } ?? .any
         securityProfile = profile
-        if profile == nil { former?.profile = nil }
-        forgetEmptyFormer()
+        guard let profile else { return profileUsed() }
+        formers.removeAll { $0.profile == .only(profile) }
+        remember(Former(profile: before, until: until))
     }
 
-    /// The new password was used: the former one is over.
-    mutating func passwordUsed() {
-        former?.verifier = nil
-        forgetEmptyFormer()
+    /// A station that came by certificate comes by nothing else from then on: else the first who shows
+    /// a password would be the station.
+    mutating func pinCertificate(until: Timestamp, at now: Timestamp) {
+        guard securityProfile == nil else { return }
+        // One that has a password may need it once more; it is no stranger's.
+        guard verifier == nil else { return raise(to: 3, until: until, at: now) }
+        securityProfile = 3
     }
 
-    mutating func profileUsed() {
-        former?.profile = nil
-        forgetEmptyFormer()
+    /// The new password was used: the former ones are over.
+    mutating func passwordUsed() { formers.removeAll { $0.verifier != nil } }
+
+    mutating func profileUsed() { formers.removeAll { $0.profile != nil } }
+
+    private mutating func forgetFormers(at now: Timestamp) { formers.removeAll { $0.until <= now } }
+
+    /// What counted before ends with it at the latest. Of too many the oldest stays: that one the
+    /// station is known to have had.
+    private mutating func remember(_ former: Former) {
+        let isPassword = former.verifier != nil
+        for index in formers.indices where (formers[index].verifier != nil) == isPassword {
+            formers[index].until = min(formers[index].until, former.until)
+        }
+        formers.insert(former, at: 0)
+        let alike = formers.indices.filter { (formers[$0].verifier != nil) == isPassword }
+        if alike.count > Self.mostFormers { formers.remove(at: alike[alike.count - 2]) }
+    }
+}
+
+extension StationAccess.Former {
+    init(verifier: StationVerifier?, until: Timestamp) {
+        self.init(verifier: verifier, profile: nil, until: until)
     }
 
-    private mutating func forgetEmptyFormer() {
-        if former?.verifier == nil, former?.profile == nil { former = nil }
+    init(profile: Profile, until: Timestamp) {
+        self.init(verifier: nil, profile: profile, until: until)
     }
+
+    fileprivate var stored: JSONValue {
+        .members([
+            "verifier": verifier.map { .string($0.text) },
+            "profile": profile.map { .number($0.number) },
+            "until": .number(until.milliseconds),
+        ])
+    }
+
+    /// nil for what this version does not know: it counts for nobody.
+    fileprivate init?(stored: JSONValue) {
+        guard let until = stored["until"]?.int64 else { return nil }
+        self.init(
+            verifier: stored["verifier"]?.string.flatMap(StationVerifier.init(text:)),
+            profile: stored["profile"]?.int.map(Profile.init(number:)),
+            until: Timestamp(milliseconds: until))
+    }
+}
+
+extension StationAccess.Former.Profile {
+    fileprivate var number: Int {
+        switch self {
+        case .any: -1
+        case .only(let profile): profile
+        }
+    }
+
+    fileprivate init(number: Int) { self = number < 0 ? .any : .only(number) }
 }
 
 extension StationVerifier {

@@ -72,7 +72,11 @@ final class StationDirectory: Sendable {
             guard let next = page.last?.id else { break }
             last = next
         }
-        let rows = try await house.read { try $0.query("SELECT * FROM csms_station") }
+        // A row without its station is nobody's.
+        let rows = try await house.read {
+            try $0.query(
+                "SELECT c.* FROM csms_station c JOIN station s ON s.folded = c.folded")
+        }
         for row in rows { put(try StationAccess(row: row), for: try row.text("folded")) }
     }
 }

@@ -39,7 +39,7 @@ import Web
         _ = try await change(rig, ["password": .string(Self.new)])
         _ = try await rig.connect(password: Self.new).boot()
         let stored = try await rig.house.read { try StationAccess.stored("CS-1", in: $0) }
-        #expect(stored.former == nil)
+        #expect(stored.formers.isEmpty)
         #expect(stored.verifier?.match(Array(Self.new.utf8)) == .yes)
         await rig.end()
     }
