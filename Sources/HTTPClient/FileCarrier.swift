@@ -174,7 +174,7 @@ final class FileCarrier: @unchecked Sendable {
         // Data connections of FTP go to the host of the control connection, whatever it says.
         kerb_curl_set_long(handle, CURLOPT_FTP_SKIP_PASV_IP, 1)
         if !hostRules.allowsPlain {
-            kerb_curl_set_long(handle, CURLOPT_USE_SSL, Int(CURLUSESSL_ALL.rawValue))
+            kerb_curl_set_long(handle, CURLOPT_USE_SSL, KERB_CURLUSESSL_ALL)
         }
     }
 

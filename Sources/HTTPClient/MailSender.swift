@@ -89,8 +89,8 @@ private final class Letter {
         kerb_curl_set_long(handle, CURLOPT_TIMEOUT_MS, configuration.deadlineSeconds * 1000)
         kerb_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, 10_000)
         kerb_curl_set_long(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2)
-        let tls = configuration.allowsPlain ? CURLUSESSL_TRY : CURLUSESSL_ALL
-        kerb_curl_set_long(handle, CURLOPT_USE_SSL, Int(tls.rawValue))
+        let tls = configuration.allowsPlain ? KERB_CURLUSESSL_TRY : KERB_CURLUSESSL_ALL
+        kerb_curl_set_long(handle, CURLOPT_USE_SSL, tls)
         if let file = configuration.caFile {
             kerb_curl_set_text(handle, CURLOPT_CAINFO, file)
             kerb_curl_set_pointer(handle, CURLOPT_CAPATH, nil)

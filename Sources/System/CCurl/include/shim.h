@@ -8,6 +8,10 @@ typedef curl_socket_t (*kerb_curl_open)(void *context, curlsocktype purpose,
 typedef int (*kerb_curl_progress)(void *context, curl_off_t a, curl_off_t b, curl_off_t c,
                                   curl_off_t d);
 
+// Of an enumeration in older headers, macros in newer ones, which Swift sees as other types.
+static const long KERB_CURLUSESSL_TRY = (long)CURLUSESSL_TRY;
+static const long KERB_CURLUSESSL_ALL = (long)CURLUSESSL_ALL;
+
 // Why the library cannot be used; NULL when it can. Loads it.
 const char *kerb_curl_missing(void);
 
