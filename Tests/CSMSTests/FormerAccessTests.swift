@@ -3,6 +3,7 @@ import Charging
 import JSON
 import OCPP
 import SQL
+import TestSupport
 import Testing
 
 @testable import CSMS
@@ -119,7 +120,28 @@ import Testing
     }
 }
 
-@Suite struct `A station that is removed` {
+@Suite(.timeLimit(.minutes(1))) struct `A station that is removed` {
+    @Test func `starts anew when it is registered again, on a server that runs`() async throws {
+        let rig = try await Rig(unknownStations: .inbox)
+        let running = Task { await rig.center.run() }
+        _ = try await rig.connect(password: "password-of-before").boot()
+        try await rig.house.write { [house = rig.house] transaction in
+            _ = try house.stations.remove("CS-1", at: Rig.noon, in: transaction)
+            try house.stations.register("CS-1", .accepted, at: Rig.noon, in: transaction)
+        }
+        // The log's task and the follower's pause.
+        await rig.clock.sleepers(atLeast: 2)
+        rig.clock.advance(milliseconds: 250)
+        while rig.center.directory["CS-1"]?.access.verifier != nil, !Task.isCancelled {
+            await Task.yield()
+        }
+        #expect(await rig.refusal(password: "password-of-today") == nil)
+        #expect(await rig.refusal(password: "password-of-before") == 401)
+        running.cancel()
+        await running.value
+        await rig.end()
+    }
+
     @Test func `leaves nothing by which one of its id could prove itself`() async throws {
         let rig = try await Rig(unknownStations: .refuse)
         let made = try await rig.center.makeEnrolment("CS-7", minutes: 10)
