@@ -162,6 +162,9 @@ package final class Database: Sendable {
         return try await read { try engine.check($0.connection, isThorough: true) }
     }
 
+    /// The program ends: nothing waits any more for an engine that is away.
+    package func willClose() { engine.closing() }
+
     /// Lets what waits finish, then closes the file. Later calls throw `.closed`.
     nonisolated(nonsending) package func close() async {
         engine.closing()

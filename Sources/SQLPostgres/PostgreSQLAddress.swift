@@ -96,14 +96,18 @@ package struct PostgreSQLAddress: Hashable, Sendable, CustomStringConvertible {
         let scheme = url.parts(between: "://", most: 1)
         guard scheme.count == 2 else { return [] }
         let start = url.index(url.startIndex, offsetBy: scheme[0].count + 3)
-        // A password with a slash that was not encoded is still one: all up to the last @.
+        // A password with a slash that was not encoded is still one: all up to the last @ before the
+        // parameters. So is one with a question mark, which libpq takes up to the host.
         let question = url[start...].firstIndex(of: "?") ?? url.endIndex
-        if let at = url[start..<question].lastIndex(of: "@"),
-            let colon = url[start..<at].firstIndex(of: ":")
+        let slash = url[start...].firstIndex(of: "/") ?? url.endIndex
+        var key = question
+        if let colon = url[start..<question].firstIndex(of: ":"),
+            let at = url[colon..<question].lastIndex(of: "@")
+                ?? url[colon..<max(colon, slash)].lastIndex(of: "@")
         {
             places.append(url.index(after: colon)..<at)
+            key = url[at...].firstIndex(of: "?") ?? url.endIndex
         }
-        var key = question
         while key < url.endIndex {
             key = url.index(after: key)
             let end = url[key...].firstIndex(of: "&") ?? url.endIndex

@@ -80,6 +80,9 @@ extension PostgreSQLConnection {
                 defer { link.close() }
                 return try desk.lastBatch(link) >= batch
             } catch {
+                // Another server's seat, or a mark that is gone: asking again does not help.
+                if case .denied = error { throw error }
+                if case .corrupt = error { throw error }
                 guard !engine.isClosing else {
                     throw .unreachable("the program ended before it knew whether this was stored")
                 }

@@ -73,6 +73,8 @@ extension Program {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await doors.run() }
             for await signal in signals where signal == .terminate || signal == .interrupt { break }
+            // What the doors still write must not hold up the end.
+            doors.house.database.willClose()
             group.cancelAll()
         }
     }

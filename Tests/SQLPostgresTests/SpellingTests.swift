@@ -35,6 +35,9 @@ import Testing
 @Suite struct `A PostgreSQL address` {
     @Test(arguments: [
         ("postgresql://kerb:se/c%20ret@db.example.org/kerb", ["se/c%20ret"]),
+        ("postgresql://kerb:hun?ter2@db/kerb?password=hidden", ["hun", "ter2", "hidden"]),
+        ("postgresql://kerb@db?password=hidden&application_name=a@b", ["hidden"]),
+        ("postgresql://db/ke:rb?password=hidden", ["hidden"]),
         ("postgresql://kerb@db/kerb?password=hidden&sslmode=require", ["hidden"]),
         ("postgres://db/kerb?sslmode=verify-full&sslpassword=hidden", ["hidden"]),
     ]) func `never prints its password`(_ url: String, _ secrets: [String]) throws {
