@@ -197,9 +197,11 @@ package final class CentralSystem: Sendable {
             }
             directory.put(record)
             if isNew {
-                // What one of the same id proved itself by counts no more.
-                let access = try await house.read { try StationAccess.stored(id, in: $0) }
-                directory.put(access, for: id)
+                // What one of the same id proved itself by counts no more. On the writer's thread: a
+                // first password whose row is written meanwhile comes before this or after it.
+                try await house.write { [directory] transaction in
+                    directory.put(try StationAccess.stored(id, in: transaction), for: id)
+                }
             }
             guard let link = links[id] else { return }
             switch record.registration {
