@@ -39,6 +39,7 @@ def test_the_program_runs_and_is_small(program):
 def test_it_reads_configuration_and_profiles(program, tmp_path):
     password = tmp_path / "password"
     password.write_text("x")
+    password.chmod(0o600)
     text = (ROOT / "Config/edge.yaml").read_text().replace("/etc/kerb/edge-password", str(password))
     (tmp_path / "edge.yaml").write_text(f"{text}\nprofileDirectory: {ROOT}/hal/profiles\n")
     done = run(program, "config", "check", tmp_path / "edge.yaml")
