@@ -207,8 +207,9 @@ def test_a_station_is_adopted_with_one_click_and_its_access_changed(page, server
 def test_a_frame_is_found_in_the_message_log(page, server, charger):
     log_in(page, server)
     page.get_by_role("link", name="Messages").click()
-    page.get_by_label("Station").fill("BAY7")
-    page.get_by_label("Action").fill("bootnotification")
+    # A text field: the cards of the page before are called so too.
+    page.get_by_role("textbox", name="Station", exact=True).fill("BAY7")
+    page.get_by_role("textbox", name="Action", exact=True).fill("bootnotification")
     page.get_by_role("button", name="Search").click()
     rows = page.get_by_role("row").filter(has_text="BAY7")
     expect(rows).to_have_count(1, timeout=PATIENCE)

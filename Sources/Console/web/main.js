@@ -51,7 +51,11 @@ async function draw() {
     notice(error instanceof Error ? error.message : String(error));
   }
   drawing = false;
-  if (again) { again = false; setTimeout(draw, 300); }
+  if (!again) return;
+  again = false;
+  // Another page by now: at once. Else an event's wish, which dies with the page it was for: what is
+  // typed into the next one must stay.
+  if (page() !== shown) draw(); else setTimeout(() => { if (page() === shown) draw(); }, 300);
 }
 
 /** Puts the new page in and gives the focus back to what had it. @param {Element} fresh */

@@ -2,16 +2,24 @@ import { call } from "./api.js";
 import { el, fill, notice, time } from "./dom.js";
 
 export const title = "Messages";
-/** Redrawn when asked only: a table that moves cannot be read. */
-export const kinds = ["resync"];
+/**
+ * Redrawn when asked only: a table that moves cannot be read, and what is being typed must stay.
+ * @type {string[]}
+ */
+export const kinds = [];
 
 const search = { station: "", action: "", text: "" };
 
 /** @param {Element} place */
 export async function draw(place) {
   const rows = el("div", {});
+  // Before the fields are made: nothing can be typed between their making and their showing.
+  await show("");
+  // Remembered as it is typed: a page that is drawn anew meanwhile still has it.
   const inputs = Object.fromEntries(Object.keys(search).map((name) => [name, el("input", {
-    name, autocomplete: "off", value: /** @type {any} */ (search)[name] })]));
+    name, autocomplete: "off", value: /** @type {any} */ (search)[name],
+    on: { input: (/** @type {any} */ event) => { /** @type {any} */ (search)[name] = event.target.value; } },
+  })]));
   fill(place, el("h1", {}, title),
     el("form", { class: "row", on: { submit } },
       el("label", {}, "Station", inputs.station),
@@ -19,12 +27,13 @@ export async function draw(place) {
       el("label", {}, "Contains", inputs.text),
       el("button", { type: "submit", class: "main" }, "Search")),
     rows);
-  await show("");
 
   /** @param {Event} event */
   async function submit(event) {
     event.preventDefault();
-    for (const [name, input] of Object.entries(inputs)) /** @type {any} */ (search)[name] = input.value.trim();
+    for (const [name, input] of Object.entries(inputs)) {
+      /** @type {any} */ (search)[name] = input.value.trim();
+    }
     await show("").catch((error) => notice(error.message));
   }
 
