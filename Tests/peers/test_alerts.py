@@ -16,8 +16,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 from websockets.sync.client import connect
 
-from cpo_server import BIN, free_port
-from test_enrolment import Authority
+from cpo_server import BIN
+from enrolment_site import Authority
+from ports import free_port
 
 PATIENCE = 30
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("KERB_")}
