@@ -28,9 +28,34 @@ extension StationAgent {
     func reconnectIfDue() {
         guard reconnectsAfterReply else { return }
         reconnectsAfterReply = false
-        // The writer sends what is queued and then closes.
+        isLeavingLink = true
+        // The writer sends what is queued, lets the operator read it, and then closes.
         outbox?.finish()
         backoff.reset()
+    }
+
+    /// Waits until the operator had time to read the last messages of a link that we leave.
+    ///
+    /// An operator who is still at our call when the close arrives fails at its answer, and may then
+    /// never read the answer to his own call behind it.
+    func restBeforeClosing() async {
+        guard isLeavingLink else { return }
+        let last = queue.current?.id
+        let latest = clock.monotonicMilliseconds + LinkEnd.mostAnswerMilliseconds
+        do {
+            repeat {
+                try await clock.sleep(milliseconds: LinkEnd.restMilliseconds)
+            } while last != nil && queue.current?.id == last
+                && clock.monotonicMilliseconds < latest
+        } catch { return }
+    }
+
+    /// How a link is left that is to be made anew.
+    private enum LinkEnd {
+        /// Between the last message, or the last answer to one of ours, and the close.
+        static let restMilliseconds: Int64 = 500
+        /// As long the answer to a call under way is awaited.
+        static let mostAnswerMilliseconds: Int64 = 5_000
     }
 
     private func extendedTrigger(

@@ -61,6 +61,8 @@ package actor StationAgent {
     var lastHeartbeat: Int64 = 0
     var hasHeardNonsense = false
     var reconnectsAfterReply = false
+    /// True from the last answer of a link that is made anew until it is gone.
+    var isLeavingLink = false
 
     // What outlives a link.
     var registration: RegistrationStatus?
@@ -158,6 +160,7 @@ package actor StationAgent {
         replies = ReplyCache()
         linkSince = clock.now
         hasHeardNonsense = false
+        isLeavingLink = false
         lastHeartbeat = clock.monotonicMilliseconds
         perform(queue.handle(.linkIsUp, at: clock.monotonicMilliseconds))
         await link.ping(everySeconds: settings.int(.webSocketPingSeconds, else: 60))
@@ -167,6 +170,7 @@ package actor StationAgent {
                 for await message in messages {
                     do { try await link.send(message) } catch { break }
                 }
+                await self.restBeforeClosing()
                 await link.close()
             }
             group.addTask { await self.keepTime() }
@@ -296,6 +300,8 @@ package actor StationAgent {
             let frame = try Frame(reading: message.span.bytes)
             let now = clock.monotonicMilliseconds
             switch frame.kind {
+            // Nothing is done that could not be answered; the operator asks again.
+            case .call where isLeavingLink: break
             case .call(let action): await serve(frame, action, message)
             case .result:
                 perform(
