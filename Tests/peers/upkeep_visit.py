@@ -207,7 +207,9 @@ class Keeper(Central):
         return call_result.LogStatusNotification()
 
     @on("SecurityEventNotification")
-    def on_security(self, type, timestamp, tech_info=None):
+    async def on_security(self, type, timestamp, tech_info=None):
+        # A busy operator: what comes behind this is read only after its answer.
+        await asyncio.sleep(0.1)
         self.note("Security", type=type, info=tech_info)
         return call_result.SecurityEventNotification()
 
