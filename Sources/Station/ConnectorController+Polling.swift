@@ -14,7 +14,9 @@ extension ConnectorController {
 
     func tick() async {
         let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
-        while await pause(polls.tick) {
+        // Nobody closes out of a rest: state C must have been seen for half a second before, and the
+        // first look at a car ends the rest. So no renewal can be late by this.
+        while await pause(machine.isResting ? polls.resting : polls.tick) {
             take(.tick)
             tellClock()
             noteJournal()
