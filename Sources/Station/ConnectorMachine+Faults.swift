@@ -92,8 +92,8 @@ extension ConnectorMachine {
         case .meterLost: isMeterLost(now)
         case .inputMissing: isInputMissing(now)
         case .overVoltage, .phaseLost, .underVoltage: supply.standing.contains(fault)
-        case .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact, .diode,
-            .overCurrent, .meterAbsurd:
+        case .residualCurrent, .directCurrent, .selfTestFailed, .weldedContact, .stuckContact,
+            .diode, .overCurrent, .meterAbsurd:
             false  // Latched where they are found.
         }
     }

@@ -17,7 +17,9 @@ extension ConnectorMachine {
         case .residualCurrent(let state):
             residualCurrent = state
             // The test trips it on purpose.
-            if state == .tripped, !isSelfTesting { latch(.residualCurrent, &effects) }
+            if state.isTripped, !isSelfTesting {
+                latch(state == .tripped ? .residualCurrent : .directCurrent, &effects)
+            }
         case .emergencyStop(let isActive): isEmergencyStopActive = isActive
         case .door(let isOpen): isDoorOpen = isOpen
         case .protectiveEarth(let isLost): isProtectiveEarthLost = isLost
@@ -332,7 +334,7 @@ extension ConnectorMachine.Input {
     var isAlarm: Bool {
         switch self {
         case .pilot(let state, let diode): state == .e || state == .f || diode == .failed
-        case .residualCurrent(let state): state == .tripped
+        case .residualCurrent(let state): state.isTripped
         case .emergencyStop(let isActive): isActive
         case .door(let isOpen): isOpen
         case .protectiveEarth(let isLost): isLost

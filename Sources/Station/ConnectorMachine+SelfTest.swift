@@ -36,7 +36,7 @@ extension ConnectorMachine {
         case .due: break
         }
         guard !contactor.isClosed, contactor.openSince != nil, let residualCurrent,
-            residualCurrent != .tripped, !latched.contains(.weldedContact)
+            !residualCurrent.isTripped, !latched.contains(.weldedContact)
         else { return }
         selfTest = .running(since: now.milliseconds)
         effects.others.append(.selfTest)

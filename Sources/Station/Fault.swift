@@ -4,6 +4,8 @@ import Charging
 package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     case emergencyStop
     case residualCurrent
+    /// The 6 mA d.c. sensor tripped, where it tells so apart.
+    case directCurrent
     /// The protective earth is lost, or nobody can tell.
     case protectiveEarthLost
     /// The residual current device did not pass its own test.
@@ -47,7 +49,9 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
 
     package var latch: Latch {
         switch self {
-        case .residualCurrent, .selfTestFailed, .weldedContact, .stuckContact, .meterAbsurd: .person
+        case .residualCurrent, .directCurrent, .selfTestFailed, .weldedContact, .stuckContact,
+            .meterAbsurd:
+            .person
         case .diode, .overCurrent: .unplugged
         case .emergencyStop, .protectiveEarthLost, .mirrorUnreadable, .outputFailed, .pilot,
             .proximity, .overTemperature, .doorOpen, .lock, .overVoltage, .phaseLost, .underVoltage,
@@ -59,7 +63,8 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// True where the contactor opens before anything else, under load if need be.
     package var opensAtOnce: Bool {
         switch self {
-        case .emergencyStop, .residualCurrent, .protectiveEarthLost, .selfTestFailed,
+        case .emergencyStop, .residualCurrent, .directCurrent, .protectiveEarthLost,
+            .selfTestFailed,
             .weldedContact, .stuckContact, .mirrorUnreadable, .outputFailed, .pilot, .diode,
             .proximity, .overTemperature, .doorOpen, .lock, .overVoltage, .inputMissing:
             true
@@ -70,7 +75,8 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// True where the pilot shows F for as long as the fault lasts.
     package var signalsF: Bool {
         switch self {
-        case .emergencyStop, .residualCurrent, .protectiveEarthLost, .selfTestFailed,
+        case .emergencyStop, .residualCurrent, .directCurrent, .protectiveEarthLost,
+            .selfTestFailed,
             .weldedContact, .stuckContact:
             true
         case .mirrorUnreadable, .outputFailed, .pilot, .diode, .proximity, .overTemperature,
@@ -83,7 +89,8 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// The StatusNotification error code. OCPP 1.6 §7.6.
     package var errorCode: String {
         switch self {
-        case .residualCurrent, .protectiveEarthLost, .selfTestFailed: "GroundFailure"
+        case .residualCurrent, .directCurrent, .protectiveEarthLost, .selfTestFailed:
+            "GroundFailure"
         case .weldedContact, .stuckContact, .mirrorUnreadable, .outputFailed: "PowerSwitchFailure"
         case .overTemperature: "HighTemperature"
         case .lock: "ConnectorLockFailure"
@@ -98,7 +105,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     /// The vendor code, from the ChargeX MREC list where it has one.
     package var vendorErrorCode: String? {
         switch self {
-        case .residualCurrent, .selfTestFailed: "MREC2GroundFailure"
+        case .residualCurrent, .directCurrent, .selfTestFailed: "MREC2GroundFailure"
         case .overTemperature: "MREC3HighTemperature"
         case .overCurrent: "MREC4OverCurrentFailure"
         case .overVoltage: "MREC5OverVoltage"
@@ -120,6 +127,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         switch self {
         case .emergencyStop: "emergency stop pressed"
         case .residualCurrent: "residual current device tripped"
+        case .directCurrent: "6 mA d.c. sensor tripped"
         case .protectiveEarthLost: "protective earth lost"
         case .selfTestFailed: "residual current device failed its test"
         case .weldedContact: "contactor told to open, mirror says closed"

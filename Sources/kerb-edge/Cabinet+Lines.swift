@@ -141,15 +141,17 @@ extension Cabinet {
     private func sensor(
         _ trip: GPIOInput, _ connector: ConnectorNumber, _ lines: GPIOBoard
     ) -> GPIOResidualCurrentDevice.Sensor {
+        let direct = lines.input(.directCurrentTrip, connector: connector)
         for outlet in outlets {
             if let other = outlet.devices.residualCurrent as? GPIOResidualCurrentDevice,
-                other.sensor.isOn(trip)
+                other.sensor.isOn(trip, direct)
             {
                 return other.sensor
             }
         }
         return GPIOResidualCurrentDevice.Sensor(
-            trip: trip, test: lines.output(.residualCurrentTest, connector: connector),
+            trip: trip, direct: direct,
+            test: lines.output(.residualCurrentTest, connector: connector),
             times: board.gpio?.residualCurrentTest ?? .init())
     }
 }

@@ -21,6 +21,7 @@ extension EdgeSettings {
         case .kick: "toggled while the contactor may stay closed"
         case .mirror: "the contactor's feedback contact"
         case .residualCurrentTrip: "the residual current device has tripped"
+        case .directCurrentTrip: "the d.c. sensor has tripped"
         case .residualCurrentTest: "makes the residual current device trip"
         case .emergencyStop: "the red button is pressed"
         case .door: "the enclosure is open"

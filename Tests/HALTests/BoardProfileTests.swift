@@ -28,7 +28,8 @@ import Testing
     @Test func `opens contactors at the edge of every line that tells of a danger`() {
         #expect(
             Set(LineRole.allCases.filter(\.opensAtEdge)) == [
-                .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth, .pilotFault,
+                .residualCurrentTrip, .directCurrentTrip, .emergencyStop, .door,
+                .protectiveEarth, .pilotFault,
             ])
     }
 
@@ -118,6 +119,16 @@ import Testing
             "would be read by nobody"
         ),
         ("    offer1: {name: \"P{n}\"}\n", "", "need more lines"),
+        (
+            "    offer1: {name: \"P{n}\"}",
+            "    offer1: {name: \"P{n}\"}\n    directCurrentTrip: {name: \"D{n}\"}",
+            "a d.c. sensor alone is the line `residualCurrentTrip`"
+        ),
+        (
+            "    offer1: {name: \"P{n}\"}",
+            "    offer1: {name: \"P{n}\"}\n    residualCurrentTrip: {name: R}\n    directCurrentTrip: {name: \"D{n}\"}",
+            "shared by all outlets where"
+        ),
         ("[6, 16, 32]", "[16, 6]", "ascending"), ("[6, 16, 32]", "[5]", "from 6 to 80"),
         ("    pilotReady: {name: \"C{n}\"}\n", "", "`gpio.lines.pilotReady`"),
         ("pilotReady:", "pilotRedy:", "did you mean `pilotReady`?"),

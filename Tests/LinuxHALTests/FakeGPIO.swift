@@ -188,6 +188,7 @@ struct GPIORig {
         .contactor: LineProfile(name: "K{n}"), .kick: LineProfile(name: "KICK{n}"),
         .mirror: LineProfile(name: "MIRROR{n}"),
         .residualCurrentTrip: LineProfile(name: "RCD{n}"),
+        .directCurrentTrip: LineProfile(name: "DC{n}"),
         .residualCurrentTest: LineProfile(name: "TEST{n}"),
         // A button's contact is closed until somebody presses it.
         .emergencyStop: LineProfile(name: "ESTOP", isActiveLow: true, debounceMicroseconds: 1_000),
@@ -238,7 +239,7 @@ struct GPIORig {
             kick: hasKick ? board.output(.kick, connector: connector) : nil,
             mirror: feedback == .none ? nil : board.input(.mirror, connector: connector),
             feedback: feedback,
-            guards: [.residualCurrentTrip, .emergencyStop, .protectiveEarth].compactMap {
+            guards: LineRole.allCases.filter(\.opensAtEdge).compactMap {
                 board.input($0, connector: connector)
             })
     }

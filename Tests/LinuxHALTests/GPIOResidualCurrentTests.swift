@@ -5,11 +5,12 @@ import TestSupport
 import Testing
 
 @Suite struct `A residual current device on a line` {
-    private func device(_ rig: GPIORig) throws -> (
+    private func device(_ rig: GPIORig, hasDirect: Bool = false) throws -> (
         GPIOResidualCurrentDevice, GPIOResidualCurrentDevice.Sensor
     ) {
         let sensor = GPIOResidualCurrentDevice.Sensor(
             trip: try #require(rig.board.input(.residualCurrentTrip, connector: 1)),
+            direct: hasDirect ? rig.board.input(.directCurrentTrip, connector: 1) : nil,
             test: rig.board.output(.residualCurrentTest, connector: 1), times: .init())
         return (GPIOResidualCurrentDevice(sensor), sensor)
     }
@@ -87,13 +88,55 @@ import Testing
         }
     }
 
+    @Test func `tells a d.c. trip on a line of its own apart, and opens at its edge`() async throws
+    {
+        let rig = try GPIORig()
+        let contactor = rig.contactor()
+        let (device, _) = try device(rig, hasDirect: true)
+        try await passTest(rig, device, follows: "DC1")
+        #expect(try await device.state().value == .healthy, "the test's own pulse is no trip")
+        contactor.set(closed: false)
+        contactor.set(closed: true)
+        #expect(rig.gpio["K1"])
+        rig.gpio["DC1"] = true
+        rig.board.drain()
+        #expect(!rig.gpio["K1"])
+        rig.gpio["DC1"] = false
+        rig.board.drain()
+        #expect(try await device.state().value == .directTripped)
+        #expect(try await device.state().value == .healthy)
+        rig.gpio["RCD1"] = true
+        rig.gpio["DC1"] = true
+        rig.board.drain()
+        #expect(try await device.state().value == .tripped)
+    }
+
+    @Test func `is tested on the d.c. line where it has one, and holds both lines meanwhile`()
+        async throws
+    {
+        let rig = try GPIORig()
+        let contactor = rig.contactor()
+        let (device, _) = try device(rig, hasDirect: true)
+        try await advancing(rig) {
+            rig.gpio["RCD1"] = rig.gpio["TEST1"]
+            rig.board.drain()
+            contactor.set(closed: false)
+            contactor.set(closed: true)
+            #expect(!rig.gpio["K1"])
+            contactor.set(closed: false)
+        } during: {
+            await #expect(throws: DeviceError.self) { _ = try await device.selfTest() }
+        }
+        #expect(try await device.state().value == .notTested, "only the other line moved")
+    }
+
     /// The sensor follows its test line.
     private func passTest(
-        _ rig: GPIORig, _ device: GPIOResidualCurrentDevice,
+        _ rig: GPIORig, _ device: GPIOResidualCurrentDevice, follows line: String = "RCD1",
         _ look: @escaping @Sendable () -> Void = {}
     ) async throws {
         try await advancing(rig) {
-            rig.gpio["RCD1"] = rig.gpio["TEST1"]
+            rig.gpio[line] = rig.gpio["TEST1"]
             rig.board.drain()
             look()
         } during: {

@@ -174,7 +174,8 @@ extension ConnectorChaos {
             return .emergencyStop(isActive: isStopPressed)
         case 7:
             isTripped = perMille(5)
-            return .residualCurrent(isTripped ? .tripped : .healthy)
+            return .residualCurrent(
+                isTripped ? (chance(2) ? .tripped : .directTripped) : .healthy)
         case 8:
             isDoorOpen = chance(2)
             return .door(isOpen: isDoorOpen)

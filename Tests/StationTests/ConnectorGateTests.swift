@@ -165,6 +165,8 @@ import Testing
         bench.give(.selfTest(.passed))
         bench.give(.residualCurrent(.tripped))
         #expect(bench.machine.faults == [.residualCurrent])
+        bench.give(.residualCurrent(.directTripped))
+        #expect(bench.machine.faults == [.residualCurrent, .directCurrent])
     }
 
     @Test func `latches a test that failed, and repeats one that was not run`() {

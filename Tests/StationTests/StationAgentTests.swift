@@ -151,6 +151,8 @@ import Testing
         station.links.yield(first)
         try await station.during { () async throws in
             await first.hears(status: .available)
+            // The agent has its answer too, or it would tell the status once more.
+            await until { await station.agent.queue.count == 0 }
             station.links.yield(second)
             first.hangUp()
             station.board.change { $0.isPlugged = true }

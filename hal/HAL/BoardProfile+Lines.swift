@@ -142,6 +142,7 @@ extension BoardProfile {
         agree(
             "hasResidualCurrentDevice", capabilities.hasResidualCurrentDevice,
             .residualCurrentTrip)
+        checkDirectCurrent(section.section("gpio").section("lines"))
         agree("hasEmergencyStop", capabilities.hasEmergencyStop, .emergencyStop)
         agree("hasDoor", capabilities.hasDoor, .door)
         if protectiveEarth == nil {
@@ -161,6 +162,21 @@ extension BoardProfile {
             capable.problem(
                 "hasTemperature",
                 "goes with the section `temperature`, whose driver reads one (hwmon, thermal-zone, iio, modbus)"
+            )
+        }
+    }
+
+    /// A d.c. sensor beside the residual current device belongs to the same outlets.
+    private func checkDirectCurrent(_ section: ConfigSection) {
+        guard let direct = gpio?.lines[.directCurrentTrip] else { return }
+        let key = LineRole.directCurrentTrip.rawValue
+        guard let trip = gpio?.lines[.residualCurrentTrip] else {
+            section.problem(key, "a d.c. sensor alone is the line `residualCurrentTrip`")
+            return
+        }
+        if direct.name.contains(text: "{n}") != trip.name.contains(text: "{n}") {
+            section.problem(
+                key, "shared by all outlets where `residualCurrentTrip` is, else with `{n}` as well"
             )
         }
     }

@@ -133,8 +133,12 @@ package enum MirrorState: String, Hashable, Sendable { case open, closed, unknow
 
 package enum ResidualCurrentState: String, Hashable, Sendable {
     case healthy, tripped
+    /// The d.c. part alone, where the board tells the two apart. IEC 62955.
+    case directTripped
     /// The self-test has not passed.
     case notTested
+
+    package var isTripped: Bool { self == .tripped || self == .directTripped }
 }
 
 /// What became of a self-test that did not fail.

@@ -9,6 +9,9 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     /// The contactor's feedback contact.
     case mirror
     case residualCurrentTrip
+    /// The trip of a 6 mA d.c. sensor that has a line of its own.
+    case directCurrentTrip
+    /// Makes `directCurrentTrip` active where there is one, else `residualCurrentTrip`.
     case residualCurrentTest
     case emergencyStop
     case door
@@ -39,8 +42,8 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
         case .contactor, .kick, .residualCurrentTest, .lock, .unlock, .lightRed, .lightGreen,
             .lightBlue, .buzzer, .offer0, .offer1, .offer2:
             true
-        case .mirror, .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth, .locked,
-            .pilotConnected, .pilotReady, .pilotFault:
+        case .mirror, .residualCurrentTrip, .directCurrentTrip, .emergencyStop, .door,
+            .protectiveEarth, .locked, .pilotConnected, .pilotReady, .pilotFault:
             false
         }
     }
@@ -48,7 +51,9 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     /// An input that opens contactors at its very edge, before anybody decides anything.
     package var opensAtEdge: Bool {
         switch self {
-        case .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth, .pilotFault: true
+        case .residualCurrentTrip, .directCurrentTrip, .emergencyStop, .door, .protectiveEarth,
+            .pilotFault:
+            true
         default: false
         }
     }
@@ -56,7 +61,8 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
     /// Inputs that several outlets may share.
     package var isShareable: Bool {
         switch self {
-        case .residualCurrentTrip, .emergencyStop, .door, .protectiveEarth: true
+        case .residualCurrentTrip, .directCurrentTrip, .emergencyStop, .door, .protectiveEarth:
+            true
         default: false
         }
     }

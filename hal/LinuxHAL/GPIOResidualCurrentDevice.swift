@@ -2,65 +2,92 @@ import Charging
 import HAL
 import Service
 
-/// An RCD or a 6 mA d.c. sensor: a trip line, and a test line where it has one.
+/// An RCD, a 6 mA d.c. sensor, or both: a trip line, one of the d.c. part where it has its own, and a test
+/// line where it has one.
 ///
 /// Outlets may share one sensor; each then has its own of these, on one `Sensor`.
 package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
     /// What several outlets share.
     package final class Sensor: Sendable {
         let trip: GPIOInput
+        let direct: GPIOInput?
         let test: GPIOOutput?
         let times: GPIOProfile.ResidualCurrentTest
         let tested = Lock(Tested())
 
         struct Tested: Sendable {
-            var isPassed: Bool
+            var isPassed = false
             var isRunning = false
-            /// Activations up to here were made by the test.
-            var activations = 0
-
-            init(isPassed: Bool = false) { self.isPassed = isPassed }
+            /// Activations up to here were made by the test, a figure a line.
+            var activations: [Int] = []
         }
 
         package init(
-            trip: GPIOInput, test: GPIOOutput?, times: GPIOProfile.ResidualCurrentTest
+            trip: GPIOInput, direct: GPIOInput? = nil, test: GPIOOutput?,
+            times: GPIOProfile.ResidualCurrentTest
         ) {
             self.trip = trip
+            self.direct = direct
             self.test = test
             self.times = times
-            // Without a test line there is nothing to pass: the trip line is all that is known.
+            // Without a test line there is nothing to pass: the trip lines are all that is known.
             if test == nil { tested.withLock { $0.isPassed = true } }
         }
 
-        package func isOn(_ trip: GPIOInput) -> Bool { self.trip.key == trip.key }
+        package func isOn(_ trip: GPIOInput, _ direct: GPIOInput?) -> Bool {
+            self.trip.key == trip.key && self.direct?.key == direct?.key
+        }
+
+        var lines: [GPIOInput] { direct.map { [trip, $0] } ?? [trip] }
+
+        /// What the test line makes active. IEC 62955 asks the d.c. part for a test; an RCD has a button.
+        var provoked: GPIOInput { direct ?? trip }
 
         /// Whether nothing that it guards is closed: a test would open it under load.
-        var areAllOpen: Bool { trip.guardedContactors.allSatisfy { !$0.isClosed } }
+        var areAllOpen: Bool {
+            lines.allSatisfy { $0.guardedContactors.allSatisfy { !$0.isClosed } }
+        }
+
+        func watches() throws(DeviceError) -> [LineWatch] {
+            var found: [LineWatch] = []
+            for line in lines { found.append(try line.read()) }
+            return found
+        }
+
+        func holdForTest(_ isHeld: Bool) { for line in lines { line.holdForTest(isHeld) } }
     }
 
     package let sensor: Sensor
-    private let reader = Lock<PulseReader?>(nil)
+    private let readers = Lock<[PulseReader]>([])
     private static let lookMilliseconds: Int64 = 10
 
     package init(_ sensor: Sensor) { self.sensor = sensor }
 
     package func state() async throws(DeviceError) -> Measured<ResidualCurrentState> {
         let askedAt = sensor.trip.board.clock.monotonicMilliseconds
-        let watch = try sensor.trip.read()
+        let watches = try sensor.watches()
         let tested = sensor.tested.withLock { $0 }
-        let isTripped = reader.withLock { reader in
-            var known = reader ?? PulseReader(watch)
-            defer { reader = known }
-            known.skip(to: tested.activations)
-            guard !tested.isRunning else {
-                known.forget(watch)
-                return false
+        let areTripped = readers.withLock { readers in
+            if readers.isEmpty { readers = watches.map { PulseReader($0) } }
+            return watches.indices.map { line in
+                if !tested.activations.isEmpty { readers[line].skip(to: tested.activations[line]) }
+                guard !tested.isRunning else {
+                    readers[line].forget(watches[line])
+                    return false
+                }
+                return readers[line].isActive(watches[line])
             }
-            return known.isActive(watch)
         }
         let state: ResidualCurrentState =
-            tested.isRunning
-            ? .notTested : isTripped ? .tripped : tested.isPassed ? .healthy : .notTested
+            if tested.isRunning {
+                .notTested
+            } else if areTripped[0] {
+                .tripped
+            } else if areTripped.contains(true) {
+                .directTripped
+            } else {
+                tested.isPassed ? .healthy : .notTested
+            }
         return sensor.trip.measured(state, askedAt: askedAt)
     }
 
@@ -68,8 +95,8 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
         guard let test = sensor.test else { return .passed }
         // Before the line is held: a renewal of a closed contactor must not meet the hold.
         guard sensor.areAllOpen else { return .notRun(Self.isInUse) }
-        sensor.trip.holdForTest(true)
-        defer { sensor.trip.holdForTest(false) }
+        sensor.holdForTest(true)
+        defer { sensor.holdForTest(false) }
         guard sensor.areAllOpen else { return .notRun(Self.isInUse) }
         let isMine = sensor.tested.withLock { tested in
             guard !tested.isRunning else { return false }
@@ -83,7 +110,7 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
         // Whatever happened: the sensor must not stay provoked, which would hide a true trip.
         do throws(DeviceError) { try test.set(false) } catch { failure = error }
         // An unreadable line counts no pulses; the next reading says that it is unreadable.
-        let activations = (try? sensor.trip.read().activations) ?? 0
+        let activations = sensor.lines.map { (try? $0.read().activations) ?? 0 }
         let isPassed = failure == nil
         sensor.tested.withLock {
             $0.isPassed = isPassed
@@ -97,14 +124,14 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
     private static let isInUse = "another outlet on the sensor is closed"
 
     private func tripOnPurpose(_ test: GPIOOutput) async throws(DeviceError) {
-        if try sensor.trip.read().isActive { throw .selfTestFailed("it is tripped") }
+        if try isActive { throw .selfTestFailed("it is tripped") }
         let clock = sensor.trip.board.clock
-        let before = try sensor.trip.read().activations
+        let before = try sensor.provoked.read().activations
         let start = clock.monotonicMilliseconds
         try test.set(true)
         var hasTripped = false
         while clock.monotonicMilliseconds - start < Int64(sensor.times.tripsWithinMilliseconds) {
-            hasTripped = try sensor.trip.read().activations > before
+            hasTripped = try sensor.provoked.read().activations > before
             let isPulseOver =
                 clock.monotonicMilliseconds - start >= Int64(sensor.times.pulseMilliseconds)
             if hasTripped, isPulseOver { break }
@@ -117,7 +144,7 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
                 "the sensor did not trip within \(sensor.times.tripsWithinMilliseconds) ms")
         }
         let end = clock.monotonicMilliseconds
-        while try sensor.trip.read().isActive {
+        while try isActive {
             guard
                 clock.monotonicMilliseconds - end
                     < Int64(sensor.times.recoversWithinMilliseconds)
@@ -127,6 +154,10 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
             }
             try await pause(clock)
         }
+    }
+
+    private var isActive: Bool {
+        get throws(DeviceError) { try sensor.watches().contains(where: \.isActive) }
     }
 
     private func pause(_ clock: any ServiceClock) async throws(DeviceError) {
