@@ -5,7 +5,8 @@ extension SettingsCatalogue {
     package static let ocpp16 = SettingsCatalogue(
         core + localList + smartCharging + security)
 
-    private static let seconds = Kind.integer(0...31_536_000)
+    /// Longer than a day no interval of a station makes sense.
+    private static let seconds = Kind.integer(0...86_400)
     private static let count = Kind.integer(0...100_000)
     private static let measurands = Kind.suffixed(
         list: Set(Vocabulary.measurands), by: Vocabulary.phases)
@@ -20,8 +21,7 @@ extension SettingsCatalogue {
         Definition("AuthorizeRemoteTxRequests", .authorizeRemoteStart, .boolean, standard: "false"),
         Definition("BlinkRepeat", .blinkRepeat, count),
         Definition(
-            "ClockAlignedDataInterval", .clockAlignedIntervalSeconds, .integer(0...86_400),
-            standard: "0"),
+            "ClockAlignedDataInterval", .clockAlignedIntervalSeconds, seconds, standard: "0"),
         Definition("ConnectionTimeOut", .connectionTimeoutSeconds, seconds, standard: "60"),
         Definition("ConnectorPhaseRotation", .phaseRotation, .list(of: [])),
         Definition("ConnectorPhaseRotationMaxLength", .phaseRotationMaximum, count, .readOnly),

@@ -1,5 +1,8 @@
 import Glibc
+import JSON
 import LinuxHAL
+import OCPP
+import OCPP16
 import Service
 import Station
 
@@ -30,6 +33,9 @@ struct Program {
                 "config show", flags: [config, .init("--origin", "say who set each value")],
                 "the configuration in force"),
             .init("config schema", "JSON Schema of the configuration, for editors"),
+            .init(
+                "config keys",
+                "the OCPP configuration keys: access, range, whether a restart is needed"),
             .init(
                 "read", flags: [config, watch],
                 "every meter once: value, unit, age, quality; asks the agent if it runs"),
@@ -144,6 +150,10 @@ struct Program {
             case "config show": return try showConfiguration(invocation)
             case "config schema":
                 print(Configuration.schema(title: "kerb-edge", EdgeSettings.read))
+                return .done
+            case "config keys":
+                let keys = SettingsCatalogue.ocpp16
+                print(invocation.isJSON ? keys.json.text : keys.text)
                 return .done
             case "read": return try await readMeters(invocation)
             case "probe": return try await probe(invocation)

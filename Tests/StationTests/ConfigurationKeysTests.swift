@@ -103,6 +103,46 @@ private struct Key: Sendable {
         }
     }
 
+    @Test(arguments: [
+        ("BlinkRepeat", 0, 100_000), ("ClockAlignedDataInterval", 0, 86_400),
+        ("ConnectionTimeOut", 0, 86_400), ("HeartbeatInterval", 0, 86_400),
+        ("LightIntensity", 0, 100), ("MaxEnergyOnInvalidId", 0, 100_000),
+        ("MeterValueSampleInterval", 0, 86_400), ("MinimumStatusDuration", 0, 3_600),
+        ("ResetRetries", 0, 10), ("TransactionMessageAttempts", 1, 1_000),
+        ("TransactionMessageRetryInterval", 0, 86_400), ("WebSocketPingInterval", 0, 3_600),
+        ("SecurityProfile", 0, 3),
+    ])
+    func `are taken to the bounds of their range and no further`(
+        _ key: String, _ least: Int, _ most: Int
+    ) {
+        let keys = SettingsCatalogue.ocpp16
+        for good in [least, most] {
+            #expect(
+                keys.verdict(on: String(good), for: key)
+                    == .accepted(String(good), needsReboot: key == "SecurityProfile"))
+        }
+        for bad in [least - 1, most + 1] {
+            #expect(keys.verdict(on: String(bad), for: key) == .rejected)
+        }
+        let writable = keys.definitions.filter {
+            if case .integer = $0.kind { $0.access == .readWrite } else { false }
+        }
+        #expect(writable.count == 13, "every writable number stands above")
+    }
+
+    @Test func `are printed with access, range and whether a restart is needed`() {
+        let lines = SettingsCatalogue.ocpp16.text.split(separator: "\n")
+        #expect(lines.count == SettingsCatalogue.ocpp16.definitions.count + 1)
+        func words(_ key: String) -> [Substring]? {
+            lines.first { $0.hasPrefix(key + " ") }?.split(separator: " ")
+        }
+        #expect(words("SecurityProfile") == ["SecurityProfile", "read,", "write", "0-3", "yes"])
+        #expect(words("NumberOfConnectors") == ["NumberOfConnectors", "read", "0-64"])
+        #expect(
+            words("ResetRetries") == ["ResetRetries", "read,", "write", "0-10", "1"])
+        #expect(!lines.contains { $0.hasSuffix(" ") })
+    }
+
     /// Keys of other chapters and of the security extension have their own tests.
     @Test func `stand in the table above, all of chapters 9 point 1 to 3`() {
         let others = [
