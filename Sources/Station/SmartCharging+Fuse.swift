@@ -81,11 +81,13 @@ extension SmartCharging {
         ]
     }
 
+    /// A file's limit that has ended by what it says itself.
+    func isOver(_ limit: SiteLimit) -> Bool { limit.until.map { $0 <= clock.now } ?? false }
+
     /// What file and socket say now.
     func localLimit(at now: Int64) -> (limit: PhaseCurrents?, isUnreadable: Bool) {
         var limits: [PhaseCurrents] = []
         var isUnreadable = false
-        func isOver(_ limit: SiteLimit) -> Bool { limit.until.map { $0 <= clock.now } ?? false }
         if readLimit != nil {
             switch fileLimit {
             case .none: break

@@ -61,9 +61,17 @@ extension PhaseCurrents {
 extension SmartCharging {
     /// Whose word the site's limit is.
     private var siteNote: String {
-        guard let held = heldLimit?.currents.all.min() else { return site.rawValue }
-        let amperes = Amperes(milliamperes: held).decimal.reduced
-        return "\(site.rawValue), local limit \(amperes) A by `kerb-edge limit`"
+        var limits: [(least: Int64, whose: String)] = []
+        if let held = heldLimit?.currents.all.min() { limits.append((held, "`kerb-edge limit`")) }
+        if case .limit(let limit) = fileLimit, !isOver(limit), let least = limit.currents.all.min()
+        {
+            limits.append((least, "`site.limitFile`"))
+        }
+        guard let (least, whose) = limits.min(by: { $0.least < $1.least }) else {
+            return site.rawValue
+        }
+        let amperes = Amperes(milliamperes: least).decimal.reduced
+        return "\(site.rawValue), local limit \(amperes) A by \(whose)"
     }
 
     package func view() -> SmartChargingView {

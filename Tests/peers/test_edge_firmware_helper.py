@@ -194,7 +194,11 @@ def test_root_does_not_act_on_a_configuration_that_others_may_write(tmp_path):
         visit = Helped(tmp_path, system)
         try:
             (tmp_path / "data" / "firmware").mkdir(parents=True)
-            for place, good, bad in (tmp_path / "edge.yaml", 0o644, 0o666), (tmp_path, 0o700, 0o777):
+            # A file that a later word of the command names, as a script behind its interpreter.
+            script = tmp_path / "installed"
+            script.write_text("")
+            for place, good, bad in (
+                    (tmp_path / "edge.yaml", 0o644, 0o666), (script, 0o644, 0o666), (tmp_path, 0o700, 0o777)):
                 place.chmod(bad)
                 (tmp_path / "data" / "firmware" / "request").write_text('{"id": "1a", "kind": "settled"}')
                 done = await asyncio.to_thread(visit.apply)

@@ -176,6 +176,7 @@ async def the_car_follows(system, site, number):
     (site.folder / "limit.new").write_text('{"amperes": [16, 7.5, 16]}')
     (site.folder / "limit.new").rename(limit)
     await drawn(site, 1, 7_500)
+    assert "local limit 7.5 A by `site.limitFile`" in edge(site, "status")
     limit.unlink()
     await asyncio.to_thread(orders_are_read_strictly, site)
     await asyncio.to_thread(a_refused_card_is_told_as_such, site)
