@@ -36,6 +36,10 @@ class Station(ChargePoint):
             transaction_id=1, id_tag_info={"status": AuthorizationStatus.accepted}
         )
 
+    @on("StatusNotification")
+    def status(self, **_):
+        return call_result.StatusNotification()
+
     @on("MeterValues")
     def meter_values(self, **_):
         return call_result.MeterValues()

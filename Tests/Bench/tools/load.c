@@ -2,8 +2,10 @@
 // One thread, epoll, one call of a station under way at a time. Prints one JSON object.
 //
 //   load --port P --pid SERVER [--stations N] [--call heartbeat|meter] [--seconds S] [--warm S]
-//        [--boot] [--first N] [--name PREFIX]
+//        [--boot] [--status] [--first N] [--name PREFIX] [--rate R] [--tls]
 //
+// `--status` sends two StatusNotifications after the BootNotification, as a station that comes back does.
+// `--rate R` sends R calls a second in all, evenly, instead of the next as soon as one is answered.
 // With `--seconds 0` it only connects and then compares the server's memory after the first
 // stations (`--first`) with that after all.
 #include <arpa/inet.h>
@@ -11,6 +13,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,29 +26,32 @@
 
 enum { longest_frame = 2048, most_stations = 15000, connecting_at_once = 50, most_samples = 1000000 };
 
-enum state { connecting, upgrading, booting, starting, ready, dead };
+enum state { connecting, greeting, upgrading, booting, telling, starting, ready, dead };
 
 struct station {
     int fd;
+    SSL *tls;
     enum state state;
     unsigned sequence;
     long transaction;
     double sent_at;
+    bool is_waiting;
     size_t received;
     unsigned char buffer[longest_frame];
 };
 
 static struct {
     int port, pid, stations, first;
-    double seconds, warm_seconds;
-    bool meter, boot;
+    double seconds, warm_seconds, rate;
+    bool meter, boot, status, tls;
     const char *name;
 } options = {.port = 9100, .name = "BENCH", .stations = 200, .first = 0, .seconds = 2, .warm_seconds = 0.5};
 
+static SSL_CTX *tls;
 static struct station *stations;
 static int poller, in_progress, open_stations, dead_stations;
 static bool is_running;
-static unsigned long long answers, errors;
+static unsigned long long answers, errors, late;
 static float *latencies;
 static size_t latency_count;
 static time_t session_start;
@@ -110,6 +116,21 @@ static void give_up(struct station *station, const char *why) {
     close(station->fd);
 }
 
+// A whole message or nothing, as the sockets' buffers are never full here.
+static bool send_all(struct station *station, const void *bytes, size_t length) {
+    if (station->tls) return SSL_write(station->tls, bytes, (int)length) == (int)length;
+    return send(station->fd, bytes, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+
+// As recv: -1 with EAGAIN when there is nothing more for now.
+static ssize_t receive_some(struct station *station, void *bytes, size_t room) {
+    if (!station->tls) return recv(station->fd, bytes, room, 0);
+    int count = SSL_read(station->tls, bytes, (int)room);
+    if (count > 0) return count;
+    errno = SSL_get_error(station->tls, count) == SSL_ERROR_WANT_READ ? EAGAIN : EIO;
+    return -1;
+}
+
 static void send_text(struct station *station, const char *text) {
     unsigned char frame[longest_frame];
     static const unsigned char mask[4] = {0x12, 0x34, 0x56, 0x78};
@@ -126,8 +147,7 @@ static void send_text(struct station *station, const char *text) {
     memcpy(frame + head, mask, 4);
     for (size_t i = 0; i < length; i++) frame[head + 4 + i] = (unsigned char)text[i] ^ mask[i & 3];
     station->sent_at = now();
-    ssize_t all = (ssize_t)(head + 4 + length);
-    if (send(station->fd, frame, (size_t)all, MSG_NOSIGNAL) != all) give_up(station, "send failed");
+    if (!send_all(station, frame, head + 4 + length)) give_up(station, "send failed");
 }
 
 static void format_time(char *out, size_t room, time_t moment) {
@@ -173,6 +193,16 @@ static void send_measured(struct station *station) {
     send_call(station, "MeterValues", payload);
 }
 
+static void send_status(struct station *station, int connector) {
+    char payload[256], moment[32];
+    format_time(moment, sizeof moment, time(NULL));
+    snprintf(
+        payload, sizeof payload,
+        "{\"connectorId\":%d,\"errorCode\":\"NoError\",\"status\":\"Available\",\"timestamp\":\"%s\"}",
+        connector, moment);
+    send_call(station, "StatusNotification", payload);
+}
+
 static void send_next(struct station *station) {
     if (options.meter) {
         send_measured(station);
@@ -187,15 +217,28 @@ static void become_ready(struct station *station) {
     open_stations++;
 }
 
+static void begin(struct station *station) {
+    if (!options.meter) return become_ready(station);
+    station->state = starting;
+    send_start(station);
+}
+
 static void take_message(struct station *station, char *text) {
     bool is_result = strncmp(text, "[3,", 3) == 0;
     if (strncmp(text, "[2,", 3) == 0) return; // a server's own call; nobody waits for our answer
     switch (station->state) {
     case booting:
         if (!is_result || !strstr(text, "Accepted")) return give_up(station, text);
-        if (!options.meter) return become_ready(station);
-        station->state = starting;
-        return send_start(station);
+        if (options.status) {
+            station->state = telling;
+            return send_status(station, 0);
+        }
+        return begin(station);
+    case telling:
+        if (!is_result) return give_up(station, text);
+        // The call before had the number one.
+        if (station->sequence < 3) return send_status(station, 1);
+        return begin(station);
     case starting: {
         const char *id = strstr(text, "\"transactionId\":");
         if (!is_result) return give_up(station, text);
@@ -208,9 +251,11 @@ static void take_message(struct station *station, char *text) {
         if (latency_count < most_samples) {
             latencies[latency_count++] = (float)((now() - station->sent_at) * 1e6);
         }
-        if (is_running) send_next(station);
+        station->is_waiting = false;
+        if (is_running && options.rate == 0) send_next(station);
         return;
     case connecting:
+    case greeting:
     case upgrading:
     case dead: return;
     }
@@ -225,9 +270,7 @@ static void upgrade(struct station *station) {
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n",
         options.name, number(station), options.port);
     station->state = upgrading;
-    if (send(station->fd, request, (size_t)length, MSG_NOSIGNAL) != length) {
-        give_up(station, "send failed");
-    }
+    if (!send_all(station, request, (size_t)length)) give_up(station, "send failed");
 }
 
 static void drop(struct station *station, size_t count) {
@@ -275,7 +318,7 @@ static bool take_frame(struct station *station) {
         take_message(station, text);
     } else if (kind == 9) {
         static const unsigned char pong[6] = {0x8A, 0x80};
-        send(station->fd, pong, sizeof pong, MSG_NOSIGNAL);
+        send_all(station, pong, sizeof pong);
         drop(station, head + length);
     } else {
         give_up(station, "closed by the server");
@@ -289,11 +332,27 @@ static void handle(struct station *station, unsigned events) {
         socklen_t length = sizeof error;
         getsockopt(station->fd, SOL_SOCKET, SO_ERROR, &error, &length);
         if (error) return give_up(station, strerror(error));
-        upgrade(station);
+        if (tls) {
+            station->tls = SSL_new(tls);
+            SSL_set_fd(station->tls, station->fd);
+            station->state = greeting;
+        } else {
+            upgrade(station);
+        }
+    }
+    if (station->state == greeting) {
+        int done = SSL_connect(station->tls);
+        if (done == 1) {
+            upgrade(station);
+        } else if (SSL_get_error(station->tls, done) != SSL_ERROR_WANT_READ) {
+            return give_up(station, "no TLS");
+        } else {
+            return;
+        }
     }
     while (station->state != dead && station->state != connecting) {
         size_t room = sizeof station->buffer - 1 - station->received;
-        ssize_t count = recv(station->fd, station->buffer + station->received, room, 0);
+        ssize_t count = receive_some(station, station->buffer + station->received, room);
         if (count < 0 && errno == EAGAIN) return;
         if (count <= 0) return give_up(station, "connection lost");
         station->received += (size_t)count;
@@ -337,8 +396,30 @@ static void turn(int milliseconds) {
     }
 }
 
+// Sends what is due by now, by the clock and not by the answers, so that a slow answer is not hidden.
+static void send_due(double begun) {
+    static unsigned long long sent;
+    static int next;
+    unsigned long long due = (unsigned long long)((now() - begun) * options.rate);
+    for (; sent < due; sent++) {
+        struct station *station = &stations[next++ % options.stations];
+        if (station->state != ready) continue;
+        if (station->is_waiting) {
+            late++;
+            continue;
+        }
+        station->is_waiting = true;
+        send_next(station);
+    }
+}
+
 static void run_until(double end) {
-    while (now() < end) turn(5);
+    static double begun;
+    if (begun == 0) begun = now();
+    while (now() < end) {
+        if (options.rate > 0) send_due(begun);
+        turn(options.rate > 0 ? 1 : 5);
+    }
 }
 
 static void connect_up_to(int *next, int count) {
@@ -357,8 +438,10 @@ static int by_value(const void *a, const void *b) {
 static void read_options(int count, char **words) {
     for (int i = 1; i < count; i++) {
         const char *word = words[i], *value = i + 1 < count ? words[i + 1] : "";
-        if (!strcmp(word, "--boot")) {
-            options.boot = true;
+        if (!strcmp(word, "--boot") || !strcmp(word, "--status") || !strcmp(word, "--tls")) {
+            options.boot |= strcmp(word, "--tls") != 0;
+            options.status |= !strcmp(word, "--status");
+            options.tls |= !strcmp(word, "--tls");
             continue;
         }
         i++;
@@ -368,6 +451,7 @@ static void read_options(int count, char **words) {
         else if (!strcmp(word, "--first")) options.first = atoi(value);
         else if (!strcmp(word, "--seconds")) options.seconds = atof(value);
         else if (!strcmp(word, "--warm")) options.warm_seconds = atof(value);
+        else if (!strcmp(word, "--rate")) options.rate = atof(value);
         else if (!strcmp(word, "--name")) options.name = value;
         else if (!strcmp(word, "--call")) options.meter = !strcmp(value, "meter");
         else {
@@ -381,6 +465,11 @@ static void read_options(int count, char **words) {
 
 int main(int count, char **words) {
     read_options(count, words);
+    if (options.tls) {
+        // Nobody else is on loopback; the certificate is the bench's own.
+        tls = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    }
     stations = calloc((size_t)options.stations, sizeof *stations);
     latencies = malloc(most_samples * sizeof *latencies);
     poller = epoll_create1(EPOLL_CLOEXEC);
@@ -397,11 +486,11 @@ int main(int count, char **words) {
     double start = 0, elapsed = 0, server = 0, own = 0;
     if (options.seconds > 0) {
         is_running = true;
-        for (int i = 0; i < options.stations; i++) {
+        for (int i = 0; options.rate == 0 && i < options.stations; i++) {
             if (stations[i].state == ready) send_next(&stations[i]);
         }
         run_until(now() + options.warm_seconds);
-        answers = latency_count = 0;
+        answers = latency_count = late = 0;
         double server_before = server_cpu(), own_before = own_cpu();
         start = now();
         run_until(start + options.seconds);
@@ -415,11 +504,11 @@ int main(int count, char **words) {
     printf(
         "{\"open\":%d,\"dead\":%d,\"answers\":%llu,\"errors\":%llu,\"seconds\":%.3f,"
         "\"server_us\":%.3f,\"client_us\":%.3f,\"server_load\":%.3f,"
-        "\"connect_us\":%.1f,\"bytes_per_connection\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f}\n",
+        "\"connect_us\":%.1f,\"bytes_per_connection\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f,\"late\":%llu}\n",
         open_stations, dead_stations, done, errors, elapsed, done ? server * 1e6 / (double)done : 0,
         done ? own * 1e6 / (double)done : 0, elapsed > 0 ? server / elapsed : 0,
         connected > 0 ? connect_cpu * 1e6 / connected : 0, per_connection,
         latency_count ? latencies[latency_count / 2] : 0,
-        latency_count ? latencies[latency_count * 99 / 100] : 0);
+        latency_count ? latencies[latency_count * 99 / 100] : 0, late);
     return dead_stations > 0 || open_stations == 0;
 }
