@@ -54,7 +54,7 @@ def test_pages_completions_profiles_and_rules_are_in_their_places(system):
 
 
 def test_the_installed_agent_finds_its_profiles_and_checks_a_station(system):
-    system.sh("echo secret-of-the-station >/etc/kerb/edge-password; chown kerb-edge /etc/kerb/edge-password")
+    system.sh("umask 077; echo secret-of-the-station >/etc/kerb/edge-password; chown kerb-edge /etc/kerb/edge-password")
     said = system.sh("runuser -u kerb-edge -- kerb-edge config check /etc/kerb/edge.yaml")
     assert "fine" in said
 
