@@ -94,6 +94,14 @@ package struct SettingsCatalogue: Sendable {
         return .accepted(tidy, needsReboot: definition.needsReboot)
     }
 
+    /// A number of a key at the nearest end of its range; everything else as it is.
+    package func nearest(to value: String, for key: String) -> String {
+        guard case .integer(let range) = self[key: key]?.kind, let number = Int(value) else {
+            return value
+        }
+        return String(min(max(number, range.lowerBound), range.upperBound))
+    }
+
     private static func tidy(_ value: String, _ kind: Kind) -> String? {
         switch kind {
         case .boolean:

@@ -16,7 +16,10 @@ extension ConnectorController {
         let renewal = Int64(devices.contactor.deadMan.renewMilliseconds)
         // Nobody closes out of a rest: state C must have been seen for half a second before, and the
         // first look at a car ends the rest. So no renewal can be late by this.
-        while await pause(machine.isResting ? polls.resting : polls.tick) {
+        // But often enough to be no absence, however short this board's dead-man is.
+        let longest = Int64(devices.contactor.deadMan.opensWithinMilliseconds) / 2
+        let resting = max(polls.tick, min(polls.resting, longest > 0 ? longest : .max))
+        while await pause(machine.isResting ? resting : polls.tick) {
             take(.tick)
             tellClock()
             noteJournal()

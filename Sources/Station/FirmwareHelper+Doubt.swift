@@ -39,6 +39,17 @@ extension FirmwareHelper {
         return nil
     }
 
+    /// The same for what a command's later word names: the folders above it first, so that nobody can take
+    /// it away while it is looked at; then itself, where it is a file or a folder. What is not there yet
+    /// and devices, whose group may write them, are as good as their folder.
+    package static func doubt(ofArgument path: String) -> String? {
+        if let why = doubt(of: above(path)) { return why }
+        var info = stat()
+        guard stat(path, &info) == 0 else { return nil }
+        let kind = info.st_mode & S_IFMT
+        return kind == S_IFREG || kind == S_IFDIR ? doubt(of: path) : nil
+    }
+
     private static func doubt(ofOne place: String) -> String? {
         var info = stat()
         guard lstat(place, &info) == 0 else { return "\(place): \(reason())" }

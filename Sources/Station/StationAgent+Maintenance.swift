@@ -29,6 +29,7 @@ extension StationAgent {
         guard reconnectsAfterReply else { return }
         reconnectsAfterReply = false
         isLeavingLink = true
+        lastCall = queue.current?.id
         // The writer sends what is queued, lets the operator read it, and then closes.
         outbox?.finish()
         backoff.reset()
@@ -40,7 +41,7 @@ extension StationAgent {
     /// never read the answer to his own call behind it.
     func restBeforeClosing() async {
         guard isLeavingLink else { return }
-        let last = queue.current?.id
+        let last = lastCall
         let latest = clock.monotonicMilliseconds + LinkEnd.mostAnswerMilliseconds
         do {
             repeat {
@@ -52,7 +53,7 @@ extension StationAgent {
 
     /// How a link is left that is to be made anew.
     private enum LinkEnd {
-        /// Between the last message, or the last answer to one of ours, and the close.
+        /// After the last message, and how often the answer to a call under way is looked for.
         static let restMilliseconds: Int64 = 500
         /// As long the answer to a call under way is awaited.
         static let mostAnswerMilliseconds: Int64 = 5_000

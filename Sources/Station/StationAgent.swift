@@ -63,6 +63,8 @@ package actor StationAgent {
     var reconnectsAfterReply = false
     /// True from the last answer of a link that is made anew until it is gone.
     var isLeavingLink = false
+    /// Our call that was under way then; what is called later is not sent any more.
+    var lastCall: MessageID?
 
     // What outlives a link.
     var registration: RegistrationStatus?
@@ -301,7 +303,8 @@ package actor StationAgent {
             let now = clock.monotonicMilliseconds
             switch frame.kind {
             // Nothing is done that could not be answered; the operator asks again.
-            case .call where isLeavingLink: break
+            case .call(let action) where isLeavingLink:
+                log.notice("command not taken, the link is made anew", ["action": action])
             case .call(let action): await serve(frame, action, message)
             case .result:
                 perform(

@@ -28,9 +28,11 @@ package final class StationSettings: Sendable {
             .phaseRotationMaximum: String(connectors + 1),
         ]) { $1 }.merging(defaults) { $1 }
         self.written = Lock([:])
-        // A value of an older program that no longer fits must not come back to life.
+        // A value of an older program that no longer fits must not come back to life; a number beyond a
+        // range that has become narrower is its nearest end.
         for (key, value) in written {
-            if case .accepted(let tidy, _) = verdict(on: value, for: key) { hold(tidy, for: key) }
+            let fitting = catalogue.nearest(to: value, for: key)
+            if case .accepted(let tidy, _) = verdict(on: fitting, for: key) { hold(tidy, for: key) }
         }
     }
 

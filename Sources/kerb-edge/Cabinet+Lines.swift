@@ -48,7 +48,7 @@ extension Cabinet {
             }
             return []
         }
-        return try settings.evses.flatMap { evse in
+        let wishes = try settings.evses.flatMap { evse in
             for role in evse.lines.keys.sorted() where gpio.lines[role] == nil {
                 throw Program.Failure(
                     code: .usage,
@@ -62,6 +62,31 @@ extension Cabinet {
                     connector: evse.connector, role: role,
                     name: evse.lines[role] ?? profile.name(connector: evse.connector),
                     chip: settings.gpioChip ?? gpio.chip, profile: profile)
+            }
+        }
+        try checkSensors(wishes)
+        return wishes
+    }
+
+    /// Two outlets on one residual current sensor share both of its lines: else the test of one would be a
+    /// trip at the other.
+    private static func checkSensors(_ wishes: [GPIOWish]) throws {
+        func name(_ role: LineRole, _ connector: ConnectorNumber) -> String? {
+            wishes.first { $0.role == role && $0.connector == connector }?.name
+        }
+        let connectors = Set(wishes.map(\.connector)).sorted()
+        for one in connectors {
+            for other in connectors where other > one {
+                guard let direct = name(.directCurrentTrip, one) else { continue }
+                let sharesTrip =
+                    name(.residualCurrentTrip, one) == name(.residualCurrentTrip, other)
+                guard sharesTrip != (direct == name(.directCurrentTrip, other)) else { continue }
+                throw Program.Failure(
+                    code: .usage,
+                    text:
+                        "evses: connectors \(one) and \(other) share one of `residualCurrentTrip` "
+                        + "and `directCurrentTrip`; give the second both names in `lines:`, or neither"
+                )
             }
         }
     }

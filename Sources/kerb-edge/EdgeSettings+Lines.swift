@@ -22,7 +22,7 @@ extension EdgeSettings {
         case .mirror: "the contactor's feedback contact"
         case .residualCurrentTrip: "the residual current device has tripped"
         case .directCurrentTrip: "the d.c. sensor has tripped"
-        case .residualCurrentTest: "makes the residual current device trip"
+        case .residualCurrentTest: "makes the d.c. sensor trip, or the only residual current device"
         case .emergencyStop: "the red button is pressed"
         case .door: "the enclosure is open"
         case .protectiveEarth: "the protective earth is lost"

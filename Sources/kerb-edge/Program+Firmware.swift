@@ -18,15 +18,18 @@ extension Program {
                 text: "\(configuration): firmware.helperFolder is not set; the agent itself runs "
                     + "the commands")
         }
-        // Root acts on these: whoever may write one of them would be root. A later word may be the script
-        // that the first one runs.
-        let words = upkeep.installCommand + upkeep.rollbackCommand
-        let named = words.filter {
-            $0.hasPrefix("/") && FileSystem.exists($0) && !FileSystem.isFolder($0)
-        }
-        let trusted = [configuration, upkeep.rootFile].compactMap { $0 } + named
+        // Root acts on these: whoever may write one of them would be root.
+        let trusted = [
+            configuration, upkeep.rootFile, upkeep.installCommand.first,
+            upkeep.rollbackCommand.first,
+        ].compactMap { $0 }
         try FileSystem.makeFolder(handover.state, mode: 0o755)
-        let doubt = (trusted + [handover.state]).lazy.compactMap(FirmwareHelper.doubt).first
+        // A later word may be the script that the first one runs.
+        let words = upkeep.installCommand.dropFirst() + upkeep.rollbackCommand.dropFirst()
+        let doubt =
+            (trusted + [handover.state]).lazy.compactMap(FirmwareHelper.doubt(of:)).first
+            ?? words.lazy.filter { $0.hasPrefix("/") }
+            .compactMap(FirmwareHelper.doubt(ofArgument:)).first
         let helper = FirmwareHelper(
             handover,
             FirmwareHelper.Rules(

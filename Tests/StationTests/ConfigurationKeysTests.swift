@@ -202,9 +202,12 @@ private struct Key: Sendable {
     }
 
     @Test func `of an older program that no longer fit are forgotten`() {
-        let settings = settings(["MeterValuesSampledData": "SoC", "ResetRetries": "99"])
+        let settings = settings([
+            "MeterValuesSampledData": "SoC", "ResetRetries": "many", "HeartbeatInterval": "100000",
+        ])
         #expect(settings.text(.measurandsSampled) == "Energy.Active.Import.Register")
         #expect(settings.int(.resetRetries, else: 0) == 1)
+        #expect(settings.int(.heartbeatIntervalSeconds, else: 0) == 86_400, "not the standard 300")
     }
 }
 

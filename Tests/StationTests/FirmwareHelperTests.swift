@@ -141,6 +141,26 @@ import Testing
         #expect(FirmwareHelper.doubt(of: folder.file("none")) != nil)
     }
 
+    @Test
+    func `doubts what a later word of a command names, and its folder where it names nothing`()
+        throws
+    {
+        let folder = TemporaryFolder(below: home)
+        let script = folder.file("script")
+        #expect(FirmwareHelper.doubt(ofArgument: script) == nil, "not there yet, in a safe folder")
+        try FileSystem.writeAtomically([], to: script, mode: 0o644)
+        #expect(FirmwareHelper.doubt(ofArgument: script) == nil)
+        chmod(script, 0o666)
+        #expect(FirmwareHelper.doubt(ofArgument: script)?.hasPrefix("\(script): others") == true)
+        let open = folder.file("open")
+        try FileSystem.makeFolder(open)
+        chmod(open, 0o777)
+        for path in [open, "\(open)/absent"] {
+            #expect(FirmwareHelper.doubt(ofArgument: path)?.hasPrefix("\(open): others") == true)
+        }
+        #expect(FirmwareHelper.doubt(ofArgument: "/dev/null") == nil)
+    }
+
     @Test func `doubts a file whose folder, or a link's folder on the way, others may write`()
         throws
     {

@@ -2,6 +2,7 @@
 import datetime
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -201,6 +202,26 @@ def test_a_line_that_is_not_to_be_had_is_told_where_it_is_named(folder):
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith(f"{file}:{place(text, 'GPIO17')}: `evses[0].lines.contactor`: "), done.stderr
     assert "GPIO17" in done.stderr
+
+
+def test_outlets_on_one_residual_current_sensor_share_both_its_lines(folder):
+    """Else the test of one would pulse the other's line, and latch a ground failure there."""
+    profiles = folder / "profiles"
+    shutil.copytree(ROOT / "hal/profiles", profiles)
+    board = profiles / "boards/raspberry-relay-hat.yaml"
+    trip = "    residualCurrentTrip: {name: GPIO6, bias: pullUp}\n"
+    assert trip in board.read_text()
+    board.write_text(board.read_text().replace(trip, trip + "    directCurrentTrip: {name: GPIO19, bias: pullUp}\n"))
+    file = folder / "edge.yaml"
+    text = edge_text(lambda text: re.sub(
+        "profileDirectory: .*", f"profileDirectory: {profiles}",
+        text.replace("board: modbus-cabinet", "board: raspberry-relay-hat")))
+    lines = ["{contactor: GPIO26}", "{contactor: GPIO20, residualCurrentTrip: GPIO27}"]
+    for coil, names in enumerate(lines):
+        text = text.replace(f"    contactor:\n      bus: control\n      unit: 1\n      coil: {coil}\n", f"    lines: {names}\n")
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 2 and "connectors 1 and 2 share one of `residualCurrentTrip`" in done.stderr, done
 
 
 def write(folder, file, content, mode=0o600):

@@ -65,7 +65,15 @@ package final class GPIOResidualCurrentDevice: ResidualCurrentDevice {
 
     package func state() async throws(DeviceError) -> Measured<ResidualCurrentState> {
         let askedAt = sensor.trip.board.clock.monotonicMilliseconds
-        let watches = try sensor.watches()
+        // In this order: a d.c. line that cannot be read keeps no trip of the other from being heard.
+        let trip = try sensor.trip.read()
+        var watches = [trip]
+        do throws(DeviceError) {
+            if let direct = sensor.direct { watches.append(try direct.read()) }
+        } catch {
+            guard trip.isActive, !sensor.tested.withLock({ $0.isRunning }) else { throw error }
+            return sensor.trip.measured(.tripped, askedAt: askedAt)
+        }
         let tested = sensor.tested.withLock { $0 }
         let areTripped = readers.withLock { readers in
             if readers.isEmpty { readers = watches.map { PulseReader($0) } }
