@@ -142,4 +142,7 @@ package struct Price: Hashable, Sendable {
         self.exclVAT = exclVAT
         self.inclVAT = inclVAT
     }
+
+    /// What a credit takes back.
+    package var negated: Price { Price(exclVAT: -exclVAT, inclVAT: inclVAT.map { -$0 }) }
 }

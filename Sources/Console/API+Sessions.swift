@@ -51,7 +51,7 @@ extension Console {
         let page = try await house.sessions.list(filter, offset: offset, limit: limit)
         let next = offset + page.sessions.count < page.total ? offset + page.sessions.count : nil
         if CSV.isWanted(request.http) {
-            return CSV.sessions(page.sessions, next: next)
+            return CSV.answer("sessions", CSV.sessions(page.sessions), next: next)
         }
         return .page(page.sessions.map { Shape.session($0, house) }, next: next.map(String.init))
     }
@@ -72,7 +72,9 @@ extension Console {
             from: try request.moment("from"), until: try request.moment("until"), offset: offset,
             limit: limit)
         let next = offset + page.cdrs.count < page.total ? offset + page.cdrs.count : nil
-        if CSV.isWanted(request.http) { return CSV.sessions(page.cdrs.map(\.session), next: next) }
+        if CSV.isWanted(request.http) {
+            return CSV.answer("bills", CSV.bills(page.cdrs), next: next)
+        }
         return .page(page.cdrs.map(shape), next: next.map(String.init))
     }
 
@@ -87,45 +89,5 @@ extension Console {
         var value = Shape.session(cdr.session, house).object ?? [:]
         value["cost"] = Shape.cost(cdr.cost)
         return .object(value)
-    }
-}
-
-/// Tables for spreadsheets. RFC 4180.
-enum CSV {
-    static func isWanted(_ request: HTTPRequest) -> Bool {
-        request.headers["Accept"]?.lowercased().contains("text/csv") ?? false
-    }
-
-    static func sessions(_ sessions: [Session], next: Int?) -> HTTPResponse {
-        var text =
-            "id,station,connector,evse,token,status,started,ended,energy_wh,currency,"
-            + "total_excl_vat,total_incl_vat,stop_reason,suspicions\r\n"
-        for session in sessions {
-            let cells: [String] = [
-                session.id, session.station, String(session.connector), session.evseUID,
-                session.token.uid, session.status.rawValue, session.startedAt.rfc3339,
-                session.endedAt?.rfc3339 ?? "", String(session.energy.value), session.currency,
-                session.cost.map { "\($0.total.exclVAT)" } ?? "",
-                session.cost?.total.inclVAT.map { "\($0)" } ?? "",
-                session.stopReason?.rawValue ?? "", session.suspicions.joined(separator: " "),
-            ]
-            text += cells.map(cell).joined(separator: ",") + "\r\n"
-        }
-        var headers: HTTPHeaders = [
-            "Content-Type": "text/csv; charset=utf-8; header=present",
-            "Content-Disposition": "attachment; filename=\"sessions.csv\"",
-        ]
-        if let next { headers.add("X-Next-Cursor", "\(next)") }
-        return HTTPResponse(200, headers: headers, body: Array(text.utf8))
-    }
-
-    /// A cell a spreadsheet would run as a formula is made a text.
-    static func cell(_ text: String) -> String {
-        var text = text
-        if let first = text.first, "=+-@\t\r".contains(first) { text = "'" + text }
-        guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
-        return "\""
-            + text.split(separator: "\"", omittingEmptySubsequences: false).joined(
-                separator: "\"\"") + "\""
     }
 }

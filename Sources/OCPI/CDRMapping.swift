@@ -34,10 +34,6 @@ extension CDR {
     }
 }
 
-extension Price {
-    fileprivate var negated: Price { Price(exclVAT: -exclVAT, inclVAT: inclVAT.map { -$0 }) }
-}
-
 extension Session {
     /// The place, flat. Address and state are shorter here than in a Location. OCPI 2.2.1 §10.4.4.
     fileprivate var cdrLocation: JSONValue {

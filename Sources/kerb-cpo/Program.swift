@@ -59,6 +59,7 @@ struct Program {
             .init(
                 "restore", arguments: ["FILE"], flags: [config],
                 "put a backup in the database's place; the server must be down"),
+            exportCommand,
             .init("doctor", flags: [config], "look for what would keep the server from working"),
         ], manual: manual)
 
@@ -83,7 +84,7 @@ struct Program {
             }
         ])
 
-    private static let config = CommandTable.Flag(
+    static let config = CommandTable.Flag(
         "--config", "FILE", "configuration (/etc/kerb/cpo.yaml)")
     private static let role = CommandTable.Flag(
         "--role", "ROLE", "admin, operator or viewer", isRequired: true)
@@ -120,6 +121,7 @@ struct Program {
             case "ocpi invite": return try await invite(invocation)
             case "migrate": return try await migrate(invocation)
             case "backup": return try await backup(invocation)
+            case "export": return try await export(invocation)
             case "restore": return try await restore(invocation)
             case "doctor": return try await doctor(invocation)
             default: preconditionFailure("every command of the table has its case")

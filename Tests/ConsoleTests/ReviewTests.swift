@@ -72,6 +72,22 @@ import Web
         #expect(again["credit"]?.string == "\(session)-2C")
         #expect(again["cdr"] == nil)
         #expect(try await test.get("/cdrs")["items"]?.array?.count == 4)
+        // A bill, its credit, the next, its credit: for the accounts all columns add up to nothing.
+        let table = CSV.bills(try await test.house.cdrs.list().cdrs).split(separator: "\r\n")
+        let names = try #require(table.first).split(separator: ",")
+        func column(_ name: String) throws -> [String] {
+            let place = try #require(names.firstIndex(of: Substring(name)))
+            return table.dropFirst().map {
+                String($0.split(separator: ",", omittingEmptySubsequences: false)[place])
+            }
+        }
+        #expect(
+            try column("credit_of") == ["", session, "", "\(session)-2"])
+        #expect(try column("energy_wh").compactMap { Int64($0) }.reduce(0, +) == 0)
+        #expect(try column("energy_wh").last == "-400")
+        let totals = try column("total_excl_vat").compactMap { Decimal($0) }
+        #expect(totals.count == 4 && totals.reduce(.zero, +) == .zero)
+        #expect(CSV.bills([], isContinued: true) == "")
         await test.server.stop()
     }
 

@@ -109,6 +109,26 @@ def test_backup_and_restore(tmp_path):
     assert run("doctor", "--config", file).stdout.count("database: sound") == 1
 
 
+def test_an_export_is_whole_or_not_there(tmp_path):
+    """What it holds is shown where stations charge: the restore drill, and the console's tests."""
+    file = tmp_path / "cpo.yaml"
+    file.write_text(MINIMAL % (tmp_path / "kerb.sqlite"))
+    for kind, first in ("bills", "bill"), ("sessions", "id"):
+        out = tmp_path / f"{kind}.csv"
+        done = run("export", kind, out, "--config", file, "--from", "2026-11-01T00:00:00Z")
+        assert done.returncode == 0 and f"0 {kind} from 2026-11-01T00:00:00Z" in done.stdout, done
+        assert out.read_bytes().startswith(first.encode() + b",") and out.read_bytes().count(b"\r\n") == 1
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    for words, said in (
+            (["bills", out], "is there already"), (["invoices", tmp_path / "x"], "write one of them"),
+            (["bills", tmp_path / "x", "--from", "November"], "--from: November is no time"),
+            (["bills", tmp_path / "x", "--from", "2999-01-01T00:00:00Z"], "must be before --until"),
+            (["bills", tmp_path / "none" / "x"], "No such file or directory")):
+        done = run("export", *words, "--config", file)
+        assert done.returncode != 0 and said in done.stderr, (words, done)
+    assert sorted(path.name for path in tmp_path.iterdir() if "part" in path.name or path.name == "x") == []
+
+
 def test_a_signing_key_is_never_overwritten(tmp_path):
     file = tmp_path / "key"
     made = run("beckn", "keygen", "--out", file)

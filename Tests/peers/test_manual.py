@@ -72,7 +72,7 @@ def completed(program, *words):
 def test_bash_offers_commands_options_and_values():
     assert {"run", "status", "doctor", "config"} <= completed("kerb-edge", "")
     assert completed("kerb-edge", "do") == {"doctor"}
-    assert completed("kerb-edge", "config", "") == {"check", "show", "schema"}
+    assert completed("kerb-edge", "config", "") == {"check", "keys", "schema", "show"}
     assert "--watch" in completed("kerb-edge", "status", "--")
     assert completed("kerb-edge", "status", "--log-level", "w") == {"warning"}
     # The value of an option is no command.
