@@ -34,9 +34,9 @@ def test_the_agents_threads_get_the_real_time_that_its_limits_rest_on():
     highest = max(int(number) for number in re.findall(r"case \w+ = (\d+)", asked))
     assert setting("kerb-edge", "LimitRTPRIO") == [str(highest)]
     assert setting("kerb-edge", "RestrictRealtime") == ["no"]
-    # Allowed again after its group was taken away, and alone.
+    # Allowed again after its group was taken away, and nothing else but what a thread does to itself.
     filters = re.findall(r"^SystemCallFilter=(.*)$", (ROOT / "Config" / "kerb-edge.service").read_text(), re.M)
-    assert filters == ["@system-service", "~@privileged @resources", "sched_setscheduler"]
+    assert filters == ["@system-service", "~@privileged @resources", "sched_setscheduler setpriority"]
     # A thread that spins before everything else is ended, and the dead-man opens.
     assert setting("kerb-edge", "LimitRTTIME") == ["1s"]
     for unit in "kerb-edge-install", "kerb-edge-recover", "kerb-cpo":
