@@ -21,6 +21,7 @@ package final class ChargePointOperator: Sendable {
     package let cdrs: CDRs
     package let commands: Commands
     package let suspicions: Suspicions
+    package let realTime: RealTimeAuthorization
     package let reservations = Reservations()
 
     /// Opens the house on a database that was migrated already, and reads what is hot into memory.
@@ -36,7 +37,10 @@ package final class ChargePointOperator: Sendable {
         suspicions = Suspicions(database: database, journal: journal)
         locations = Locations(database: database, journal: journal)
         tariffs = Tariffs(database: database, journal: journal)
-        tokens = Tokens(database: database, journal: journal)
+        realTime = RealTimeAuthorization(settings: settings, clock: clock, log: log)
+        tokens = Tokens(
+            database: database, journal: journal, party: settings.party,
+            answers: realTime.answers)
         cdrs = CDRs(database: database, journal: journal)
         stations = Stations(
             database: database, journal: journal, locations: locations, settings: settings)
@@ -47,7 +51,8 @@ package final class ChargePointOperator: Sendable {
             stores: Sessions.Stores(
                 writer: writer, journal: journal, stations: stations, locations: locations,
                 tariffs: tariffs,
-                tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions))
+                tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions,
+                realTime: realTime))
         writer.watch(locations)
         writer.watch(tariffs)
         writer.watch(sessions)

@@ -88,6 +88,7 @@ extension Token: Stored {
             "contractID": .string(contractID), "visualNumber": .text(visualNumber),
             "issuer": .string(issuer), "groupID": .text(groupID), "isValid": .bool(isValid),
             "whitelist": .string(whitelist.rawValue), "language": .text(language),
+            "expires": .moment(expires), "mostCharges": .int(mostCharges),
             "lastUpdated": .time(lastUpdated),
         ])
     }
@@ -99,6 +100,8 @@ extension Token: Stored {
             visualNumber: try stored.textOrNil("visualNumber"), issuer: try stored.text("issuer"),
             groupID: try stored.textOrNil("groupID"), isValid: try stored.bool("isValid"),
             whitelist: try stored.choice("whitelist"), language: try stored.textOrNil("language"),
+            expires: try stored.timeOrNil("expires"),
+            mostCharges: try stored.intOrNil("mostCharges"),
             lastUpdated: try stored.time("lastUpdated"))
     }
 }

@@ -133,5 +133,18 @@ extension ChargePointOperator {
             ALTER TABLE session ADD COLUMN is_acknowledged BIGINT NOT NULL DEFAULT 0;
             CREATE INDEX suspicion_station ON suspicion(station, state);
             """),
+        Migration(
+            24, "which stations may remember a tag, whose caches to clear, and bounds of groups",
+            """
+            CREATE TABLE shown_tag (
+                id_tag TEXT NOT NULL, station TEXT NOT NULL, at BIGINT NOT NULL,
+                PRIMARY KEY (id_tag, station));
+            CREATE INDEX shown_tag_station ON shown_tag(station);
+            CREATE TABLE cache_clear (
+                station TEXT PRIMARY KEY, since BIGINT NOT NULL, tried_at BIGINT);
+            CREATE TABLE token_group (
+                party TEXT NOT NULL, id TEXT NOT NULL, folded TEXT NOT NULL,
+                most_charges BIGINT NOT NULL, PRIMARY KEY (party, folded));
+            """),
     ]
 }

@@ -18,6 +18,11 @@ package struct OperatorSettings: Hashable, Sendable {
     package var commandDeadlineSeconds: Int
     /// How long an orphan waits for its late stop before it is billed as it stands.
     package var orphanGraceSeconds: Int64
+    /// Charges at a time with one token, and with all tokens of a group; 0: no bound.
+    package var chargesPerToken = 0
+    package var chargesPerGroup = 0
+    /// How long a token's owner may take to say whether it may charge.
+    package var ownerDeadlineSeconds = 5
 
     package init(
         party: PartyID, name: String, currency: String, moneyDigits: Int = 2,

@@ -25,6 +25,9 @@ struct SessionBook: Sendable {
     private(set) var entries: [Int64: Entry] = [:]
     private var byStation: [String: [Int64]] = [:]
     private var byID: [String: Int64] = [:]
+    /// Charges of one token, and of one group: a driver's second one may be one too many.
+    private var byToken: [Payer: Set<Int64>] = [:]
+    private var byGroup: [Payer: Set<Int64>] = [:]
     var isTrusted = false
     private(set) var version = 0
 
@@ -34,11 +37,28 @@ struct SessionBook: Sendable {
         version = next
     }
 
+    /// Who pays, as its owner tells tokens apart: no case, and another owner's is another.
+    private struct Payer: Hashable {
+        var party: PartyID
+        var id: String
+
+        static func token(_ token: Token) -> Payer {
+            Payer(party: token.party, id: "\(token.kind.rawValue) \(token.uid.lowercased())")
+        }
+
+        static func group(of token: Token) -> Payer? {
+            token.groupID.map { Payer(party: token.party, id: $0.lowercased()) }
+        }
+    }
+
     mutating func put(_ entry: Entry) {
         version += 1
         remove(entry.key)
         entries[entry.key] = entry
         byID[entry.session.id] = entry.key
+        let token = entry.session.token
+        byToken[.token(token), default: []].insert(entry.key)
+        if let group = Payer.group(of: token) { byGroup[group, default: []].insert(entry.key) }
         byStation[entry.session.station, default: []].append(entry.key)
     }
 
@@ -46,6 +66,13 @@ struct SessionBook: Sendable {
         guard let old = entries.removeValue(forKey: key) else { return }
         version += 1
         byID[old.session.id] = nil
+        let token = Payer.token(old.session.token)
+        byToken[token]?.remove(key)
+        if byToken[token]?.isEmpty ?? false { byToken[token] = nil }
+        if let group = Payer.group(of: old.session.token) {
+            byGroup[group]?.remove(key)
+            if byGroup[group]?.isEmpty ?? false { byGroup[group] = nil }
+        }
         byStation[old.session.station]?.removeAll { $0 == key }
         if byStation[old.session.station]?.isEmpty ?? false { byStation[old.session.station] = nil }
     }
@@ -59,6 +86,14 @@ struct SessionBook: Sendable {
 
     func open(station: String) -> [Entry] {
         (byStation[station] ?? []).compactMap { entries[$0] }
+    }
+
+    func open(token: Token) -> [Entry] {
+        (byToken[.token(token)] ?? []).compactMap { entries[$0] }
+    }
+
+    func open(groupOf token: Token) -> [Entry] {
+        (Payer.group(of: token).flatMap { byGroup[$0] } ?? []).compactMap { entries[$0] }
     }
 
     func key(station: String, reference: TransactionReference) -> Int64? {

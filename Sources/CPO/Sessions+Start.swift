@@ -5,49 +5,10 @@ import SQL
 import Service
 
 extension Sessions {
-    /// What is known of a tag at the moment it is shown.
-    struct Authorization {
-        var info: AuthorizationInfo
-        var token: Token?
-        /// The remote start that this tag was announced by.
-        var command: Command?
-    }
-
-    /// May this tag charge here? A remote start speaks for its own tag, known or not.
-    ///
-    /// - Parameter startedAt: by our clock; a charge out of a backlog was not begun by an order that
-    ///   came after it.
-    ///
-    /// A station that nobody took in speaks for no driver: anybody can come into the inbox, and could
-    /// send bills in the name of every tag it has seen.
-    func authorize(
-        _ idTag: String, at station: String, connector: ConnectorNumber? = nil,
-        startedAt: Timestamp? = nil, receivedAt: Timestamp, in transaction: Transaction
-    ) throws -> Authorization {
-        if try stores.stations.isWaiting(station, in: transaction) {
-            return Authorization(info: AuthorizationInfo(.invalid))
-        }
-        if let command = try stores.commands.awaitedStart(
-            station: station, connector: connector, idTag: idTag, startedAt: startedAt,
-            at: receivedAt, in: transaction)
-        {
-            return Authorization(
-                info: AuthorizationInfo(.accepted), token: command.token, command: command)
-        }
-        guard let token = try stores.tokens.candidates(idTag: idTag, in: transaction).first else {
-            return Authorization(info: AuthorizationInfo(.invalid))
-        }
-        // NEVER wants its owner's word each time; without it the answer is no. OCPI 2.2.1 §12.4.4.
-        let status: AuthorizationStatus =
-            !token.isValid ? .blocked : token.whitelist == .never ? .invalid : .accepted
-        return Authorization(
-            info: AuthorizationInfo(status, group: token.groupID), token: token)
-    }
-
     /// OCPP 1.6 §4.8: always answered with a real transaction id.
     func started(
         _ start: SessionStart, at station: String, receivedAt: Timestamp,
-        in transaction: Transaction
+        words: RealTimeAuthorization.Words?, in transaction: Transaction
     ) throws -> StationReply {
         let idTag = Tokens.folded(start.token)
         let natural = start.at?.milliseconds ?? 0
@@ -70,14 +31,24 @@ extension Sessions {
         let startedAt =
             StationTime.isUnset(start.at)
             ? nil : start.at?.advanced(bySeconds: lagSeconds(of: station))
-        let authorization = try authorize(
+        var authorization = try authorize(
             start.token, at: station, connector: connector, startedAt: startedAt,
-            receivedAt: receivedAt, in: transaction)
+            receivedAt: receivedAt, words: words, in: transaction)
+        // An order was weighed by who gave it.
+        var excess: String?
+        if authorization.command == nil, authorization.info.status == .accepted,
+            let token = authorization.token
+        {
+            excess = try self.excess(
+                of: token, at: station, connector: connector, startedAt: startedAt ?? receivedAt,
+                in: transaction)
+            if excess != nil { authorization.info.status = .concurrentTransaction }
+        }
         try stores.stations.adopt(station, connector, at: receivedAt, in: transaction)
         let others = book.withLock { $0.open(station: station, connector: connector) }
         let opened = try open(
             start, Natural(connector: connector, idTag: idTag, at: natural, repetition: repetition),
-            authorization, at: station, receivedAt: receivedAt, in: transaction)
+            authorization, excess, at: station, receivedAt: receivedAt, in: transaction)
         try settle(opened, among: others, receivedAt, in: transaction)
         if let command = authorization.command {
             try stores.commands.saw(
@@ -101,8 +72,16 @@ extension Sessions {
             start.token, at: session.station, connector: session.connector,
             receivedAt: receivedAt, in: transaction
         ).info
-        // The remote start that paid for it is spent; its word for this session still stands.
+        // The remote start that paid for it is spent, its owner is not asked twice; their word for
+        // this session still stands. One that was too many stays so.
         if session.authMethod == .command { info = AuthorizationInfo(.accepted) }
+        if session.authMethod == .authRequest, info.status == .invalid {
+            info = session.token.info(.accepted)
+        }
+        let first = AuthorizationStatus(rawValue: try row.text("authorization_status"))
+        if first == .concurrentTransaction, info.status == .accepted {
+            info.status = .concurrentTransaction
+        }
         let key = try row.int("key")
         return .started(session.transaction ?? .number(key), info)
     }
@@ -117,7 +96,7 @@ extension Sessions {
 
     private func open(
         _ start: SessionStart, _ natural: Natural, _ authorization: Authorization,
-        at station: String, receivedAt: Timestamp, in transaction: Transaction
+        _ excess: String?, at station: String, receivedAt: Timestamp, in transaction: Transaction
     ) throws -> SessionBook.Entry {
         let (startedAt, wasRepaired) = StationTime.repaired(start.at, receivedAt: receivedAt)
         let connector = natural.connector
@@ -142,8 +121,9 @@ extension Sessions {
             start.meterStart.value, natural.repetition,
             TransactionReference.number(Int(key)).storedText, startedAt, start.meterStart.value,
             try status?.text("status"), authorization.info.status.rawValue,
-            (authorization.command == nil ? AuthMethod.whitelist : .command).rawValue,
-            authorization.command?.authorizationReference, token.party.description, token.uid,
+            Self.method(of: authorization).rawValue,
+            authorization.command?.authorizationReference ?? authorization.reference,
+            token.party.description, token.uid,
             sealed.location.id, sealed.location.evses.first?.uid ?? "", sealed.storedText,
             receivedAt, receivedAt)
         guard let row = try transaction.queryOne("SELECT * FROM session WHERE key = ?", key) else {
@@ -151,16 +131,23 @@ extension Sessions {
         }
         var entry = try entry(row: row, in: transaction)
         try suspectStart(
-            start, &entry, authorization, wasRepaired: wasRepaired, repetition: natural.repetition,
+            start, &entry, authorization, excess, wasRepaired: wasRepaired,
+            repetition: natural.repetition,
             receivedAt: receivedAt, in: transaction)
         let opened = entry
         book.withLock { $0.put(opened) }
         return opened
     }
 
+    private static func method(of authorization: Authorization) -> AuthMethod {
+        if authorization.command != nil { return .command }
+        return authorization.isOwnersWord ? .authRequest : .whitelist
+    }
+
     private func suspectStart(
         _ start: SessionStart, _ entry: inout SessionBook.Entry, _ authorization: Authorization,
-        wasRepaired: Bool, repetition: Int, receivedAt: Timestamp, in transaction: Transaction
+        _ excess: String?, wasRepaired: Bool, repetition: Int, receivedAt: Timestamp,
+        in transaction: Transaction
     ) throws {
         let key = entry.key
         func raise(_ code: Suspicion.Code, _ detail: String) throws {
@@ -169,9 +156,12 @@ extension Sessions {
         }
         switch authorization.info.status {
         case .accepted: break
-        case .invalid: try raise(.unknownToken, "nobody knows this tag")
+        case .invalid where authorization.token == nil:
+            try raise(.unknownToken, "nobody knows this tag")
+        case .invalid: try raise(.refusedToken, "its owner did not allow it")
         case .blocked, .expired, .concurrentTransaction:
-            try raise(.refusedToken, "answered \(authorization.info.status.rawValue)")
+            try raise(
+                .refusedToken, excess ?? "answered \(authorization.info.status.rawValue)")
         }
         if wasRepaired {
             try raise(.stationClockWrong, "start stamped \(start.at?.rfc3339 ?? "not at all")")

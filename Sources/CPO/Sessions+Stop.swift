@@ -11,7 +11,7 @@ extension Sessions {
     ) throws -> StationReply {
         var stop = stop
         stop.readings = Array(stop.readings.prefix(Self.mostReadingsPerMessage))
-        let info = try stop.token.map {
+        var info = try stop.token.map {
             try authorize($0, at: station, receivedAt: receivedAt, in: transaction).info
         }
         guard let row = try session(for: stop, at: station, receivedAt, in: transaction) else {
@@ -20,6 +20,13 @@ extension Sessions {
                 because: "no session has this transaction, and not exactly one fits",
                 detail: Self.raw(stop), from: station, receivedAt, in: transaction)
             return .stopped(info)
+        }
+        // Nobody is asked at a stop: what its own charge was allowed with still stands.
+        if info?.status == .invalid, let tag = stop.token,
+            try row.text("id_tag") == Tokens.folded(tag),
+            try row.text("authorization_status") == AuthorizationStatus.accepted.rawValue
+        {
+            info = try session(row: row).token.info(.accepted)
         }
         try finish(row, stop, at: station, receivedAt: receivedAt, in: transaction)
         return .stopped(info)

@@ -23,6 +23,7 @@ package final class Sessions: Remembering {
         let cdrs: CDRs
         let commands: Commands
         let suspicions: Suspicions
+        let realTime: RealTimeAuthorization
     }
 
     /// How a session's row stands to its end.
@@ -68,8 +69,10 @@ package final class Sessions: Remembering {
             break
         case .maintenance: break
         }
+        let words = try await words(for: event, from: station, receivedAt: receivedAt)
         return try await stores.writer.write { transaction in
-            try self.apply(event, from: station, receivedAt: receivedAt, in: transaction)
+            try self.apply(
+                event, from: station, receivedAt: receivedAt, words: words, in: transaction)
         }
     }
 
@@ -77,6 +80,13 @@ package final class Sessions: Remembering {
     package func apply(
         _ event: StationEvent, from station: String, receivedAt: Timestamp,
         in transaction: Transaction
+    ) throws -> StationReply {
+        try apply(event, from: station, receivedAt: receivedAt, words: nil, in: transaction)
+    }
+
+    private func apply(
+        _ event: StationEvent, from station: String, receivedAt: Timestamp,
+        words: RealTimeAuthorization.Words?, in transaction: Transaction
     ) throws -> StationReply {
         try ensure(in: transaction)
         // What is decided about an event does not rest on the event's own word for the clock.
@@ -97,9 +107,12 @@ package final class Sessions: Remembering {
             return .noted
         case .authorizing(let idTag):
             return .authorization(
-                try authorize(idTag, at: station, receivedAt: receivedAt, in: transaction).info)
+                try authorize(
+                    idTag, at: station, receivedAt: receivedAt, words: words, in: transaction
+                ).info)
         case .sessionStarted(let start):
-            return try started(start, at: station, receivedAt: receivedAt, in: transaction)
+            return try started(
+                start, at: station, receivedAt: receivedAt, words: words, in: transaction)
         case .metered(let report):
             try metered(report, at: station, receivedAt: receivedAt, in: transaction)
             return .noted

@@ -118,7 +118,9 @@ package final class Stations: Sendable {
     /// Takes a station out of the registry. Its sessions and bills stay.
     package func remove(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
         guard let known = try station(id, in: transaction) else { return false }
-        try transaction.execute("DELETE FROM station_connector WHERE station = ?", known.id)
+        for table in ["station_connector", "shown_tag", "cache_clear"] {
+            try transaction.execute("DELETE FROM \(table) WHERE station = ?", known.id)
+        }
         try transaction.execute("DELETE FROM station WHERE id = ?", known.id)
         for forget in removals.withLock({ $0 }) { try forget(known.id, transaction) }
         for place in locations.places(station: known.id) {

@@ -2,15 +2,25 @@ import Charging
 import Crypto
 import JSON
 import SQL
+import Service
 
 /// Who may charge: the operator's own drivers and those of its partners.
 package final class Tokens: Sendable {
-    private let database: Database
+    let database: Database
     private let journal: Journal
 
-    init(database: Database, journal: Journal) {
+    let answers: OwnerAnswers
+    /// Tags and stations whose row is known to be there: shown again they cost no write.
+    let remembered = Lock(Set<ShownTag>())
+
+    /// The house's own drivers'.
+    let party: PartyID
+
+    init(database: Database, journal: Journal, party: PartyID, answers: OwnerAnswers) {
+        self.party = party
         self.database = database
         self.journal = journal
+        self.answers = answers
     }
 
     /// What a station is told: the uid, or a stand-in where it is longer than OCPP 1.6 §7.28 allows.
@@ -21,11 +31,14 @@ package final class Tokens: Sendable {
     }
 
     /// How tags are compared: padding and case do not matter.
-    static func folded(_ idTag: String) -> String {
+    static func folded(_ idTag: String) -> String { trimmed(idTag).lowercased() }
+
+    /// A tag without the blanks that some readers pad it with.
+    static func trimmed(_ idTag: String) -> String {
         var text = Substring(idTag)
         while let first = text.first, first.isWhitespace { text.removeFirst() }
         while let last = text.last, last.isWhitespace { text.removeLast() }
-        return text.lowercased()
+        return String(text)
     }
 
     /// - Returns: false when nothing differs.
@@ -43,9 +56,25 @@ package final class Tokens: Sendable {
             body = excluded.body, last_updated = excluded.last_updated
             """, new.party.description, uid, new.kind.rawValue,
             Self.folded(Self.idTag(of: new.uid)), new.storedText, new.lastUpdated)
+        answers.tokenChanged(new)
+        if let old, old.isOutgrown(by: new, at: at) {
+            try clearCaches(thatMayHold: Self.idTag(of: uid), since: at, in: transaction)
+        }
         try journal.append(
             .tokenChanged, uid, ["party": .string(new.party.description)], at: at, in: transaction)
         return true
+    }
+
+    /// Takes a partner's word for its token; what only the house keeps of it stays.
+    @discardableResult
+    package func take(_ told: Token, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        var new = told
+        if let old = try find(
+            uid: told.uid, party: told.party, kind: told.kind, in: transaction)
+        {
+            (new.expires, new.mostCharges) = (old.expires, old.mostCharges)
+        }
+        return try put(new, at: at, in: transaction)
     }
 
     package func find(
@@ -86,6 +115,7 @@ package final class Tokens: Sendable {
             "DELETE FROM token WHERE id_tag = ? AND party = ?",
             Self.folded(Self.idTag(of: uid)), party.description)
         guard count > 0 else { return false }
+        try clearCaches(thatMayHold: Self.idTag(of: uid), since: at, in: transaction)
         try journal.append(
             .tokenChanged, uid, ["party": .string(party.description)], at: at, in: transaction)
         return true

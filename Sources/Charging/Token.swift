@@ -25,13 +25,18 @@ package struct Token: Hashable, Sendable {
     package var isValid: Bool
     package var whitelist: Whitelist
     package var language: String?
+    /// The house's own: not accepted from then on.
+    package var expires: Timestamp?
+    /// The house's own: charges at a time. nil: the operator's rule for all; 0: no bound.
+    package var mostCharges: Int?
     package var lastUpdated: Timestamp
 
     package init(
         party: PartyID, uid: String, kind: Kind, contractID: String, visualNumber: String? = nil,
         issuer: String, groupID: String? = nil, isValid: Bool = true,
         whitelist: Whitelist = .allowed,
-        language: String? = nil, lastUpdated: Timestamp
+        language: String? = nil, expires: Timestamp? = nil, mostCharges: Int? = nil,
+        lastUpdated: Timestamp
     ) {
         self.party = party
         self.uid = uid
@@ -43,6 +48,8 @@ package struct Token: Hashable, Sendable {
         self.isValid = isValid
         self.whitelist = whitelist
         self.language = language
+        self.expires = expires
+        self.mostCharges = mostCharges
         self.lastUpdated = lastUpdated
     }
 }
