@@ -51,7 +51,7 @@ extension OCPIDoor {
         let now = house.clock.now
         let isNew = try await house.write { [house] transaction in
             let isNew = try key.find(in: house, transaction) == nil
-            try house.tokens.put(token, at: now, in: transaction)
+            try house.tokens.take(token, at: now, in: transaction)
             return isNew
         }
         return .success(created: isNew)
@@ -74,7 +74,7 @@ extension OCPIDoor {
             guard new.party == old.party, Self.same(new.uid, old.uid), new.kind == old.kind else {
                 return .failure(WireError("uid", "ids cannot be changed"))
             }
-            try house.tokens.put(new, at: now, in: transaction)
+            try house.tokens.take(new, at: now, in: transaction)
             return .success(true)
         }
         guard try outcome.get() else {

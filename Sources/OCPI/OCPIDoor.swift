@@ -18,6 +18,8 @@ package final class OCPIDoor: Sendable {
     let caller: PeerClient
     let listing: Listing
     let results: CommandResults
+    /// By partner's id: one that is silent is left alone for a while.
+    let silences = Lock([String: Breaker]())
 
     /// - Parameter client: its host rules decide where partners' URLs may point.
     package init(
@@ -32,6 +34,7 @@ package final class OCPIDoor: Sendable {
         results = CommandResults(house)
         try await peers.load()
         try await results.load()
+        house.realTime.connect(self)
     }
 
     /// Adds `/ocpi/…`.

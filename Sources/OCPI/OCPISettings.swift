@@ -17,6 +17,10 @@ package struct OCPISettings: Hashable, Sendable {
     package var tokenGraceSeconds: Int64
     /// Hosts a `response_url` may have besides those of the partner's own endpoints.
     package var responseHosts: Set<String>
+    /// How long a partner may take to say whether its driver may charge; the house counts it.
+    package var authorizeDeadlineSeconds = 5
+    /// Whether partners are asked for tags that nobody here knows.
+    package var asksForUnknownTokens = false
 
     package init(
         publicURL: String, website: String? = nil, pageLimit: Int = 200,

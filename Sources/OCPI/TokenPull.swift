@@ -88,7 +88,7 @@ extension OCPIDoor {
         let (found, now) = (tokens, house.clock.now)
         guard !found.isEmpty else { return 0 }
         return try await house.write { [house] transaction in
-            try found.count { try house.tokens.put($0, at: now, in: transaction) }
+            try found.count { try house.tokens.take($0, at: now, in: transaction) }
         }
     }
 }

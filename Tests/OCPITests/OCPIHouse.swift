@@ -22,7 +22,8 @@ struct OCPIHouse: Sendable {
     init(
         path: String = ":memory:", publicURL: String = "http://127.0.0.1:1/ocpi",
         pageLimit: Int = 200, commandTimeoutSeconds: Int = 30, callDeadlineSeconds: Int = 5,
-        clock: any ServiceClock = ManualClock(noon), isNew: Bool = true
+        clock: any ServiceClock = ManualClock(noon), isNew: Bool = true,
+        asksForUnknownTokens: Bool = false
     ) async throws {
         let database = try await TestStore.open(path: path, readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + OCPIDoor.migrations)
@@ -32,12 +33,11 @@ struct OCPIHouse: Sendable {
             clock: clock, log: .silent)
         self.cpo = cpo
         client = HTTPClient(.init(rules: .open))
-        door = try await OCPIDoor(
-            cpo,
-            settings: OCPISettings(
-                publicURL: publicURL, pageLimit: pageLimit,
-                callDeadlineSeconds: callDeadlineSeconds,
-                commandTimeoutSeconds: commandTimeoutSeconds), client: client)
+        var settings = OCPISettings(
+            publicURL: publicURL, pageLimit: pageLimit, callDeadlineSeconds: callDeadlineSeconds,
+            commandTimeoutSeconds: commandTimeoutSeconds)
+        settings.asksForUnknownTokens = asksForUnknownTokens
+        door = try await OCPIDoor(cpo, settings: settings, client: client)
         guard isNew else { return }
         let now = clock.now
         try await cpo.write { transaction in
