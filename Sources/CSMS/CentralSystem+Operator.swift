@@ -41,7 +41,17 @@ extension CentralSystem: StationLinks {
             outcome = .failure(error)
         }
         await settingSent(command, outcome, station, offered: offered)
+        if concernsList(meaning(of: command, for: station)) { await upkeep.disturbed(station) }
         return try outcome.get()
+    }
+
+    /// Whether nobody knows any more what a station's local list holds.
+    private func concernsList(_ command: StationCommand) -> Bool {
+        switch command {
+        case .sendLocalList: true
+        case .changeSetting(let key, _): key.lowercased() == "localauthlistenabled"
+        default: false
+        }
     }
 
     /// Takes a new password beside the present one before the station hears of it: it may come with

@@ -18,6 +18,7 @@ package final class CentralSystem: Sendable {
     let admission: Admission
     let wrongPasswords: WrongPasswords
     let quarantine: Quarantine
+    let upkeep: TokenUpkeep
     /// How far the registry's changes are in the directory.
     private let followed = Lock(Int64(0))
 
@@ -35,7 +36,12 @@ package final class CentralSystem: Sendable {
         admission = Admission(
             settings: settings, unknownStations: house.settings.unknownStations,
             versions: dialects.map(\.version))
-        house.stations.onRemoval { try StationAccess.forget($0, in: $1) }
+        upkeep = TokenUpkeep(
+            house: house, settings: settings, links: links, directory: directory)
+        house.stations.onRemoval { station, transaction in
+            try StationAccess.forget(station, in: transaction)
+            try LocalListRecord.forget(station, in: transaction)
+        }
     }
 
     /// Reads who may connect. Before the server starts.
@@ -48,6 +54,7 @@ package final class CentralSystem: Sendable {
         let newest = try await house.journal.newest()
         followed.withLock { $0 = newest }
         try await directory.load(from: house)
+        try await upkeep.load()
     }
 
     /// Adds the WebSocket route, and where boards enrol.
@@ -60,11 +67,12 @@ package final class CentralSystem: Sendable {
             })
     }
 
-    /// Writes the message log and follows the registry until cancelled; the roof owns the task.
+    /// Writes the message log, follows the registry and keeps stations' lists until cancelled; the roof owns the task.
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.log.run() }
             group.addTask { await self.followRegistry() }
+            group.addTask { await self.upkeep.run() }
         }
         await log.flush()
     }
@@ -112,6 +120,7 @@ package final class CentralSystem: Sendable {
             if case .admitted(let record, _) = admitted {
                 directory.put(record)
                 log.count(granted.deviations, of: record.id, at: now)
+                upkeep.linkIsUp(record.id, hasBooted: false)
                 house.log.notice(
                     "station connected",
                     ["station": record.id, "address": link.connection.remoteAddress])
@@ -148,6 +157,7 @@ package final class CentralSystem: Sendable {
             entry.registration = status
             directory.put(entry)
         }
+        if status == .accepted { upkeep.linkIsUp(station, hasBooted: true) }
         let seconds =
             status == .accepted ? spread(interval, station) : settings.pendingIntervalSeconds
         return .booted(status, intervalSeconds: seconds, now: now)
@@ -184,6 +194,7 @@ package final class CentralSystem: Sendable {
             for line in lines where line.kind == .stationAdded || line.kind == .stationChanged {
                 await registryChanged(line.subject, isNew: line.kind == .stationAdded)
             }
+            if lines.contains(where: { $0.kind == .tokenChanged }) { upkeep.tokensChanged() }
             followed.withLock { $0 = last.seq }
         }
     }
@@ -192,6 +203,7 @@ package final class CentralSystem: Sendable {
         do {
             guard let record = try await house.stations.station(id) else {
                 directory.remove(id)
+                upkeep.forget(id)
                 await links[id]?.close(1008, reason: "removed")
                 return
             }

@@ -46,6 +46,13 @@ package struct CentralSystemSettings: Hashable, Sendable {
     package var messagesPerSecond = 20
     package var messageBurst = 200
 
+    /// Whether stations' local lists are kept in step with the tokens, where nobody decided for one.
+    package var keepsLocalLists = false
+    /// How long a station is left in peace after it connected, before its list and cache.
+    package var upkeepPauseMilliseconds: Int64 = 15_000
+    /// How long lists wait for more changes of tokens.
+    package var listPauseMilliseconds: Int64 = 5000
+
     /// nil: no board can enrol here.
     package var enrolment: EnrolmentSettings?
 

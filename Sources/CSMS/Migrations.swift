@@ -46,5 +46,16 @@ extension CentralSystem {
             """
             ALTER TABLE csms_station ADD COLUMN formers TEXT;
             """),
+        Migration(
+            105, "what stations hold in their local lists",
+            """
+            CREATE TABLE csms_local_list (
+                folded TEXT PRIMARY KEY, station TEXT NOT NULL, is_kept BIGINT, version BIGINT,
+                content TEXT, state TEXT NOT NULL, detail TEXT, entries BIGINT NOT NULL,
+                is_cut BIGINT NOT NULL, most_entries BIGINT NOT NULL,
+                most_per_message BIGINT NOT NULL, looks_while_online BIGINT NOT NULL,
+                changed_at BIGINT, next_try_at BIGINT);
+            CREATE TABLE csms_list_content (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
+            """),
     ]
 }
