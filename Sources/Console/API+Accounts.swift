@@ -80,6 +80,7 @@ extension Console {
                 "role": .string(request.caller.role.rawValue),
                 "csrf": request.caller.csrf.map { .string($0) } ?? .null,
                 "operator": .string(house.settings.name),
+                "party": .string(house.settings.party.description),
                 "currency": .string(house.settings.currency),
             ], headers: ["Cache-Control": "no-store"])
     }

@@ -124,64 +124,8 @@ extension Console {
         ]
     }
 
-    private func tokenRoutes(_ shape: @escaping @Sendable (Token) -> JSONValue) -> [APIRoute] {
-        [
-            APIRoute(
-                method: "GET", path: "/tokens", need: .role(.viewer),
-                summary: "Tokens by uid, as OCPI has them", query: [.limit, .cursor]
-            ) { request in
-                let limit = try request.limit()
-                let found = try await self.house.tokens.list(
-                    after: request.http.query("cursor") ?? "", limit: limit)
-                return .page(
-                    found.map(shape), next: found.count == limit ? found.last?.uid : nil)
-            },
-            APIRoute(
-                method: "GET", path: "/tokens/{uid}", need: .role(.viewer),
-                summary: "Every owner's token of this uid"
-            ) { request in
-                let uid = request[parameter: "uid"]
-                let found = try await self.house.read { transaction in
-                    try self.house.tokens.candidates(
-                        idTag: Tokens.idTag(of: uid), in: transaction)
-                }
-                guard let first = found.first else { throw APIProblem.notFound("token", uid) }
-                return .json(shape(first))
-            },
-            APIRoute(
-                method: "PUT", path: "/tokens/{uid}", need: .role(.admin),
-                summary: "Puts a token of our own drivers", body: "an OCPI Token"
-            ) { request in
-                let uid = request[parameter: "uid"]
-                let now = self.house.clock.now
-                let body = try self.own(request, "uid", uid, at: now)
-                let token = try self.read(body, self.connections.readToken)
-                try await self.house.write { transaction in
-                    try self.house.tokens.put(token, at: now, in: transaction)
-                    try self.audit.note(request.caller, "token.put", uid, in: transaction)
-                }
-                return .json(shape(token))
-            },
-            APIRoute(
-                method: "DELETE", path: "/tokens/{uid}", need: .role(.admin),
-                summary: "Takes away a token of our own drivers"
-            ) { request in
-                let uid = request[parameter: "uid"]
-                let now = self.house.clock.now
-                let party = self.house.settings.party
-                let found = try await self.house.write { transaction in
-                    try self.audit.note(request.caller, "token.delete", uid, in: transaction)
-                    return try self.house.tokens.delete(
-                        uid: uid, party: party, at: now, in: transaction)
-                }
-                guard found else { throw APIProblem.notFound("token", uid) }
-                return .noContent
-            },
-        ]
-    }
-
     /// The body with our party where it does not say, the id of the path and the present time.
-    private func own(
+    func own(
         _ request: APIRequest, _ key: String, _ id: String, at now: Timestamp
     ) throws -> JSONValue {
         var body = try request.object()
@@ -193,7 +137,7 @@ extension Console {
         return body
     }
 
-    private func read<Value>(
+    func read<Value>(
         _ body: JSONValue, _ reader: (@Sendable (JSONValue) throws -> Value)?
     ) throws -> Value {
         guard let reader else { throw APIProblem(404, "not found") }

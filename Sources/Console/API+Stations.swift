@@ -45,6 +45,14 @@ extension Console {
                         profile)}
                         """, handler: putAccess))
         }
+        if connections.keepLocalList != nil {
+            routes.append(
+                APIRoute(
+                    method: "PUT", path: "/stations/{id}/local-list", need: .role(.operator),
+                    summary: "Decides whether the station's local list is kept in step",
+                    body: "{\"kept\": true, false, or null: as the configuration says}",
+                    handler: putLocalList))
+        }
         if connections.liftHold != nil {
             routes.append(
                 APIRoute(
@@ -85,6 +93,7 @@ extension Console {
             stations.map { station in
                 var value = Shape.station(station, house, running).object ?? [:]
                 value["heldOff"] = holds[station.id.lowercased()]
+                value["localList"] = connections.localList?(station.id)
                 return .object(value)
             },
             next: stations.count == limit ? stations.last?.id : nil)
@@ -100,6 +109,7 @@ extension Console {
             value["deviations"] = .array(try await deviations(station.id))
         }
         value["heldOff"] = holds()[station.id.lowercased()]
+        value["localList"] = connections.localList?(station.id)
         if let skew = try await house.sessions.skew(of: station.id) {
             value["clockSkewMilliseconds"] = .number(skew.milliseconds)
             value["clockMeasuredAt"] = .time(skew.measuredAt)
@@ -150,6 +160,21 @@ extension Console {
         }
         guard isLifted else { throw APIProblem(404, "not found", detail: "\(id) is not held off") }
         return .noContent
+    }
+
+    private func putLocalList(_ request: APIRequest) async throws -> HTTPResponse {
+        guard let keep = connections.keepLocalList else { throw APIProblem(404, "not found") }
+        let id = request[parameter: "id"]
+        let kept = try request.object()["kept"] ?? .string("missing")
+        guard kept.isNull || kept.bool != nil else {
+            throw APIProblem.field("kept", "must be true, false or null")
+        }
+        let (caller, audit, isKept) = (request.caller, audit, kept.bool)
+        let isKnown = try await keep(isKept, id) { transaction in
+            try audit.note(caller, "station.localList", id, ["kept": kept], in: transaction)
+        }
+        guard isKnown else { throw APIProblem.notFound("station", id) }
+        return try await station(request)
     }
 
     private func putAccess(_ request: APIRequest) async throws -> HTTPResponse {

@@ -74,6 +74,17 @@ package final class Console: Sendable {
                     _ note: @escaping @Sendable (JSONValue, Transaction) throws -> Void
                 ) async throws -> JSONValue?
             )?
+        /// A station's local list and cache, and whether they are in step; nil where none is kept.
+        package var localList: (@Sendable (_ station: String) -> JSONValue?)?
+        /// Decides whether it is kept, nil: as for all; `note` writes the audit line. False: no such
+        /// station.
+        package var keepLocalList:
+            (
+                @Sendable (
+                    _ isKept: Bool?, _ station: String,
+                    _ note: @escaping @Sendable (Transaction) throws -> Void
+                ) async throws -> Bool
+            )?
         package var setStationPassword:
             (@Sendable (_ password: String, _ station: String) async throws -> Void)?
 

@@ -108,6 +108,25 @@ extension CSVTable.Row {
         return .number(number)
     }
 
+    func moment(_ name: String) throws(ImportPlan.Problem) -> Timestamp? {
+        guard let text = self[name] else { return nil }
+        guard let moment = Timestamp(rfc3339: text) else {
+            throw ImportPlan.Problem(
+                line: line, field: name,
+                detail: "`\(name)` must be a time like 2026-12-31T23:00:00Z")
+        }
+        return moment
+    }
+
+    func count(_ name: String) throws(ImportPlan.Problem) -> Int? {
+        guard let text = self[name] else { return nil }
+        guard let count = Int(text), TokenBody.charges.contains(count) else {
+            throw ImportPlan.Problem(
+                line: line, field: name, detail: "`\(name)` \(TokenBody.chargesText)")
+        }
+        return count
+    }
+
     func text(_ name: String) -> JSONValue? { self[name].map { .string($0) } }
 }
 
@@ -152,7 +171,7 @@ extension ImportPlan {
             table, required: ["uid"],
             optional: [
                 "type", "contract_id", "visual_number", "issuer", "group_id", "valid", "whitelist",
-                "language",
+                "language", "expires", "max_charges",
             ])
         guard plan.problems.isEmpty else { return plan }
         let now = house.clock.now
@@ -169,19 +188,22 @@ extension ImportPlan {
                 "whitelist": row.text("whitelist") ?? "ALLOWED", "language": row.text("language"),
                 "last_updated": .time(now),
             ])
-            let token = try read(body)
+            var token = try read(body)
+            token.expires = try row.moment("expires")
+            token.mostCharges = try row.count("max_charges")
+            let found = token
             return { transaction in
                 guard
                     let old = try house.tokens.find(
-                        uid: uid, party: party, kind: token.kind, in: transaction)
+                        uid: uid, party: party, kind: found.kind, in: transaction)
                 else {
-                    try house.tokens.put(token, at: now, in: transaction)
+                    try house.tokens.put(found, at: now, in: transaction)
                     return .created
                 }
-                var same = token
+                var same = found
                 (same.uid, same.lastUpdated) = (old.uid, old.lastUpdated)
                 guard same != old else { return .unchanged }
-                try house.tokens.put(token, at: now, in: transaction)
+                try house.tokens.put(found, at: now, in: transaction)
                 return .changed
             }
         }

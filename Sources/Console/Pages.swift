@@ -29,6 +29,7 @@ enum Pages {
         "stations.js": File(script, PackageResources.stations_js),
         "review.js": File(script, PackageResources.review_js),
         "sessions.js": File(script, PackageResources.sessions_js),
+        "tokens.js": File(script, PackageResources.tokens_js),
         "alerts.js": File(script, PackageResources.alerts_js),
         "imports.js": File(script, PackageResources.imports_js),
         "style.css": File("text/css; charset=utf-8", PackageResources.style_css),

@@ -35,6 +35,10 @@ extension Console.Connections {
                 throw Console.BadValue(field: problem.field, detail: problem.detail)
             }
         }
+        localList = { Self.localList(stations.localList(of: $0)) }
+        keepLocalList = { isKept, station, note in
+            try await stations.keepLocalList(isKept, of: station, note: note)
+        }
         setStationPassword = { try await stations.setPassword($0, for: $1) }
         if let enrolment = stations.settings.enrolment {
             enrolStation = { station, minutes in
@@ -71,6 +75,17 @@ extension Console.Connections {
             "kind": .string(deviation.kind), "times": .number(deviation.times),
             "firstAt": .time(deviation.firstAt), "lastAt": .time(deviation.lastAt),
         ]
+    }
+
+    private static func localList(_ list: LocalListStatus) -> JSONValue {
+        .members([
+            "state": .string(list.state.rawValue), "kept": list.isKept.map { .bool($0) } ?? .null,
+            "version": list.version.map { .number($0) }, "entries": .number(list.entries),
+            "cut": .bool(list.isCut), "detail": list.detail.map { .string($0) },
+            "changedAt": list.changedAt.map { .time($0) },
+            "nextTryAt": list.nextTryAt.map { .time($0) },
+            "awaitsClearCache": .bool(list.awaitsClearCache),
+        ])
     }
 
     private static func hold(_ hold: StationHold) -> JSONValue {

@@ -21,6 +21,7 @@ extension Settings {
         var messageLogExchanges = 100_000
         /// 0: only their number counts.
         var messageLogDays = 30
+        var keepsLocalLists = false
     }
 
     /// The bounds as the door takes them.
@@ -32,6 +33,7 @@ extension Settings {
         door.connectsAnHour = ocpp.connectsAnHour
         door.messagesKept = ocpp.messageLogExchanges
         door.messageDays = ocpp.messageLogDays
+        door.keepsLocalLists = ocpp.keepsLocalLists
         return door
     }
 }
@@ -65,5 +67,8 @@ extension Settings.OCPP {
         messageLogDays = section.int(
             "messageLogDays", default: messageLogDays, in: 0...3650,
             about: "days they are kept; 0: only their number counts")
+        keepsLocalLists = section.bool(
+            "localLists", default: false,
+            about: "chargers' local lists are kept in step with the tokens")
     }
 }

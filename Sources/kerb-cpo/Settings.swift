@@ -108,14 +108,16 @@ struct Settings: Sendable {
         let url = publicURL(top)
         let ocpp = top.section("ocpp", about: "chargers")
         defer { if look != .away { files.check(modes: look == .atModes) } }
-        let house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
+        var house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
+        let ocpi = ocpi(top, publicURL: url)
+        house.ownerDeadlineSeconds = ocpi.authorizeDeadlineSeconds
         return Settings(
             listeners: listeners, database: database,
             readers: top.int(
                 "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
             publicURL: url, timeZone: zone, house: house,
             ocpp: OCPP(ocpp, stationsURL: stationsURL(ocpp, listeners, publicURL: url)),
-            ocpi: ocpi(top, publicURL: url),
+            ocpi: ocpi,
             beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
                 beckn($0, name: name, publicURL: url)
             }, outgoing: outgoing(top), alerts: alarms(top, zone: zone),
@@ -128,7 +130,7 @@ struct Settings: Sendable {
         _ top: ConfigSection, _ ocpp: ConfigSection, _ party: PartyID, _ name: String,
         _ currency: String
     ) -> OperatorSettings {
-        OperatorSettings(
+        var house = OperatorSettings(
             party: party, name: name, currency: currency,
             moneyDigits: top.int(
                 "moneyDigits", default: 2, in: 0...6, about: "digits after the point of money"),
@@ -149,6 +151,14 @@ struct Settings: Sendable {
                 ocpp.int(
                     "orphanGraceSeconds", default: 86_400, in: 60...2_592_000,
                     about: "how long a session without a stop waits for it")))
+        house.chargesPerToken = ocpp.int(
+            "chargesPerToken", default: 0, in: 0...10_000,
+            about: "charges at a time with one token, where it has no bound of its own. 0: no bound"
+        )
+        house.chargesPerGroup = ocpp.int(
+            "chargesPerGroup", default: 0, in: 0...100_000,
+            about: "the same for all tokens of a group. 0: no bound")
+        return house
     }
 
     private static func listener(_ section: ConfigSection) -> Listener {
@@ -213,7 +223,7 @@ struct Settings: Sendable {
 
     private static func ocpi(_ top: ConfigSection, publicURL: String) -> OCPISettings {
         let section = top.section("ocpi", about: "roaming partners")
-        return OCPISettings(
+        var door = OCPISettings(
             publicURL: publicURL + "/ocpi",
             website: section.textOrNil("website", about: "the operator's page, for partners"),
             pageLimit: section.int(
@@ -231,6 +241,13 @@ struct Settings: Sendable {
             responseHosts: Set(
                 section.texts(
                     "responseHosts", about: "hosts of response_url besides the partners' own")))
+        door.authorizeDeadlineSeconds = section.int(
+            "authorizeDeadlineSeconds", default: 5, in: 1...30,
+            about: "how long a token's eMSP may take to allow it")
+        door.asksForUnknownTokens = section.bool(
+            "askForUnknownTokens", default: false,
+            about: "whether partners are asked for tags that nobody here knows")
+        return door
     }
 
     private static func beckn(

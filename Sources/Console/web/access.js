@@ -35,6 +35,7 @@ export async function open(id, me) {
       el("label", {}, "Common name of its certificate, if not its id", name),
       el("label", {}, "New password, 16 to 40 characters", password),
       el("label", {}, "Hours for which the old password and profile count too", hours),
+      list(station, path, me),
       deviations(station.deviations ?? []),
       answer,
       el("div", { class: "row" },
@@ -69,4 +70,30 @@ function deviations(found) {
   if (!found.length) return el("p", { class: "quiet" }, "It keeps to the specification.");
   return el("p", { class: "quiet" }, "Departs from the specification: ",
     found.map((one) => `${one.kind} (${one.times})`).join(", "));
+}
+
+/**
+ * Whether the station's local list is kept, and why it is not in step.
+ * @param {any} station @param {string} path @param {any} me
+ */
+function list(station, path, me) {
+  const known = station.localList;
+  if (!known) return null;
+  const kept = el("select", { name: "localList", disabled: me.role === "viewer", on: { change } },
+    ...[["", "as the configuration says"], ["true", "kept in step"], ["false", "left alone"]]
+      .map(([value, text]) => el("option", { value }, text)));
+  kept.value = known.kept === null || known.kept === undefined ? "" : String(known.kept);
+  return el("div", {},
+    el("label", {}, "Local list of tokens", kept),
+    known.detail ? el("p", { class: "quiet" }, `Not in step: ${known.detail}.`,
+      known.nextTryAt ? el("span", {}, " Tried again ", time(known.nextTryAt), ".") : null) : null);
+
+  async function change() {
+    try {
+      await call("PUT", `${path}/local-list`, { kept: kept.value === "" ? null : kept.value === "true" });
+      notice(`Local list of ${station.id}: changed`);
+    } catch (error) {
+      notice(error instanceof Error ? error.message : String(error));
+    }
+  }
 }

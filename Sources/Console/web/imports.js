@@ -10,7 +10,7 @@ const about = new Map([
   ["locations", "location_id, name, address, city, country, latitude, longitude, time_zone, evse_uid, evse_id, "
     + "station, station_connector, connector_id, standard, format, power_type, max_voltage, max_amperage, tariff_ids; "
     + "a line for every connector"],
-  ["tokens", "uid, type, contract_id, visual_number, issuer, group_id, valid, whitelist, language"],
+  ["tokens", "uid, type, contract_id, visual_number, issuer, group_id, valid, whitelist, language, expires, max_charges"],
 ]);
 
 /** @param {Element} place @param {any} me */

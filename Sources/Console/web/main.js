@@ -9,11 +9,12 @@ import * as onboarding from "./onboarding.js";
 import * as review from "./review.js";
 import * as sessions from "./sessions.js";
 import * as stations from "./stations.js";
+import * as tokens from "./tokens.js";
 
 /** Pages by path. */
 const pages = new Map([
   ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
-  ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
+  ["/console/tokens", tokens], ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
   ["/console/import", imports],
 ]);
 

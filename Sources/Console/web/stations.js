@@ -81,6 +81,7 @@ function card(station, me) {
       el("span", { class: "quiet" }, name),
       station.registration === "Accepted" ? null : state(station.registration),
       station.heldOff ? el("span", { class: "state bad" }, "held off") : null,
+      localList(station.localList),
       el("button", {
         type: "button", "aria-label": `Access of ${station.id}`, on: { click: () => access.open(station.id, me) },
       }, "Access"),
@@ -92,6 +93,21 @@ function card(station, me) {
         el("thead", {}, el("tr", {}, ...["Connector", "Status", "Since", "Power", "Error", "Charge"]
           .map((text) => el("th", { scope: "col" }, text)))),
         el("tbody", {}, ...connectors.map((/** @type {any} */ one) => row(station, one, me))))));
+}
+
+/** A station's local list in a few words; nothing where none is kept. @param {any} list */
+function localList(list) {
+  if (!list || (list.state === "off" && !list.awaitsClearCache)) return null;
+  const words = {
+    inStep: "in step", outOfStep: "not in step", notSupported: "not supported", disabled: "switched off there",
+    failed: "not taken", off: "",
+  };
+  const version = list.version > 0 ? ` ${list.version}` : "";
+  const text = list.state === "off" ? "" : `list${version} ${words[list.state] ?? list.state}`;
+  const more = [`${list.entries} tokens`, list.cut ? "more than it can hold" : null, list.detail].filter(Boolean);
+  return el("span", {},
+    text ? el("span", { class: `state ${list.state === "inStep" ? "good" : "bad"}`, title: more.join("; ") }, text) : null,
+    list.awaitsClearCache ? el("span", { class: "state bad" }, "cache to be cleared") : null);
 }
 
 /** @param {any} station @param {any} connector @param {any} me */
