@@ -39,6 +39,8 @@ class Books(Crud):
     """What was pushed, by module and id, and the calls that brought it."""
 
     objects, calls = {}, []
+    # What is answered when the CPO asks for a driver, by uid; the questions stand in `calls`.
+    authorizations = {}
     changed = threading.Condition()
 
     @classmethod
@@ -74,7 +76,12 @@ class Books(Crud):
 
     @classmethod
     async def do(cls, module, role, action, *args, data=None, **kwargs):
-        return None
+        if module != ModuleID.tokens:
+            return None
+        uid = str(data["token_uid"]).lower()
+        cls.put("authorize", module, uid, cls.objects[("tokens", uid)])
+        cls.calls[-1] = ("authorize", "tokens", uid, data["location_reference"])
+        return cls.authorizations.get(uid)
 
     @classmethod
     def wait(cls, fits, seconds=20):

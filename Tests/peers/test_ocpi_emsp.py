@@ -179,6 +179,45 @@ def test_a_whole_charge(site):
     assert parts == cdr["total_cost"]["excl_vat"]
 
 
+def test_a_driver_is_asked_for(site):
+    """Real-time authorisation: NEVER lets nobody charge without the eMSP's word."""
+    emsp, _, station = site
+
+    def put(uid, whitelist):
+        token = {"country_code": "NL", "party_id": "PYE", "uid": uid, "type": "RFID",
+                 "contract_id": f"NL-PYE-{uid}", "issuer": "Python eMSP", "valid": True,
+                 "whitelist": whitelist, "last_updated": now()}
+        Books.objects[("tokens", uid.lower())] = token
+        assert emsp.ask("PUT", f"{emsp.endpoints['tokens']}/NL/PYE/{uid}", token)[0] == 201
+        return token
+
+    def shown(uid):
+        return station.call("Authorize", {"idTag": uid})["idTagInfo"]["status"]
+
+    token = put("ASKED-1", "NEVER")
+    Books.authorizations["asked-1"] = {
+        "allowed": "ALLOWED", "token": token, "authorization_reference": "PY-RT-1"}
+    assert shown("ASKED-1") == "Accepted"
+    asked = Books.wait(lambda call: call[0] == "authorize" and call[2] == "asked-1")
+    location = emsp.pull("locations")[0]
+    assert asked[3]["location_id"] == location["id"].lower()
+    assert set(asked[3]["evse_uids"]) <= {evse["uid"].lower() for evse in location["evses"]}
+    station.begin({"idTag": "ASKED-1"})
+    session = Books.wait(
+        lambda call: call[1] == "sessions" and call[3]["cdr_token"]["uid"] == "asked-1")[3]
+    assert session["auth_method"] == "AUTH_REQUEST"
+    assert session["authorization_reference"] == "py-rt-1"
+    station.end(None)
+
+    put("ASKED-2", "ALLOWED_OFFLINE")
+    Books.authorizations["asked-2"] = {"allowed": "NO_CREDIT", "token": token}
+    assert shown("ASKED-2") == "Blocked"
+    # 2002, not enough information, is no answer: the whitelist decides.
+    put("ASKED-3", "NEVER")
+    put("ASKED-4", "ALLOWED_OFFLINE")
+    assert (shown("ASKED-3"), shown("ASKED-4")) == ("Invalid", "Accepted")
+
+
 def test_tokens_and_the_end(site):
     emsp, _, _ = site
     url = emsp.endpoints["tokens"] + "/NL/PYE/CARD-9"
