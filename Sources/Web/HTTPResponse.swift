@@ -4,6 +4,10 @@ import JSON
 package struct HTTPResponse: Sendable {
     package enum Body: Sendable {
         case bytes([UInt8])
+        /// Exactly `length` bytes, asked for piece by piece as the reader takes them; nil ends them. With
+        /// fewer bytes, or when it throws, the connection is cut, so that nobody takes a part for the
+        /// whole. A piece has at most `HTTPResponse.pieceBytes`.
+        case pieces(length: Int64, @Sendable () async throws -> [UInt8]?)
         /// Server-sent events: the closure writes until it returns or its task is cancelled because
         /// the reader left or was cut.
         case events(@Sendable (EventStream) async -> Void)
@@ -18,6 +22,17 @@ package struct HTTPResponse: Sendable {
         self.status = status
         self.headers = headers
         self.body = .bytes(body)
+    }
+
+    package static let pieceBytes = 64 << 10
+
+    package init(
+        _ status: Int, headers: HTTPHeaders = [:], length: Int64,
+        pieces: @escaping @Sendable () async throws -> [UInt8]?
+    ) {
+        self.status = status
+        self.headers = headers
+        self.body = .pieces(length: length, pieces)
     }
 
     package init(

@@ -11,6 +11,10 @@ enum LoopCallbacks {
         table.closed = closed
         table.failed = failed
         table.request = requested
+        table.streaming = streaming
+        table.body = body
+        table.body_end = bodyEnd
+        table.drained = drained
         table.finished = finished
         table.jobs = jobs
         return table
@@ -90,6 +94,46 @@ enum LoopCallbacks {
             shard.assumeIsolated { shard in
                 Exchange.begin(request, pointer, on: shard)
             }
+        }
+
+    private static let streaming:
+        @convention(c) (
+            UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<web_request>?
+        ) -> Int64 = { context, conn, request in
+            guard let shard = shard(context), let conn, let raw = request?.pointee else {
+                return -1
+            }
+            let request = HTTPRequest(raw)
+            // Both are used on this thread only: the exchange lets go of it when C says so.
+            nonisolated(unsafe) let pointer = conn
+            return shard.assumeIsolated { shard in
+                Exchange.beginStreaming(request, pointer, on: shard)
+            }
+        }
+
+    private static func exchange(_ user: UnsafeMutableRawPointer?) -> Exchange? {
+        user.map { Unmanaged<Exchange>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private static let body:
+        @convention(c) (
+            UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<UInt8>?, Int
+        ) -> Void = { _, user, bytes, length in
+            guard let exchange = exchange(user) else { return }
+            let piece = Array(UnsafeBufferPointer(start: bytes, count: length))
+            exchange.shard.assumeIsolated { exchange.came(piece, on: $0) }
+        }
+
+    private static let bodyEnd:
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = { _, user in
+            guard let exchange = exchange(user) else { return }
+            exchange.shard.assumeIsolated { exchange.bodyEnded(on: $0) }
+        }
+
+    private static let drained:
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = { _, user in
+            guard let exchange = exchange(user) else { return }
+            exchange.shard.assumeIsolated { exchange.drained(on: $0) }
         }
 
     private static let finished:

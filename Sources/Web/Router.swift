@@ -5,10 +5,19 @@
 /// method is answered 405 with `Allow`, an unknown one 404; `HEAD` is served by the `GET` handler.
 package struct Router: Sendable {
     package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
+    /// Gets the body as it comes; it may answer before the body's end, which drops the rest.
+    package typealias StreamHandler = @Sendable (HTTPRequest, HTTPBody) async -> HTTPResponse
+
+    struct Streaming: Sendable {
+        let mostBytes: Int64
+        let handler: StreamHandler
+    }
 
     private var root = Node()
     /// Every subprotocol any route knows, in the order they were added.
     private(set) var subprotocols: [String] = []
+    /// What the paths begin with whose bodies may be streamed; nil: none.
+    private(set) var bodyPrefix: String?
     /// Method and pattern of every route, for tests that walk the table.
     package private(set) var table: [(method: String, pattern: String)] = []
 
@@ -21,6 +30,40 @@ package struct Router: Sendable {
             node.handlers[method] = Node.Entry(handler: handler, names: names)
         }
         table.append((method, pattern))
+    }
+
+    /// Adds a route that takes bodies of any size, piece by piece.
+    ///
+    /// - Parameter mostBytes: longer bodies are answered 413, where they tell their length at once.
+    /// - Precondition: `PUT`, `POST` or `PATCH`; all such routes begin with the same literals.
+    package mutating func add(
+        _ method: String, _ pattern: String, mostBytes: Int64,
+        streaming handler: @escaping StreamHandler
+    ) {
+        let prefix = String(pattern.prefix { $0 != "{" })
+        precondition(bodyPrefix == nil || bodyPrefix == prefix, "one prefix of streamed bodies")
+        bodyPrefix = prefix
+        let streaming = Streaming(mostBytes: mostBytes, handler: handler)
+        root.insert(Self.segments(pattern)[...]) { node, names in
+            precondition(node.handlers[method] == nil, "route \(method) \(pattern) added twice")
+            // A request without a body comes the usual way.
+            node.handlers[method] = Node.Entry(
+                handler: { await handler($0, HTTPBody(whole: $0.body)) }, names: names,
+                streaming: streaming)
+        }
+        table.append((method, pattern))
+    }
+
+    func matchStreaming(
+        method: String, path: String
+    ) -> (route: Streaming, parameters: [String: String])? {
+        var values: [String] = []
+        guard
+            let node = root.find(
+                Self.segments(path)[...], &values, where: { !$0.handlers.isEmpty }),
+            let entry = node.handlers[method], let streaming = entry.streaming
+        else { return nil }
+        return (streaming, Self.pairs(entry.names, values))
     }
 
     /// Adds a place where WebSocket connections are accepted.
@@ -81,6 +124,7 @@ extension Router {
         struct Entry: Sendable {
             let handler: Handler
             let names: [String]
+            var streaming: Streaming?
         }
 
         var literals: [String: Node] = [:]

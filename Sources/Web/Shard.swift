@@ -115,17 +115,21 @@ package actor Shard {
         config.pong_seconds = Int32(max(1, limits.pongSeconds))
         config.request_seconds = Int32(limits.requestSeconds)
         config.keep_alive_seconds = Int32(limits.keepAliveSeconds)
+        config.body_seconds = Int32(limits.streamedBodySeconds)
         config.accepts_per_second = Int32(limits.acceptsPerSecond)
         config.max_connections = Int32(limits.maxConnections)
+        let names: [String?] =
+            extraHeaders.map { "\($0.lowercased()):" } + [router.bodyPrefix]
         var callbacks = LoopCallbacks.table(context: Unmanaged.passUnretained(self).toOpaque())
         return withCStrings(router.subprotocols) { subprotocols in
-            withCStrings(extraHeaders.map { "\($0.lowercased()):" }) { headers in
+            withCStrings(names) { headers in
                 subprotocols.withUnsafeBufferPointer { subprotocols in
                     headers.withUnsafeBufferPointer { headers in
                         config.subprotocols = subprotocols.baseAddress
                         config.subprotocol_count = subprotocols.count
                         config.extra_headers = headers.baseAddress
-                        config.extra_header_count = headers.count
+                        config.extra_header_count = extraHeaders.count
+                        config.body_prefix = headers[extraHeaders.count]
                         return web_loop_create(&config, &callbacks)
                     }
                 }

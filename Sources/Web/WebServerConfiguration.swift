@@ -92,6 +92,10 @@ package struct WebLimits: Sendable, Hashable {
     package var requestSeconds = 20
     /// An idle keep-alive connection is closed after this; one whose answer is not read, too.
     package var keepAliveSeconds = 30
+    /// Time for a streamed body as a whole; between two pieces of it `keepAliveSeconds` count.
+    package var streamedBodySeconds = 3600
+    /// Bytes of a streamed body that wait for who takes them; then the peer is not read.
+    package var maxStreamedBytes = 256 << 10
     /// New connections a second and loop; further ones wait in the kernel's queue. 0: no bound.
     package var acceptsPerSecond = 0
     /// Open connections a loop; further ones wait in the kernel's queue.

@@ -49,8 +49,7 @@ int chunked_feed(web_conn *conn, const uint8_t *bytes, size_t length)
             break;
         case DATA: {
             size_t take = length - i < conn->chunk_left ? length - i : conn->chunk_left;
-            if (buffer_append(&conn->received, bytes + i, take, conn->loop->config.max_body))
-                return -2;
+            if (body_take(conn, bytes + i, take)) return -2;
             i += take;
             conn->chunk_left -= take;
             if (!conn->chunk_left) conn->chunk_state = DATA_CR;

@@ -145,8 +145,12 @@ static void check_stream(web_conn *conn)
 {
     uint32_t beat = (uint32_t)conn->loop->config.event_heartbeat_seconds;
     uint32_t quiet = conn->loop->now - conn->wrote;
-    if (conn->closing) return conn_schedule(conn, 1);
-    if (quiet >= beat && !conn->head) {
+    if (conn->closing) {
+        // Its end waits for a reader that does not read.
+        if (quiet >= 2 * beat) return web_cut(conn);
+        return conn_schedule(conn, 1);
+    }
+    if (conn->events && quiet >= beat && !conn->head) {
         // A comment: it keeps proxies from closing a quiet stream and finds readers that are gone.
         web_stream_write(conn, (const uint8_t *)":\n\n", 3);
     } else if (conn->head && quiet >= 2 * beat) {
@@ -188,9 +192,20 @@ static void check_body(web_conn *conn)
     conn_schedule(conn, 1);
 }
 
+// A streamed body has as long as it moves, and an hour or so at most: files are large, lines slow.
+static void check_streamed(web_conn *conn)
+{
+    web_loop *loop = conn->loop;
+    if (loop->now - conn->body_heard >= (uint32_t)loop->config.keep_alive_seconds
+        || loop->now - conn->body_began >= (uint32_t)loop->config.body_seconds)
+        return web_cut(conn);
+    conn_schedule(conn, 1);
+}
+
 // So would an answer that nobody reads. What is written counts piece by piece.
 static void check_answer(web_conn *conn)
 {
+    if (conn->streamed && !conn->body_done && !conn->answered) return check_streamed(conn);
     if (conn->answered
         && conn->loop->now - conn->wrote >= (uint32_t)conn->loop->config.keep_alive_seconds)
         return web_cut(conn);
@@ -219,7 +234,7 @@ static bool peer_left(const web_conn *conn)
     ssize_t got = recv(lws_get_socket_fd(conn->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
     // Who has shut its sending side may still wait for an answer, but not for events.
-    return got == 0 && conn->kind == KIND_STREAM;
+    return got == 0 && conn->kind == KIND_STREAM && conn->events;
 }
 
 void conn_check(web_conn *conn)

@@ -29,6 +29,13 @@ static bool expects_body(struct lws *wsi)
     return may_have_body(wsi) || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
 }
 
+static void finish(web_conn *conn)
+{
+    void *user = conn->user;
+    conn->user = NULL;
+    if (user) conn->loop->callbacks.finished(conn->loop->callbacks.context, user);
+}
+
 // Answers by ourselves, then reads on without keeping for a moment: closing with unread bytes in the
 // kernel's buffer would be a reset that takes the answer with it.
 static int refuse(web_conn *conn, int status)
@@ -38,6 +45,7 @@ static int refuse(web_conn *conn, int status)
     int length = snprintf((char *)answer + LWS_PRE, 160,
         "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status, phrase(status));
     if (lws_write(wsi, answer + LWS_PRE, (size_t)length, LWS_WRITE_HTTP_HEADERS) < 0) return -1;
+    if (conn->streamed) finish(conn);
     // Without a body to come lws would not read at all, but spin over what has come.
     if (!expects_body(wsi)) return -1;
     conn->lingering = true;
@@ -55,6 +63,7 @@ void conn_reset_exchange(web_conn *conn)
     conn->chunk_overhead = 0;
     conn->dispatched = conn->answered = conn->close_after = conn->chunked = false;
     conn->awaits_body = false;
+    conn->streamed = conn->body_done = conn->events = false;
     conn_set_kind(conn, KIND_NEW);
 }
 
@@ -112,6 +121,51 @@ static bool asks_to_close(struct lws *wsi)
     return strcmp(version, "HTTP/1.1") && strcasecmp(connection, "keep-alive");
 }
 
+// Whether the body is wanted piece by piece, and how many bytes of it at most; -1: as a whole.
+static long long ask_to_stream(web_conn *conn)
+{
+    web_loop *loop = conn->loop;
+    const char *prefix = loop->config.body_prefix;
+    web_request request;
+    char common_name[256], organization[256], sha256_hex[65], *uri = NULL;
+    int length = 0;
+    if (!prefix || !may_have_body(conn->wsi)) return -1;
+    if (lws_http_get_uri_and_method(conn->wsi, &uri, &length) < 0 || !uri) return -1;
+    if ((size_t)length < strlen(prefix) || memcmp(uri, prefix, strlen(prefix))) return -1;
+    if (request_read(conn, &request)) return -1;
+    request_certificate(
+        conn, &request, common_name, organization, sizeof common_name, sha256_hex);
+    long long most = loop->callbacks.streaming(loop->callbacks.context, conn, &request);
+    if (most < 0) return -1;
+    conn->streamed = conn->dispatched = true;
+    conn->body_began = conn->body_heard = loop->now;
+    conn_set_kind(conn, KIND_HTTP);
+    conn_schedule(conn, 1);
+    return most;
+}
+
+int body_take(web_conn *conn, const uint8_t *bytes, size_t length)
+{
+    web_loop *loop = conn->loop;
+    if (!conn->streamed)
+        return buffer_append(&conn->received, bytes, length, loop->config.max_body);
+    if (length > conn->body_left) return -1;
+    conn->body_left -= length;
+    conn->body_heard = loop->now;
+    if (conn->user) loop->callbacks.body(loop->callbacks.context, conn->user, bytes, length);
+    return 0;
+}
+
+// The whole body of a streamed request has come.
+static int body_ended(web_conn *conn)
+{
+    conn->body_done = true;
+    lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
+    if (!conn->answered) lws_rx_flow_control(conn->wsi, 0);
+    if (conn->user) conn->loop->callbacks.body_end(conn->loop->callbacks.context, conn->user);
+    return 0;
+}
+
 int http_begin(web_conn *conn)
 {
     struct lws *wsi = conn->wsi;
@@ -123,7 +177,9 @@ int http_begin(web_conn *conn)
     if (encoded && measured) return refuse(conn, 400);
     long long wanted = measured ? content_length(wsi) : 0;
     if (wanted < 0) return refuse(conn, 400);
-    if ((unsigned long long)wanted > conn->loop->config.max_body) return refuse(conn, 413);
+    long long most = encoded || wanted ? ask_to_stream(conn) : -1;
+    if (most < 0) most = (long long)conn->loop->config.max_body;
+    if (wanted > most) return refuse(conn, 413);
     if (encoded) {
         char encoding[16];
         if (lws_hdr_copy(wsi, encoding, sizeof encoding, WSI_TOKEN_HTTP_TRANSFER_ENCODING) <= 0
@@ -133,6 +189,10 @@ int http_begin(web_conn *conn)
         conn->chunked = true;
         // lws believes 100 MB are coming and cannot be told where this body ends.
         conn->close_after = true;
+    }
+    if (conn->streamed) {
+        conn->body_left = (unsigned long long)most;
+        return expect_continue(conn);
     }
     if (encoded || wanted) {
         // lws starts its clock again with every byte that comes.
@@ -149,14 +209,16 @@ int http_begin(web_conn *conn)
 
 int http_body(web_conn *conn, const uint8_t *bytes, size_t length)
 {
-    if (conn->lingering || conn->dispatched) return 0;
+    if (conn->lingering || conn->body_done || (conn->dispatched && !conn->streamed)) return 0;
+    // Answered before its body was whole: the rest is read, and dropped.
+    if (conn->answered) return 0;
     if (conn->chunked) {
         int outcome = chunked_feed(conn, bytes, length);
         if (outcome < 0) return refuse(conn, outcome == -2 ? 413 : 400);
-        return outcome ? dispatch(conn) : 0;
+        if (!outcome) return 0;
+        return conn->streamed ? body_ended(conn) : dispatch(conn);
     }
-    if (buffer_append(&conn->received, bytes, length, conn->loop->config.max_body))
-        return refuse(conn, 413);
+    if (body_take(conn, bytes, length)) return refuse(conn, 413);
     return 0;
 }
 
@@ -164,6 +226,8 @@ int http_body_end(web_conn *conn)
 {
     if (conn->lingering) return -1;
     if (!conn->dispatched) return dispatch(conn);
+    if (conn->streamed && !conn->body_done && !conn->answered) return body_ended(conn);
+    conn->body_done = true;
     // Again, so a pipelined request waits behind this body. Once there is an answer, lws calls here
     // instead of asking to write. Before that it calls from an endless loop of its own, entered when
     // the body itself was pipelined, which only an error ends: an answer given within the first
@@ -181,21 +245,26 @@ static void ask_to_write(web_conn *conn)
     lws_callback_on_writable(conn->wsi);
 }
 
-bool web_will_close(const web_conn *conn) { return conn->close_after; }
+bool web_will_close(const web_conn *conn)
+{
+    return conn->close_after || (conn->streamed && !conn->body_done);
+}
 
 int web_respond(web_conn *conn, const uint8_t *bytes, size_t length)
 {
     if (conn->cut || conn->answered || !queue_append(conn, bytes, length)) return -1;
     conn->answered = true;
+    conn->close_after = web_will_close(conn);
     conn->wrote = conn->loop->now;
     ask_to_write(conn);
     return 0;
 }
 
-int web_stream_begin(web_conn *conn, const uint8_t *head, size_t length)
+int web_stream_begin(web_conn *conn, const uint8_t *head, size_t length, bool events)
 {
     if (conn->cut || conn->answered || !queue_append(conn, head, length)) return -1;
     conn->answered = conn->close_after = true;
+    conn->events = events;
     conn_set_kind(conn, KIND_STREAM);
     conn->wrote = conn->loop->now;
     conn_schedule(conn, 1);
@@ -221,13 +290,6 @@ void web_stream_end(web_conn *conn)
     ask_to_write(conn);
 }
 
-static void finish(web_conn *conn)
-{
-    void *user = conn->user;
-    conn->user = NULL;
-    if (user) conn->loop->callbacks.finished(conn->loop->callbacks.context, user);
-}
-
 int http_writeable(web_conn *conn)
 {
     web_tx *tx = conn->head;
@@ -249,6 +311,8 @@ int http_writeable(web_conn *conn)
     if (conn->kind == KIND_STREAM) {
         if (!conn->closing) {
             lws_rx_flow_control(conn->wsi, 0);
+            if (!conn->events && conn->user)
+                conn->loop->callbacks.drained(conn->loop->callbacks.context, conn->user);
             return 0;
         }
     } else if (!conn->answered) {
@@ -261,6 +325,12 @@ int http_writeable(web_conn *conn)
     }
     bool close = conn->close_after;
     finish(conn);
+    if (conn->streamed && !conn->body_done) {
+        // Closing with unread bytes would take the answer along.
+        conn->lingering = true;
+        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LINGER_SECONDS);
+        return 0;
+    }
     if (close) return -1;
     conn_reset_exchange(conn);
     return lws_http_transaction_completed(conn->wsi) ? -1 : 0;

@@ -54,13 +54,15 @@ struct web_conn {
     web_buffer refusal;
     char *close_reason; // ours or the peer's
     uint32_t heard, wrote; // seconds of the loop
-    uint32_t body_began;
+    uint32_t body_began, body_heard;
     uint32_t ping; // seconds of silence before one; 0: none
     size_t chunk_left;
+    unsigned long long body_left; // a streamed body may still bring so many bytes
     uint16_t close_code;
     uint8_t kind, chunk_state, size_digits;
     uint16_t chunk_overhead; // bytes of the extension or trailer at hand
     bool opened, closing, close_sent, by_peer, cut, pinged;
+    bool streamed, body_done, events;
     bool awaits_body, dispatched, answered, close_after, chunked, lingering, text;
 };
 
@@ -131,6 +133,8 @@ void buffer_free(web_buffer *buffer);
 web_tx *queue_append(web_conn *conn, const void *bytes, size_t length);
 void queue_pop(web_conn *conn);
 
+// Keeps bytes of a body or hands them on. -1: too many.
+int body_take(web_conn *conn, const uint8_t *bytes, size_t length);
 // 1 the body is whole, 0 more is needed, -1 malformed, -2 too large.
 int chunked_feed(web_conn *conn, const uint8_t *bytes, size_t length);
 

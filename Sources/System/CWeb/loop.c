@@ -161,7 +161,7 @@ static int keep_names(web_loop *loop, const web_loop_config *config)
 {
     size_t total = config->subprotocol_count + config->extra_header_count;
     loop->protocol_count = config->subprotocol_count + 2;
-    loop->names = calloc(total + 1, sizeof *loop->names);
+    loop->names = calloc(total + 2, sizeof *loop->names);
     loop->protocols = calloc(loop->protocol_count + 1, sizeof *loop->protocols);
     if (!loop->names || !loop->protocols) return -1;
     struct lws_protocols *protocol = loop->protocols;
@@ -182,6 +182,8 @@ static int keep_names(web_loop *loop, const web_loop_config *config)
     loop->extra_headers = (const char *const *)(loop->names + loop->name_count);
     for (size_t i = 0; i < config->extra_header_count; i++)
         if (!keep_name(loop, config->extra_headers[i])) return -1;
+    if (config->body_prefix && !(loop->config.body_prefix = keep_name(loop, config->body_prefix)))
+        return -1;
     return 0;
 }
 

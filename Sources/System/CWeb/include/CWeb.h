@@ -46,6 +46,14 @@ typedef struct {
     // A client's connection attempt failed; last call about `user`. `status` is 0 or the server's.
     void (*failed)(void *context, void *user, int status, const char *reason);
     void (*request)(void *context, web_conn *conn, const web_request *request);
+    // The head of a request whose path begins with `body_prefix`, with a body to come. 0 or more:
+    // `user` is set, and `body` gets at most so many bytes as they come, then `body_end`; `request` is
+    // not called. -1: like any other request.
+    long long (*streaming)(void *context, web_conn *conn, const web_request *request);
+    void (*body)(void *context, void *user, const uint8_t *bytes, size_t length);
+    void (*body_end)(void *context, void *user);
+    // Nothing waits any more of an answer that is written piece by piece.
+    void (*drained)(void *context, void *user);
     // Last call about an HTTP exchange's `user`: answered whole, or the peer has left.
     void (*finished)(void *context, void *user);
     // After web_loop_wake(), once for any number of wakes.
@@ -60,9 +68,11 @@ typedef struct {
     // for those it does not know by name.
     const char *const *extra_headers;
     size_t extra_header_count;
+    const char *body_prefix; // of paths whose bodies may be streamed; NULL: none
     size_t max_body, max_header, max_message, max_queued, max_event_queue;
     int event_heartbeat_seconds, ping_seconds, pong_seconds;
     int request_seconds, keep_alive_seconds;
+    int body_seconds; // of a streamed body as a whole
     int accepts_per_second; // 0: no bound
     int max_connections;
 } web_loop_config;
@@ -117,8 +127,9 @@ void web_refuse(web_conn *conn, const uint8_t *answer, size_t length);
 bool web_will_close(const web_conn *conn);
 // A whole answer: head and body.
 int web_respond(web_conn *conn, const uint8_t *bytes, size_t length);
-// The head of an answer without end; then web_stream_write() until web_stream_end().
-int web_stream_begin(web_conn *conn, const uint8_t *head, size_t length);
+// The head of an answer that comes in pieces; then web_stream_write() until web_stream_end().
+// `events`: server-sent ones, kept alive with comments.
+int web_stream_begin(web_conn *conn, const uint8_t *head, size_t length, bool events);
 // -1: the reader was too slow and is cut.
 int web_stream_write(web_conn *conn, const uint8_t *bytes, size_t length);
 void web_stream_end(web_conn *conn);
