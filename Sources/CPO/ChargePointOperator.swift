@@ -23,6 +23,8 @@ package final class ChargePointOperator: Sendable {
     package let suspicions: Suspicions
     package let realTime: RealTimeAuthorization
     package let reservations = Reservations()
+    package let campaigns: Campaigns
+    package let templates: Templates
 
     /// Opens the house on a database that was migrated already, and reads what is hot into memory.
     package init(
@@ -46,6 +48,8 @@ package final class ChargePointOperator: Sendable {
             database: database, journal: journal, locations: locations, settings: settings)
         commands = Commands(
             database: database, journal: journal, settings: settings, clock: clock, log: log)
+        campaigns = Campaigns(database: database, journal: journal)
+        templates = Templates(database: database, journal: journal)
         sessions = Sessions(
             database: database, settings: settings,
             stores: Sessions.Stores(
@@ -53,6 +57,7 @@ package final class ChargePointOperator: Sendable {
                 tariffs: tariffs,
                 tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions,
                 realTime: realTime))
+        stations.onRemoval { try Templates.forget($0, in: $1) }
         writer.watch(locations)
         writer.watch(tariffs)
         writer.watch(sessions)

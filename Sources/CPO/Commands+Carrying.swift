@@ -52,7 +52,13 @@ extension Commands {
                         command.effect = answer
                     }
                 }
+                if try self.isThereAlready(command, in: transaction) {
+                    command.state = .seen
+                    command.seenAt = at
+                }
                 try self.store(command, in: transaction)
+                try Reservations.heard(command, at: at, in: transaction)
+                try Templates.heard(command, at: at, self.journal, in: transaction)
                 try self.mask(command, in: transaction)
             }
             log.info(
@@ -175,21 +181,29 @@ extension Commands {
         }
     }
 
+    /// A file takes its time over a mobile line, and an availability waits for the end of the charge.
+    private static let slowSeconds: Int64 = 86_400
+    private static let overdue = """
+        state = 'accepted' AND created_at < ?
+        AND ((name NOT IN ('updateFirmware', 'sendLog')
+        AND NOT (name = 'setAvailability' AND answer = 'Scheduled')) OR created_at < ?)
+        """
+
     /// An accepted order whose effect never came is given up, so that who asked hears of it.
     private func expire(_ house: ChargePointOperator) async throws {
         while !Task.isCancelled {
             try await clock.sleep(milliseconds: 5000)
             let now = clock.now
             let since = now.advanced(bySeconds: -settings.remoteStartWindowSeconds)
+            let longSince = now.advanced(bySeconds: -Self.slowSeconds)
             let isDue = try await database.read { transaction in
                 try transaction.queryOne(
-                    "SELECT id FROM command WHERE state = 'accepted' AND created_at < ? LIMIT 1",
-                    since) != nil
+                    "SELECT id FROM command WHERE \(Self.overdue) LIMIT 1", since, longSince) != nil
             }
             guard isDue else { continue }
             try await house.write { transaction in
                 for row in try transaction.query(
-                    "SELECT * FROM command WHERE state = 'accepted' AND created_at < ?", since)
+                    "SELECT * FROM command WHERE \(Self.overdue)", since, longSince)
                 {
                     var command = try Command(row: row)
                     command.state = .timedOut

@@ -45,7 +45,7 @@ extension Commands {
     /// Marks the open commands of a name whose effect a station just reported.
     func saw(
         _ name: String, station: String, effect: String, at: Timestamp,
-        in transaction: Transaction, where fits: (Command) -> Bool
+        in transaction: Transaction, where fits: (Command) throws -> Bool
     ) throws {
         let open = try transaction.query(
             """
@@ -53,9 +53,35 @@ extension Commands {
             AND state IN ('sent', 'accepted') AND created_at >= ? ORDER BY created_at
             """, station, name, at.advanced(bySeconds: -86_400)
         ).map(Command.init(row:))
-        for command in open where fits(command) {
+        for command in open where try fits(command) {
             try saw(command, effect: effect, at: at, in: transaction)
         }
+    }
+
+    /// An availability that a station accepted and shows already: no further status will tell.
+    /// OCPP 1.6 §5.2.
+    func isThereAlready(_ command: Command, in transaction: Transaction) throws -> Bool {
+        guard command.state == .accepted, command.answer == "Accepted",
+            case .setAvailability(let connector, let isOperative) = command.command
+        else { return false }
+        return try Self.isAvailability(
+            isOperative, of: connector, at: command.station, in: transaction)
+    }
+
+    /// Whether a connector shows the availability; 0 is the station: its own row, else all of them.
+    static func isAvailability(
+        _ isOperative: Bool, of connector: ConnectorNumber, at station: String,
+        in transaction: Transaction
+    ) throws -> Bool {
+        let rows = try transaction.query(
+            "SELECT number, status FROM station_connector WHERE station = ?", station)
+        var shown: [Int: Bool] = [:]
+        for row in rows {
+            shown[try row.int("number")] =
+                try row.text("status") != ConnectorStatus.unavailable.rawValue
+        }
+        if let own = shown[connector] { return own == isOperative }
+        return connector == 0 && !shown.isEmpty && shown.values.allSatisfy { $0 == isOperative }
     }
 
     // MARK: Rows

@@ -21,6 +21,18 @@ package struct JournalLine: Hashable, Sendable {
         package static let stationLog: Kind = "station.log"
         /// Body: type, at, info; of any kind, as the station sent it.
         package static let stationSecurity: Kind = "station.security"
+        /// A station brought a file, or a person an image. Subject: the station, else the file's id.
+        package static let fileStored: Kind = "station.file"
+        /// Subject: the station's id. Body: fingerprint, serial, notAfter; or reason where none was made.
+        package static let stationCertificateSigned: Kind = "station.certificateSigned"
+        package static let stationCertificateRevoked: Kind = "station.certificateRevoked"
+        /// Subject: the campaign's id. Body: state, and why.
+        package static let campaignChanged: Kind = "campaign.changed"
+        /// Subject: the station's id. Body: campaign, state.
+        package static let campaignStation: Kind = "campaign.station"
+        /// What was asked for of a model, or what its stations said. Subject: template or station.
+        package static let templateChanged: Kind = "template.changed"
+        package static let stationSettings: Kind = "station.settings"
         /// Body: csr.
         package static let stationCertificateRequested: Kind = "station.certificateRequested"
         /// Subject: `station/connector`. Body: status, errorCode, at.

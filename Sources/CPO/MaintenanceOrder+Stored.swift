@@ -1,5 +1,6 @@
 import Charging
 import JSON
+import Service
 
 extension MaintenanceOrder: Stored {
     /// The neutral names, as the admin API and the command rows spell them.
@@ -137,8 +138,14 @@ extension MaintenanceOrder: Stored {
 }
 
 extension TransferOrder {
-    /// `ftp://user:password@host` without user and password; nil when there are none.
+    /// `ftp://user:password@host` without user and password, and a one-time address without what makes
+    /// it one; nil when there is no secret.
     package var maskedLocation: String? {
+        let parts = location.parts(between: "/files/", most: 1)
+        if parts.count == 2, parts[0].hasPrefix("http"), !parts[1].isEmpty {
+            let name = parts[1].drop { $0 != "/" }
+            return "\(parts[0])/files/***\(name)"
+        }
         let scheme = location.prefix { $0 != "/" }
         let rest = location[scheme.endIndex...].drop { $0 == "/" }
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }

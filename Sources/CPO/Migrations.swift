@@ -146,5 +146,42 @@ extension ChargePointOperator {
                 party TEXT NOT NULL, id TEXT NOT NULL, folded TEXT NOT NULL,
                 most_charges BIGINT NOT NULL, PRIMARY KEY (party, folded));
             """),
+        Migration(
+            30, "firmware campaigns, and what stations said last of their updates",
+            """
+            CREATE TABLE campaign (
+                id TEXT PRIMARY KEY, state TEXT NOT NULL, plan TEXT NOT NULL, reason TEXT,
+                forgiven BIGINT NOT NULL, made_by TEXT NOT NULL, created_at BIGINT NOT NULL,
+                changed_at BIGINT NOT NULL);
+            CREATE TABLE campaign_member (
+                campaign TEXT NOT NULL REFERENCES campaign(id), station TEXT NOT NULL,
+                position BIGINT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL,
+                tries BIGINT NOT NULL, command TEXT, request BIGINT, ordered_at BIGINT,
+                retry_at BIGINT, changed_at BIGINT NOT NULL, former_firmware TEXT, note TEXT,
+                PRIMARY KEY (campaign, station));
+            CREATE INDEX campaign_member_station ON campaign_member(station);
+            CREATE TABLE station_firmware (
+                station TEXT PRIMARY KEY, status TEXT NOT NULL, request BIGINT,
+                at BIGINT NOT NULL);
+            """),
+        Migration(
+            31, "settings by model, and what stations have of them",
+            """
+            CREATE TABLE template (
+                id TEXT PRIMARY KEY, vendor TEXT NOT NULL, model TEXT NOT NULL,
+                vendor_folded TEXT NOT NULL, model_folded TEXT NOT NULL, body TEXT NOT NULL,
+                changed_at BIGINT NOT NULL, UNIQUE (vendor_folded, model_folded));
+            CREATE TABLE station_setting (
+                station TEXT NOT NULL, folded TEXT NOT NULL, key TEXT NOT NULL, value TEXT,
+                is_readonly BIGINT NOT NULL, read_at BIGINT, answer TEXT, answered_at BIGINT,
+                PRIMARY KEY (station, folded));
+            CREATE TABLE template_read (station TEXT PRIMARY KEY, asked_at BIGINT NOT NULL);
+            """),
+        Migration(
+            32, "what became of a reservation",
+            """
+            ALTER TABLE reservation ADD COLUMN state TEXT;
+            ALTER TABLE reservation ADD COLUMN session TEXT;
+            """),
     ]
 }

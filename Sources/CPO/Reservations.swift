@@ -4,13 +4,24 @@ import SQL
 
 /// The numbers under which stations know what was reserved, and for whom.
 package final class Reservations: Sendable {
-    /// One reservation as it was asked for; whether it holds, its commands tell.
+    package enum State: String, Hashable, Sendable, CaseIterable {
+        /// The station has not answered yet.
+        case asked
+        case held, refused, cancelled, used
+        /// No message says that one ended by its time. OCPP 1.6 §5.13.
+        case expired
+    }
+
+    /// One reservation as it was asked for, and what became of it.
     package struct Record: Hashable, Sendable {
         package var reservation: Reservation
         package var station: String
         package var party: PartyID
         /// The partner's own name of it, where a partner made it.
         package var partnerID: String?
+        package var state = State.asked
+        /// The charge that used it.
+        package var session: String?
     }
 
     /// A partner's reservation by the name the partner gave it.
@@ -28,6 +39,56 @@ package final class Reservations: Sendable {
             .map(Record.init(row:))
     }
 
+    /// Newest first; those of a state where one is named.
+    package func list(
+        station: String? = nil, state: State? = nil, at now: Timestamp, limit: Int = 100,
+        in transaction: Transaction
+    ) throws -> [Record] {
+        // An expired one is stored as it was last known, so the time is asked as well.
+        try transaction.query(
+            """
+            SELECT * FROM (SELECT r.*, CASE WHEN COALESCE(r.state, 'asked') IN ('asked', 'held')
+            AND r.expires_at <= ? THEN 'expired' ELSE COALESCE(r.state, 'asked') END AS shown
+            FROM reservation r) AS found WHERE (CAST(? AS TEXT) IS NULL OR station = ?)
+            AND (CAST(? AS TEXT) IS NULL OR shown = ?) ORDER BY number DESC LIMIT ?
+            """, now, station, station, state?.rawValue, state?.rawValue, limit
+        ).map { row in
+            var record = try Record(row: row)
+            record.state = State(rawValue: try row.text("shown")) ?? .asked
+            return record
+        }
+    }
+
+    /// Keeps what an answered command tells of a reservation. One that the station does not know any
+    /// more is gone too: OCPP 1.6 §5.4.
+    static func heard(_ command: Command, at: Timestamp, in transaction: Transaction) throws {
+        let (number, state): (Int, State)
+        switch (command.command, command.state) {
+        case (.reserve(let reservation), .accepted), (.reserve(let reservation), .seen):
+            (number, state) = (reservation.id, .held)
+        case (.reserve(let reservation), .rejected), (.reserve(let reservation), .failed):
+            (number, state) = (reservation.id, .refused)
+        case (.cancelReservation(let id), .accepted), (.cancelReservation(let id), .seen),
+            (.cancelReservation(let id), .rejected):
+            (number, state) = (id, .cancelled)
+        default: return
+        }
+        try transaction.execute(
+            "UPDATE reservation SET state = ? WHERE number = ? AND session IS NULL",
+            state.rawValue, number)
+    }
+
+    /// A charge began on it.
+    static func used(
+        _ number: Int, by session: String, at station: String, in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            UPDATE reservation SET state = 'used', session = ?
+            WHERE number = ? AND station = ? AND session IS NULL
+            """, session, number, station)
+    }
+
     /// Stores a reservation under a new number, or under the one it replaces.
     func put(
         _ wanted: Record, replacing number: Int?, at: Timestamp, in transaction: Transaction
@@ -38,7 +99,7 @@ package final class Reservations: Sendable {
             try transaction.execute(
                 """
                 UPDATE reservation SET station = ?, connector = ?, id_tag = ?, group_tag = ?,
-                expires_at = ? WHERE number = ?
+                expires_at = ?, state = 'asked' WHERE number = ?
                 """, record.station, reservation.connector, reservation.token, reservation.group,
                 reservation.expires, number)
             record.reservation.id = number
@@ -68,6 +129,8 @@ extension Reservations.Record {
             station: try row.text("station"),
             party: PartyID(country: String(party[0]), party: String(party[1])),
             partnerID: try row.textOrNil("partner_id"))
+        state = try row.textOrNil("state").flatMap(Reservations.State.init(rawValue:)) ?? .asked
+        session = try row.textOrNil("session")
     }
 }
 

@@ -49,6 +49,7 @@ extension Sessions {
         _ status: FirmwareStatus, _ request: Int?, _ station: String, _ at: Timestamp,
         in transaction: Transaction
     ) throws {
+        try Campaigns.heard(status, request, from: station, at: at, in: transaction)
         switch status {
         case .installed, .installationFailed, .downloadFailed, .invalidSignature,
             .installVerificationFailed:

@@ -18,7 +18,17 @@ extension Sessions {
             "setAvailability", station: station, effect: report.status.rawValue, at: receivedAt,
             in: transaction
         ) { command in
-            command.command == .setAvailability(connector: report.connector, operative: isOperative)
+            guard
+                case .setAvailability(let connector, let wanted) = command.command,
+                wanted == isOperative
+            else { return false }
+            // A station that says nothing of itself is what all its connectors are.
+            let isMeant =
+                try connector == report.connector
+                || (connector == 0
+                    && Commands.isAvailability(
+                        wanted, of: 0, at: station, in: transaction))
+            return isMeant
                 && at.seconds(since: command.createdAt) >= -Self.clockToleranceSeconds
         }
         for key in book.withLock({

@@ -50,6 +50,10 @@ extension Sessions {
             start, Natural(connector: connector, idTag: idTag, at: natural, repetition: repetition),
             authorization, excess, at: station, receivedAt: receivedAt, in: transaction)
         try settle(opened, among: others, receivedAt, in: transaction)
+        if let number = start.reservation {
+            try Reservations.used(
+                number, by: opened.session.id, at: station, in: transaction)
+        }
         if let command = authorization.command {
             try stores.commands.saw(
                 command, effect: opened.session.id, at: receivedAt, in: transaction)

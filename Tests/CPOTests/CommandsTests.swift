@@ -218,4 +218,58 @@ struct ScriptedLinks: StationLinks {
         }
         #expect(states.last == .timedOut)
     }
+
+    @Test func `that waits for the end of a charge is seen when it comes`() async throws {
+        let house = try await House()
+        let scheduled = try await Self.carrying(house, .success(.status("Scheduled"))) { _ in
+            let cpo = house.cpo
+            let order = try await cpo.send(
+                .setAvailability(connector: 1, operative: false), to: "CS-1",
+                origin: Self.origin)
+            // Beside it one that is given up after the usual time, so that the time is known to be over.
+            let other = try await cpo.send(.reset(.soft), to: "CS-1", origin: Self.origin)
+            for command in [order, other] {
+                let settled = try await cpo.commands.settled(command.id, withinSeconds: 5)
+                #expect(settled?.state == .accepted)
+            }
+            async let given = Self.states(house, other.id)
+            for _ in 0..<60 {
+                await house.clock.sleepers(atLeast: 1)
+                house.clock.advance(milliseconds: 5000)
+            }
+            #expect(await given.last == .timedOut)
+            return order.id
+        }
+        func state() async throws -> Command.State? {
+            try await house.cpo.commands.command(scheduled)?.state
+        }
+        #expect(try await state() == .accepted)
+        _ = try await house.apply(House.status(600, .unavailable), at: 600)
+        #expect(try await state() == .seen)
+    }
+
+    @Test func `for an availability that is there already is seen at once`() async throws {
+        let house = try await House()
+        for connector in [1, 2] {
+            _ = try await house.apply(House.status(0, .unavailable, connector: connector))
+        }
+        let states = try await Self.carrying(house, .success(.status("Accepted"))) { _ in
+            var states: [Command.State?] = []
+            for order in [
+                StationCommand.setAvailability(connector: 1, operative: false),
+                // The station says nothing of itself: all its connectors do.
+                .setAvailability(connector: 0, operative: false),
+                .setAvailability(connector: 2, operative: true),
+            ] {
+                let command = try await house.cpo.send(order, to: "CS-1", origin: Self.origin)
+                states.append(
+                    try await house.cpo.commands.settled(command.id, withinSeconds: 5)?.state)
+            }
+            return states
+        }
+        #expect(states == [.seen, .seen, .accepted])
+        _ = try await house.apply(House.status(1, .available, connector: 2), at: 1)
+        let last = try await house.cpo.commands.list().first { $0.state != .seen }
+        #expect(last == nil)
+    }
 }

@@ -85,4 +85,48 @@ import Testing
     func `is stored as it was asked`(_ command: StationCommand) throws {
         #expect(try StationCommand(storedText: command.storedText) == command)
     }
+
+    private func heard(_ house: House, _ order: StationCommand, _ status: String) async throws {
+        let (state, text) = Commands.read(.status(status))
+        var row = Command(
+            id: "C", station: "CS-1", command: order, origin: Self.origin, createdAt: House.noon)
+        (row.state, row.answer) = (state, text)
+        let (answered, now) = (row, house.clock.now)
+        try await house.cpo.write { try Reservations.heard(answered, at: now, in: $0) }
+    }
+
+    private func states(_ house: House, _ state: Reservations.State? = nil) async throws -> [String]
+    {
+        let now = house.clock.now
+        return try await house.cpo.read { [cpo = house.cpo] transaction in
+            try cpo.reservations.list(state: state, at: now, in: transaction)
+                .map(\.state.rawValue)
+        }
+    }
+
+    @Test func `is listed with what became of it`() async throws {
+        let house = try await House()
+        let first = try await reserve(house)
+        #expect(try await states(house) == ["asked"])
+        try await heard(house, .reserve(first), "Accepted")
+        #expect(try await states(house, .held) == ["held"])
+        let second = try await reserve(house, 2)
+        try await heard(house, .reserve(second), "Occupied")
+        #expect(try await states(house) == ["refused", "held"])
+        // A charge that names it used it; a cancellation that comes later changes nothing.
+        var start = SessionStart(
+            connector: 1, token: "DRIVER-1", meterStart: WattHours(0), at: House.noon)
+        start.reservation = first.id
+        _ = try await house.apply(.sessionStarted(start))
+        try await heard(house, .cancelReservation(id: first.id), "Rejected")
+        #expect(try await states(house) == ["refused", "used"])
+        let third = try await reserve(house, 2)
+        try await heard(house, .reserve(third), "Accepted")
+        try await heard(house, .cancelReservation(id: third.id), "Rejected")
+        #expect(try await states(house, .cancelled) == ["cancelled"])
+        _ = try await reserve(house, 2)
+        house.clock.advance(milliseconds: 3_600_000)
+        #expect(try await states(house, .expired) == ["expired"])
+        #expect(try await states(house, .asked) == [])
+    }
 }

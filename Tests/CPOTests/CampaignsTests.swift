@@ -1,0 +1,315 @@
+import Charging
+import JSON
+import SQL
+import TestSupport
+import Testing
+
+@testable import CPO
+
+/// Images without files.
+struct FakeImages: FirmwareSource {
+    var known: [FirmwareImage] = [
+        FirmwareImage(id: "I-1", name: "one", vendor: "V", model: "M", version: "1.0"),
+        FirmwareImage(id: "I-2", name: "two", vendor: "V", model: "M", version: "2.0"),
+    ]
+
+    func image(_ id: String, in transaction: Transaction) throws -> FirmwareImage? {
+        known.first { $0.id == id }
+    }
+
+    func images(version: String, in transaction: Transaction) throws -> [FirmwareImage] {
+        known.filter { $0.version == version }
+    }
+
+    func order(
+        _ image: String, for station: String, signed: Bool, at: Timestamp,
+        in transaction: Transaction
+    ) throws -> FirmwareOrder? {
+        FirmwareOrder(
+            transfer: TransferOrder(location: "https://files/\(image)/\(station)"), retrieveAt: at)
+    }
+}
+
+@Suite struct `The campaigns` {
+    static let images = FakeImages()
+
+    private func house(path: String = ":memory:", isNew: Bool = true) async throws -> House {
+        let house = try await House(path: path, isNew: isNew)
+        guard isNew else { return house }
+        try await house.cpo.write { transaction in
+            for id in ["CS-2", "CS-3"] {
+                try house.cpo.stations.register(id, .accepted, at: House.noon, in: transaction)
+                _ = try house.cpo.stations.attached(
+                    id, subprotocol: "ocpp1.6", at: House.noon, in: transaction)
+            }
+        }
+        for id in ["CS-1", "CS-2", "CS-3"] { try await boot(house, id, "1.0") }
+        return house
+    }
+
+    private func boot(_ house: House, _ station: String, _ firmware: String) async throws {
+        let identity = StationIdentity(vendor: "V", model: "M", serial: nil, firmware: firmware)
+        _ = try await house.cpo.sessions.apply(
+            .booted(identity), from: station, receivedAt: house.clock.now)
+    }
+
+    private func make(
+        _ house: House, _ selection: CampaignSelection, image: Int = 1,
+        _ change: (inout CampaignPlan) -> Void = { _ in }
+    ) async throws -> Campaigns.Record {
+        var plan = CampaignPlan(name: "two", image: Self.images.known[image])
+        plan.waves = [1]
+        change(&plan)
+        let now = house.clock.now
+        return try await house.cpo.write { [plan] transaction in
+            try house.cpo.campaigns.make(
+                plan, selection, in: house.cpo, by: "anna", at: now, transaction: transaction)
+        }
+    }
+
+    private static func model() -> CampaignSelection {
+        var selection = CampaignSelection()
+        (selection.vendor, selection.model) = ("v", "M")
+        return selection
+    }
+
+    private func look(_ house: House, seconds: Int64 = 1) async throws {
+        house.clock.advance(milliseconds: seconds * 1000)
+        try await house.cpo.campaigns.look(house.cpo, Self.images)
+    }
+
+    private func orders(_ house: House) async throws -> [String] {
+        try await house.cpo.commands.list().filter { $0.command.name == "updateFirmware" }
+            .reversed().map(\.station)
+    }
+
+    private func state(_ house: House, _ id: String) async throws -> [String] {
+        let record = try #require(try await house.cpo.campaigns.campaign(id))
+        return [record.machine.state.rawValue] + record.machine.members.map(\.state.rawValue)
+    }
+
+    @Test func `send the image wave by wave and survive a restart`() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("kerb.sqlite")
+        var house = try await house(path: path)
+        let made = try await make(house, Self.model())
+        try await look(house)
+        #expect(try await orders(house) == ["CS-1"])
+        await house.cpo.database.close()
+        house = try await self.house(path: path, isNew: false)
+        try await look(house)
+        #expect(try await orders(house) == ["CS-1"])
+        _ = try await house.cpo.sessions.apply(
+            .maintenance(.firmware(.downloading)), from: "CS-1", receivedAt: house.clock.now)
+        try await look(house)
+        #expect(
+            try await state(house, made.id) == ["running", "downloading", "waiting", "waiting"])
+        try await boot(house, "CS-1", "2.0")
+        try await look(house)
+        #expect(try await state(house, made.id) == ["running", "done", "ordered", "waiting"])
+        await house.cpo.database.close()
+    }
+
+    @Test func `wait while a charge runs`() async throws {
+        let house = try await house()
+        let (number, _) = try await house.started(House.start())
+        var selection = CampaignSelection()
+        selection.stations = ["cs-1"]
+        _ = try await make(house, selection)
+        try await look(house)
+        #expect(try await orders(house).isEmpty)
+        _ = try await house.apply(House.stop(number, 60, 2000), at: 60)
+        try await look(house, seconds: 61)
+        #expect(try await orders(house) == ["CS-1"])
+    }
+
+    @Test func `take the image back from those that have it`() async throws {
+        let house = try await house()
+        let made = try await make(house, Self.model()) { $0.waves = [2] }
+        try await look(house)
+        for id in ["CS-1", "CS-2"] { try await boot(house, id, "2.0") }
+        let now = house.clock.now
+        func change(_ input: CampaignMachine.Input) async throws {
+            _ = try await house.cpo.write {
+                try house.cpo.campaigns.handle(input, made.id, at: now, in: $0)
+            }
+        }
+        func back() async throws -> Campaigns.Record? {
+            try await house.cpo.write { transaction in
+                try house.cpo.campaigns.rollback(
+                    made.id, image: nil, in: house.cpo, source: Self.images, by: "anna", at: now,
+                    transaction: transaction)
+            }
+        }
+        await #expect(throws: Campaigns.Refusal.notRunning(.running)) { try await back() }
+        try await change(.pause)
+        try await look(house)
+        let record = try #require(try await back())
+        #expect(record.machine.plan.image == "I-1")
+        #expect(record.machine.plan.rollbackOf == made.id)
+        #expect(record.machine.members.map(\.station) == ["CS-1", "CS-2"])
+        #expect(try await state(house, made.id) == ["cancelled", "done", "done", "cancelled"])
+    }
+
+    @Test func `refuse what cannot work, with the reason`() async throws {
+        let house = try await house()
+        var selection = CampaignSelection()
+        selection.model = "other"
+        await #expect(throws: Campaigns.Refusal.noStation) { try await make(house, selection) }
+        selection = CampaignSelection()
+        selection.stations = ["CS-9"]
+        await #expect(throws: Campaigns.Refusal.unknownStation("CS-9")) {
+            try await make(house, selection)
+        }
+        selection.stations = ["CS-2"]
+        let first = try await make(house, selection)
+        await #expect(throws: Campaigns.Refusal.busyStation("CS-2", campaign: first.id)) {
+            try await make(house, Self.model())
+        }
+        let now = house.clock.now
+        await #expect(throws: Campaigns.Refusal.notRunning(.running)) {
+            try await house.cpo.write {
+                try house.cpo.campaigns.handle(.resume, first.id, at: now, in: $0)
+            }
+        }
+    }
+
+    @Test func `pick stations by location and firmware`() async throws {
+        let house = try await house()
+        try await boot(house, "CS-3", "0.9")
+        var selection = CampaignSelection()
+        selection.location = "L-1"
+        #expect(try await make(house, selection).machine.members.map(\.station) == ["CS-1"])
+        selection = CampaignSelection()
+        selection.firmware = "0.9"
+        #expect(try await make(house, selection).machine.members.map(\.station) == ["CS-3"])
+    }
+}
+
+@Suite struct `A template of settings` {
+    private func house(_ settings: [SettingTemplate.Setting]) async throws -> House {
+        let house = try await House()
+        let template = SettingTemplate(
+            id: "T", vendor: "V", model: "M", settings: settings, changedAt: House.noon)
+        _ = try await house.apply(
+            .booted(StationIdentity(vendor: "v", model: "m", serial: nil, firmware: nil)))
+        _ = try await house.cpo.write {
+            try house.cpo.templates.put(template, at: House.noon, in: $0)
+        }
+        return house
+    }
+
+    private func heard(
+        _ house: House, _ command: StationCommand, _ answer: CommandAnswer
+    ) async throws {
+        let (state, text) = Commands.read(answer)
+        var row = Command(
+            id: "C", station: "CS-1", command: command,
+            origin: CommandOrigin(door: "api", reference: "x"), createdAt: House.noon)
+        (row.state, row.answer) = (state, text)
+        let (journal, now, heard) = (house.cpo.journal, house.clock.now, row)
+        try await house.cpo.write {
+            try Templates.heard(heard, at: now, journal, in: $0)
+        }
+    }
+
+    private func drift(_ house: House) async throws -> [String] {
+        let found = try #require(
+            try await house.cpo.templates.drift(of: "CS-1", in: house.cpo))
+        return found.settings.map { "\($0.key) \($0.state.rawValue)" }
+    }
+
+    @Test func `shows how far a station is from it`() async throws {
+        let house = try await house([
+            .init(key: "HeartbeatInterval", value: "300"),
+            .init(key: "MeterValuesSampledData", value: "Power.Active.Import, Voltage"),
+            .init(key: "AuthorizeRemoteTxRequests", value: "false"),
+            .init(key: "VendorThing", value: "1"), .init(key: "Unread", value: "1"),
+        ])
+        #expect(try await drift(house).allSatisfy { $0.hasSuffix("unread") })
+        try await heard(
+            house, .getSettings(keys: []),
+            .settings(
+                [
+                    Setting(key: "heartbeatinterval", value: "60", isReadOnly: false),
+                    Setting(
+                        key: "MeterValuesSampledData", value: "Power.Active.Import,Voltage",
+                        isReadOnly: false),
+                    Setting(
+                        key: "AuthorizeRemoteTxRequests", value: "False", isReadOnly: true),
+                ], unknown: ["VendorThing"]))
+        #expect(
+            try await drift(house) == [
+                "HeartbeatInterval differs", "MeterValuesSampledData same",
+                "AuthorizeRemoteTxRequests same", "VendorThing notSupported", "Unread unread",
+            ])
+    }
+
+    @Test(arguments: [
+        ("Accepted", "same"), ("RebootRequired", "rebootRequired"), ("Rejected", "differs"),
+        ("NotSupported", "notSupported"),
+    ])
+    func `is applied key by key, and each answer is kept`(
+        _ answer: String, _ state: String
+    ) async throws {
+        let house = try await house([.init(key: "HeartbeatInterval", value: "300")])
+        try await heard(
+            house, .getSettings(keys: []),
+            .settings(
+                [Setting(key: "HeartbeatInterval", value: "60", isReadOnly: false)],
+                unknown: []))
+        let now = house.clock.now
+        let sent = try await house.cpo.write { transaction in
+            try house.cpo.templates.apply(
+                "CS-1", in: house.cpo, origin: CommandOrigin(door: "api", reference: "x"), at: now,
+                transaction: transaction)
+        }
+        #expect(sent.map(\.command) == [.changeSetting(key: "HeartbeatInterval", value: "300")])
+        try await heard(house, sent[0].command, .status(answer))
+        #expect(try await drift(house) == ["HeartbeatInterval \(state)"])
+    }
+
+    @Test func `is asked for after a boot, once`() async throws {
+        let house = try await house(
+            (1...12).map { .init(key: "K\($0)", value: "1") })
+        func asked() async throws -> [Int] {
+            try await house.cpo.templates.look(house.cpo)
+            return try await house.cpo.commands.list().compactMap {
+                if case .getSettings(let keys) = $0.command { keys.count } else { nil }
+            }.sorted()
+        }
+        #expect(try await asked().isEmpty)
+        house.clock.advance(milliseconds: 11_000)
+        #expect(try await asked() == [2, 10])
+        house.clock.advance(milliseconds: 60_000)
+        #expect(try await asked() == [2, 10])
+        _ = try await house.apply(
+            .booted(StationIdentity(vendor: "V", model: "M", serial: nil, firmware: nil)))
+        house.clock.advance(milliseconds: 11_000)
+        #expect(try await asked() == [2, 2, 10, 10])
+    }
+
+    @Test func `is the only one of its model`() async throws {
+        let house = try await house([.init(key: "K", value: "1")])
+        let other = SettingTemplate(
+            id: "U", vendor: "V", model: "m", settings: [.init(key: "K", value: "2")],
+            changedAt: House.noon)
+        let taken = try await house.cpo.write {
+            try house.cpo.templates.put(other, at: House.noon, in: $0)
+        }
+        #expect(taken == "T")
+    }
+
+    @Test func `keeps no secret of a station`() async throws {
+        let house = try await house([.init(key: "K", value: "1")])
+        try await heard(
+            house, .changeSetting(key: "AuthorizationKey", value: "secret"), .status("Accepted"))
+        try await heard(
+            house, .getSettings(keys: []),
+            .settings(
+                [Setting(key: "AuthorizationKey", value: "secret", isReadOnly: false)],
+                unknown: []))
+        let rows = try await house.cpo.read { try $0.query("SELECT * FROM station_setting") }
+        #expect(rows.isEmpty)
+    }
+}
