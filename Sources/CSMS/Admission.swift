@@ -17,6 +17,7 @@ struct Admission {
         case wrongPassword = "the password is wrong"
         case tooManyTries = "too many wrong passwords from this address"
         case noPasswordSet = "no password is set for the station"
+        case endedCertificate = "the client certificate was replaced or revoked"
         case wrongCertificate = "the client certificate names another station"
         case weakProfile = "the security profile is too low"
         case wrongProfile = "the security profile is not the station's"
@@ -28,7 +29,7 @@ struct Admission {
             switch self {
             case .badStationID, .unknownStation, .rejectedStation: 404
             case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
-            case .wrongCertificate, .weakProfile, .wrongProfile: 403
+            case .wrongCertificate, .endedCertificate, .weakProfile, .wrongProfile: 403
             case .noSubprotocol: 400
             case .heldOff, .inboxFull, .tooManyTries: 429
             }
@@ -46,6 +47,10 @@ struct Admission {
         /// What was new of its access was used, so that what counted before is over.
         var usedNewPassword: StationVerifier?
         var usedNewProfile: Int?
+        /// How it proved itself: 0 to 3.
+        var profile = 0
+        /// Fingerprint of the certificate it came with.
+        var certificate: String?
         /// It came by certificate for the first time.
         var pinsCertificate = false
 
@@ -159,6 +164,8 @@ struct Admission {
             if access.verifier != nil { return .noCredentials }
             profile = 0
         }
+        granted.profile = profile
+        granted.certificate = request.http.clientCertificate?.sha256
         if profile < settings.lowestSecurityProfile {
             return profile == 0 ? .noCredentials : .weakProfile
         }

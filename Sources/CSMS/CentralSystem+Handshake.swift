@@ -57,6 +57,9 @@ extension CentralSystem {
     private func admitted(_ request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
         let verdict = admission.decide(request, at: now) { directory[$0] }
         guard case .granted(let granted) = verdict else { return verdict }
+        if let own = granted.certificate, authority?.hasEnded(own, at: now) == true {
+            return .refused(.endedCertificate)
+        }
         // After it proved who it is: nobody else can have it held off.
         if quarantine.hold(of: granted.station, at: now) != nil { return .refused(.heldOff) }
         if directory[granted.station] == nil, directory.pendingCount >= settings.pendingStations {

@@ -143,6 +143,46 @@ extension CommandAnswer {
     }
 }
 
+// MARK: Certificates
+
+extension CentralSystem {
+    /// The answer to a station that asks for a certificate; nil for everything else, and where there is
+    /// no authority.
+    nonisolated(nonsending) func certificate(
+        _ event: StationEvent, of link: StationLink, receivedAt: Timestamp
+    ) async throws -> StationReply? {
+        guard case .maintenance(.certificateRequested(let csr)) = event, let authority else {
+            return nil
+        }
+        // What the handshake will ask of it.
+        let name = access(of: link.station)?.certificateName ?? link.station
+        return .certificateRequested(
+            isAccepted: try await authority.requested(
+                csr, by: link.station, name: name, profile: link.granted.profile, at: receivedAt))
+    }
+}
+
+extension CentralSystem {
+    package func certificates(of station: String) async throws -> [IssuedCertificate] {
+        guard let authority, let known = directory[station]?.id else { return [] }
+        return try await authority.certificates(of: known)
+    }
+
+    /// Revokes a certificate, and closes the socket that came with it.
+    package func revoke(
+        _ fingerprint: String, of station: String,
+        note: @escaping @Sendable (Transaction) throws -> Void
+    ) async throws -> Bool {
+        guard let authority, let known = directory[station]?.id,
+            try await authority.revoke(fingerprint, of: known, note: note)
+        else { return false }
+        if let link = links[known], link.granted.certificate == fingerprint {
+            await link.close(1008, reason: "certificate revoked")
+        }
+        return true
+    }
+}
+
 // MARK: For the operator
 
 extension CentralSystem {

@@ -19,6 +19,10 @@ package final class CentralSystem: Sendable {
     let wrongPasswords: WrongPasswords
     let quarantine: Quarantine
     let upkeep: TokenUpkeep
+    /// nil: nobody signs what stations ask for.
+    package let authority: StationAuthority?
+    /// nil: files are kept elsewhere.
+    package let files: FileStore?
     /// How far the registry's changes are in the directory.
     private let followed = Lock(Int64(0))
 
@@ -33,6 +37,8 @@ package final class CentralSystem: Sendable {
         log = MessageLog(house: house, settings: settings)
         wrongPasswords = WrongPasswords(settings: settings, clock: house.clock)
         quarantine = Quarantine(settings: settings)
+        authority = settings.authority.map { StationAuthority(house: house, settings: $0) }
+        files = settings.files.map { FileStore(house: house, settings: $0) }
         admission = Admission(
             settings: settings, unknownStations: house.settings.unknownStations,
             versions: dialects.map(\.version))
@@ -55,11 +61,14 @@ package final class CentralSystem: Sendable {
         followed.withLock { $0 = newest }
         try await directory.load(from: house)
         try await upkeep.load()
+        try await authority?.load()
+        try await files?.load()
     }
 
     /// Adds the WebSocket route, and where boards enrol.
     package func mount(on router: inout Router) {
         mountEnrolment(on: &router)
+        files?.mount(on: &router)
         router.add(
             "/ocpp/{path...}",
             webSocket: WebSocketRoute(subprotocols: dialects.map(\.version.subprotocol)) {
@@ -114,6 +123,9 @@ package final class CentralSystem: Sendable {
                 let number = try house.stations.attached(
                     record.id, subprotocol: link.dialect.version.subprotocol, at: now,
                     in: transaction)
+                if let own = granted.certificate {
+                    try authority?.used(own, by: record.id, at: now, in: transaction)
+                }
                 return (.admitted(record, number), access)
             }
             if let access { directory.put(access, for: granted.station) }

@@ -1,5 +1,5 @@
 /// What the operator decides about stations, and every bound of the door.
-package struct CentralSystemSettings: Hashable, Sendable {
+package struct CentralSystemSettings: Sendable {
     /// 0 nothing, 1 password, 2 password over TLS, 3 client certificate: weaker ones are refused.
     /// 0 is for closed networks and demonstrations only.
     package var lowestSecurityProfile = 1
@@ -55,6 +55,11 @@ package struct CentralSystemSettings: Hashable, Sendable {
 
     /// nil: no board can enrol here.
     package var enrolment: EnrolmentSettings?
+
+    /// nil: certificates of stations are somebody else's.
+    package var authority: AuthoritySettings?
+    /// nil: files come from and go to elsewhere.
+    package var files: FileSettings?
 
     package init() {}
 }

@@ -145,8 +145,11 @@ final class MessageLog: Sendable {
     }
 
     private func stored(_ line: Line) -> StoredLine {
-        StoredLine(
-            line: line, request: Self.masked(line.request, settings.messageBytesKept),
+        var request = Self.masked(line.request, settings.messageBytesKept)
+        // Whoever reads the log may not use the address.
+        if Self.fileActions.contains(line.action) { request = FileLink.hidingTokens(in: request) }
+        return StoredLine(
+            line: line, request: request,
             answer: line.answer.map { Self.masked($0, settings.messageBytesKept) })
     }
 
@@ -220,6 +223,9 @@ final class MessageLog: Sendable {
         return String(decoding: maskedTree(tree).encoded().prefix(limit), as: UTF8.self)
     }
 
+    private static let fileActions: Set = [
+        "UpdateFirmware", "SignedUpdateFirmware", "GetDiagnostics", "GetLog",
+    ]
     private static let secretKey = "authorizationkey"
     private static let secretBytes = Array(secretKey.utf8)
 

@@ -57,5 +57,34 @@ extension CentralSystem {
                 changed_at BIGINT, next_try_at BIGINT);
             CREATE TABLE csms_list_content (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
             """),
+        Migration(
+            109, "files that stations fetch or bring, and the one-time addresses for it",
+            """
+            CREATE TABLE csms_file (
+                id TEXT PRIMARY KEY, kind TEXT NOT NULL, station TEXT, name TEXT NOT NULL,
+                vendor TEXT, model TEXT, version TEXT, certificate TEXT, signature TEXT,
+                wanted_sha256 TEXT, size BIGINT, sha256 TEXT, created_at BIGINT NOT NULL,
+                stored_at BIGINT, made_by TEXT NOT NULL, command TEXT);
+            CREATE INDEX csms_file_kind ON csms_file(kind, created_at);
+            CREATE TABLE csms_link (
+                hash TEXT PRIMARY KEY, direction TEXT NOT NULL, file TEXT NOT NULL, station TEXT,
+                uses BIGINT NOT NULL, most_uses BIGINT NOT NULL, made_at BIGINT NOT NULL,
+                expires_at BIGINT NOT NULL, used_at BIGINT);
+            CREATE INDEX csms_link_file ON csms_link(file);
+            """),
+        Migration(
+            110, "certificates that the operator's authority made for stations",
+            """
+            CREATE TABLE csms_certificate (
+                fingerprint TEXT PRIMARY KEY, serial TEXT NOT NULL, station TEXT NOT NULL,
+                name TEXT NOT NULL, issuer TEXT NOT NULL, made_at BIGINT NOT NULL,
+                not_after BIGINT NOT NULL, command TEXT, used_at BIGINT, ends_at BIGINT,
+                reason TEXT, UNIQUE (issuer, serial));
+            CREATE INDEX csms_certificate_station ON csms_certificate(station, made_at);
+            CREATE TABLE csms_signing (
+                station TEXT PRIMARY KEY, name TEXT NOT NULL, csr TEXT NOT NULL,
+                asked_at BIGINT NOT NULL, root_command TEXT);
+            CREATE TABLE csms_renewal (station TEXT PRIMARY KEY, asked_at BIGINT NOT NULL);
+            """),
     ]
 }

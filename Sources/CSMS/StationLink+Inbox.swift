@@ -68,7 +68,14 @@ extension StationLink {
             return (Frame.error(item.id, error, in: dialect.version), error.description)
         }
         do {
-            let reply = try await center.apply(event, from: station, receivedAt: item.receivedAt)
+            let reply: StationReply
+            if let signed = try await center.certificate(
+                event, of: self, receivedAt: item.receivedAt)
+            {
+                reply = signed
+            } else {
+                reply = try await center.apply(event, from: station, receivedAt: item.receivedAt)
+            }
             if case .statusChanged = event { toldStatus = true }
             if case .booted(let status, _, _) = reply {
                 registration = status

@@ -65,6 +65,19 @@ package final class CertificateAuthority: Sendable {
             request: request)
     }
 
+    /// The same under names of our own: of the request only the key is taken.
+    package func sign(
+        _ request: CertificateRequest, commonName: String, organisation: String, validDays: Int
+    ) throws(CryptoError) -> Certificate {
+        guard request.isSelfSigned else {
+            throw .badText("a certificate request without valid signature")
+        }
+        return try Self.make(
+            commonName: commonName, organisation: organisation,
+            key: X509_REQ_get0_pubkey(request.pointer), issuer: certificate, signer: key,
+            validDays: validDays, extensions: Self.leaf(usage: "clientAuth"))
+    }
+
     private func issue(
         commonName: String, names: [AlternativeName], usage: String, validDays: Int
     ) throws(CryptoError) -> CertifiedKey {
@@ -93,8 +106,9 @@ package final class CertificateAuthority: Sendable {
 
     /// Builds and signs. `issuer` nil means self-signed.
     private static func make(
-        commonName: String, key: OpaquePointer?, issuer: Certificate?, signer: KeyHandle,
-        validDays: Int, extensions: [(Int32, String)], request: CertificateRequest? = nil
+        commonName: String, organisation: String? = nil, key: OpaquePointer?,
+        issuer: Certificate?, signer: KeyHandle, validDays: Int, extensions: [(Int32, String)],
+        request: CertificateRequest? = nil
     ) throws(CryptoError) -> Certificate {
         guard let pointer = X509_new() else { throw CryptoError.last("certificate") }
         let certificate = Certificate(owning: pointer)
@@ -114,6 +128,13 @@ package final class CertificateAuthority: Sendable {
                 pointer, X509_get_subject_name(issuer?.pointer ?? pointer)) == 1,
             X509_set_pubkey(pointer, key) == 1
         else { throw CryptoError.last("certificate") }
+        if let organisation {
+            let text = Array(organisation.utf8)
+            guard
+                X509_NAME_add_entry_by_txt(
+                    subject, "O", MBSTRING_UTF8, text, Int32(text.count), -1, 0) == 1
+            else { throw CryptoError.last("organisation of a certificate") }
+        }
         for (nid, value) in extensions {
             guard kerb_add_extension(pointer, issuer?.pointer ?? pointer, nid, value) == 1 else {
                 throw CryptoError.last("extension \(value)")
@@ -172,6 +193,9 @@ package final class CertificateRequest: Sendable {
     }
 
     package var commonName: String? { name(X509_REQ_get_subject_name(pointer)) }
+
+    /// EC on a NIST curve, or RSA of 2048 to 4096 bits.
+    package var hasStrongKey: Bool { kerb_is_strong(X509_REQ_get0_pubkey(pointer)) == 1 }
 
     /// Whether its own key signed it: the sender holds the key it asks a certificate for.
     package var isSelfSigned: Bool {

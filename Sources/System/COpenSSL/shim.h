@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 // What Swift cannot import: function-like macros, variadic functions and stacks.
 
@@ -105,6 +106,21 @@ static inline int kerb_verify_sha256(EVP_PKEY *key, const unsigned char *digest,
         valid = EVP_PKEY_verify(context, signature, length, digest, 32) == 1;
     EVP_PKEY_CTX_free(context);
     return valid;
+}
+
+// Whether a key is EC on a NIST curve, or RSA of a length that is neither weak nor a burden.
+static inline int kerb_is_strong(EVP_PKEY *key)
+{
+    if (!key) return 0;
+    int kind = EVP_PKEY_get_base_id(key), bits = EVP_PKEY_get_bits(key);
+    if (kind == EVP_PKEY_RSA) return bits >= 2048 && bits <= 4096;
+    char group[32] = "";
+    size_t length = 0;
+    if (kind != EVP_PKEY_EC || EVP_PKEY_get_group_name(key, group, sizeof group, &length) != 1)
+        return 0;
+    return !strcmp(group, "prime256v1") || !strcmp(group, "secp384r1")
+        || !strcmp(group, "secp521r1") || !strcmp(group, "P-256") || !strcmp(group, "P-384")
+        || !strcmp(group, "P-521");
 }
 
 // The subject's organisation, or nothing.

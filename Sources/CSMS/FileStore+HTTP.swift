@@ -1,0 +1,236 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+import Web
+
+/// `/files/TOKEN` and `/files/TOKEN/NAME`: the name is the station's affair and read by nobody.
+extension FileStore {
+    package func mount(on router: inout Router) {
+        let most = max(settings.mostFirmwareBytes, settings.mostLogBytes)
+        for pattern in ["/files/{token}", "/files/{token}/{name...}"] {
+            router.add("GET", pattern) { await self.give($0) }
+            for method in ["PUT", "POST"] {
+                router.add(method, pattern, mostBytes: most) { await self.take($0, $1) }
+            }
+        }
+    }
+
+    // MARK: Giving
+
+    private func give(_ request: HTTPRequest) async -> HTTPResponse {
+        let now = house.clock.now
+        let token = request[parameter: "token"]
+        let isHead = request.method == "HEAD"
+        do {
+            let file = try await house.write { transaction -> StationFile? in
+                let link =
+                    isHead
+                    ? try FileLink.find(token, .get, at: now, in: transaction)
+                    : try FileLink.use(token, .get, at: now, in: transaction)
+                return try StationFile.stored(link.file, in: transaction)
+            }
+            guard let file, file.isWhole else { throw FileLink.Refusal.unknown }
+            return await content(of: file, request)
+        } catch { return refused(error, request) }
+    }
+
+    /// The bytes of a file, or the part of it that is asked for. RFC 9110 §14.
+    package func content(of file: StationFile, _ request: HTTPRequest) async -> HTTPResponse {
+        guard let size = file.size, let hash = file.sha256 else {
+            return .problem(404, "not found", detail: "the file has not come yet")
+        }
+        let tag = "\"\(hash)\""
+        var headers: HTTPHeaders = [
+            "Content-Type": "application/octet-stream", "ETag": tag, "Accept-Ranges": "bytes",
+            "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+            "Content-Disposition":
+                "attachment; filename=\"\(StationFile.plain(file.label.name))\"",
+        ]
+        var wanted = ByteRange.whole(size)
+        // A part of another file than the first part was of would make a third one.
+        if request.headers["If-Range"].map({ $0 == tag }) ?? true {
+            wanted = ByteRange(header: request.headers["Range"], size: size)
+        }
+        switch wanted {
+        case .unsatisfiable:
+            headers.add("Content-Range", "bytes */\(size)")
+            return HTTPResponse(416, headers: headers)
+        case .whole:
+            return await stream(file.id, from: 0, count: size, 200, headers)
+        case .part(let first, let last):
+            headers.add("Content-Range", "bytes \(first)-\(last)/\(size)")
+            return await stream(file.id, from: first, count: last - first + 1, 206, headers)
+        }
+    }
+
+    private func stream(
+        _ id: String, from: Int64, count: Int64, _ status: Int, _ headers: HTTPHeaders
+    ) async -> HTTPResponse {
+        guard beginTransfer() else { return busy }
+        do {
+            let reading = FileReading(
+                disk: disk, number: try await disk.open(id), from: from, count: count
+            ) { self.endTransfer() }
+            return HTTPResponse(status, headers: headers, length: count) {
+                try await reading.next()
+            }
+        } catch {
+            endTransfer()
+            house.log.error("file not readable", ["file": id, "error": "\(error)"])
+            return .problem(404, "not found", detail: "the file is not on the disk any more")
+        }
+    }
+
+    // MARK: Taking
+
+    private func take(_ request: HTTPRequest, _ body: HTTPBody) async -> HTTPResponse {
+        let now = house.clock.now
+        let token = request[parameter: "token"]
+        do {
+            let (file, isPerson) = try await house.write { transaction in
+                let link = try FileLink.use(token, .put, at: now, in: transaction)
+                guard let file = try StationFile.stored(link.file, in: transaction) else {
+                    throw FileLink.Refusal.unknown
+                }
+                return (file, link.station == nil)
+            }
+            // An image that campaigns may name already stays as it is; a station whose answer was
+            // lost brings its log once more.
+            if file.isWhole, isPerson { throw FileLink.Refusal.usedUp }
+            guard beginTransfer() else { return busy }
+            defer { endTransfer() }
+            return try await receive(file, body, request)
+        } catch { return refused(error, request) }
+    }
+
+    private struct TooLarge: Error { var limit: Int64 }
+    private struct Mismatch: Error { var found: String }
+    private struct Empty: Error {}
+
+    private func receive(
+        _ file: StationFile, _ body: HTTPBody, _ request: HTTPRequest
+    ) async throws -> HTTPResponse {
+        let limit = file.kind == .firmware ? settings.mostFirmwareBytes : settings.mostLogBytes
+        let upload = try await disk.begin()
+        do {
+            var size: Int64 = 0
+            while let bytes = try await body.next() {
+                size += Int64(bytes.count)
+                guard size <= limit else { throw TooLarge(limit: limit) }
+                try await disk.append(bytes, to: upload)
+            }
+            guard size > 0 else { throw Empty() }
+            let whole = try await disk.seal(upload)
+            if let wanted = file.label.sha256, wanted != whole.sha256 {
+                throw Mismatch(found: whole.sha256)
+            }
+            // The file first: a row that says it is here never lies.
+            try await disk.publish(upload, as: file.id)
+            let now = house.clock.now
+            try await house.write { [house] transaction in
+                try transaction.execute(
+                    "UPDATE csms_file SET size = ?, sha256 = ?, stored_at = ? WHERE id = ?",
+                    whole.size, whole.sha256, now, file.id)
+                try house.journal.append(
+                    .fileStored, file.station ?? file.id,
+                    ["file": .string(file.id), "kind": .string(file.kind.rawValue)], at: now,
+                    in: transaction)
+            }
+            house.log.notice(
+                "file stored",
+                [
+                    "file": file.id, "station": file.station ?? "", "bytes": whole.size,
+                    "address": request.remoteAddress,
+                ])
+            return .json(
+                [
+                    "id": .string(file.id), "size": .number(whole.size),
+                    "sha256": .string(whole.sha256),
+                ],
+                status: 201, headers: ["Cache-Control": "no-store"])
+        } catch {
+            await disk.abandon(upload)
+            throw error
+        }
+    }
+
+    // MARK: Refusing
+
+    private var busy: HTTPResponse {
+        .problem(
+            503, "too many transfers", detail: "come again in a minute",
+            headers: ["Retry-After": "60"])
+    }
+
+    private func refused(_ error: any Error, _ request: HTTPRequest) -> HTTPResponse {
+        switch error {
+        case let refusal as FileLink.Refusal: return Self.response(refusal)
+        case let large as TooLarge:
+            return .problem(
+                413, "too large", detail: "at most \(large.limit) bytes are taken here")
+        case let mismatch as Mismatch:
+            return .problem(
+                422, "not the announced file",
+                detail: "its SHA-256 is \(mismatch.found); send the file that was announced",
+                field: "sha256")
+        case is Empty: return .problem(422, "empty", detail: "the file has no bytes")
+        case is HTTPBody.Broken: return .problem(400, "the body broke off")
+        case FileError.diskFull:
+            house.log.error("file not stored", ["error": "\(error)"])
+            return .problem(507, "no room", detail: "the disk is full; try again later")
+        default:
+            house.log.error(
+                "file transfer failed",
+                ["address": request.remoteAddress, "error": "\(error)"])
+            return .problem(500, "something went wrong", detail: "the server's log says what")
+        }
+    }
+
+    private static func response(_ refusal: FileLink.Refusal) -> HTTPResponse {
+        switch refusal {
+        case .unknown: .problem(404, "not found")
+        case .expired: .problem(410, "the address has expired", detail: "ask for a new one")
+        case .usedUp: .problem(410, "the address is used up", detail: "ask for a new one")
+        }
+    }
+}
+
+/// One download: reads on as its peer takes it, and lets go of the file at the end, whatever ends it.
+private final class FileReading: Sendable {
+    private let disk: FileDisk
+    private let number: Int
+    private let place: Lock<(at: Int64, left: Int64)>
+    private let ended: @Sendable () -> Void
+
+    init(
+        disk: FileDisk, number: Int, from: Int64, count: Int64,
+        ended: @escaping @Sendable () -> Void
+    ) {
+        self.disk = disk
+        self.number = number
+        place = Lock((from, count))
+        self.ended = ended
+    }
+
+    deinit {
+        let (disk, number) = (disk, number)
+        Task { await disk.close(reading: number) }
+        ended()
+    }
+
+    func next() async throws -> [UInt8]? {
+        let (at, count) = place.withLock { place in
+            let count = min(place.left, Int64(HTTPResponse.pieceBytes))
+            defer {
+                place.at += count
+                place.left -= count
+            }
+            return (place.at, Int(count))
+        }
+        guard count > 0 else { return nil }
+        return try await disk.read(number, at: at, count: count)
+    }
+}

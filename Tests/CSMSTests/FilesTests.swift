@@ -1,0 +1,264 @@
+import CPO
+import Charging
+import Crypto
+import JSON
+import SQL
+import Service
+import TestSupport
+import Testing
+import Web
+
+@testable import CSMS
+
+@Suite(.timeLimit(.minutes(2))) struct `A file` {
+    private struct Desk {
+        let rig: Rig
+        let folder: TemporaryFolder
+        let files: FileStore
+
+        init(_ change: @escaping (inout FileSettings) -> Void = { _ in }) async throws {
+            let folder = TemporaryFolder()
+            var settings = FileSettings(folder: folder.file("files"), url: "https://cpo.example")
+            settings.freeBytes = 0
+            change(&settings)
+            let made = settings
+            rig = try await Rig {
+                $0.lowestSecurityProfile = 0
+                $0.files = made
+            }
+            self.folder = folder
+            files = try #require(rig.center.files)
+        }
+
+        func end() async { await rig.end() }
+
+        /// A request; the answer as text, the body's bytes as Latin letters.
+        func call(
+            _ method: String, _ path: String, _ body: String = "", _ headers: [String] = []
+        ) async throws -> String {
+            let socket = try RawSocket(port: rig.port)
+            let head =
+                ["\(method) \(path) HTTP/1.1", "Host: x", "Connection: close"] + headers
+                + ["Content-Length: \(body.utf8.count)", "", ""]
+            await socket.send(head.joined(separator: "\r\n") + body)
+            return await socket.readAll()
+        }
+
+        func invite(
+            _ name: String = "image.bin", _ change: (inout StationFile.Label) -> Void = { _ in }
+        ) async throws -> FileStore.Invitation {
+            var label = StationFile.Label(name: name)
+            change(&label)
+            return try await files.invite(label, by: "anna") { _, _ in }
+        }
+
+        /// An image that is here, and the path of a station's own address to it.
+        func image(_ text: String, _ name: String = "image.bin") async throws -> String {
+            let made = try await invite(name)
+            try await #expect(call("PUT", made.path, text).hasPrefix("HTTP/1.1 201"))
+            let now = rig.clock.now
+            let order = try await rig.house.write { [files] transaction in
+                try files.order(
+                    made.file.id, for: "CS-1", signed: false, at: now, in: transaction)
+            }
+            return String(try #require(order).transfer.location.dropFirst(19))
+        }
+
+        func names() throws -> [String] { try FileSystem.names(in: folder.file("files")) }
+    }
+
+    @Test func `is taken once, and given with its length and hash`() async throws {
+        let desk = try await Desk()
+        let made = try await desk.invite("../../etc/passwd") { $0.version = "2.0" }
+        let answer = try await desk.call("PUT", made.path + "/image.bin", "firmware!")
+        #expect(answer.contains("201 Created"))
+        let hash = Hex.encode(SHA256.hash("firmware!"))
+        #expect(answer.contains(hash))
+        #expect(try desk.names() == [made.file.id])
+        try await #expect(desk.call("PUT", made.path, "other").contains("410 Gone"))
+        let whole = try #require(try await desk.files.file(made.file.id))
+        #expect(whole.size == 9 && whole.sha256 == hash)
+        let path = try await desk.image("firmware!", "../../etc/passwd")
+        #expect(path.hasSuffix("/_.._etc_passwd"))
+        let given = try await desk.call("GET", path)
+        #expect(given.contains("Content-Length: 9\r\n") && given.hasSuffix("firmware!"))
+        #expect(given.contains("ETag: \"\(hash)\""))
+        await desk.end()
+    }
+
+    @Test func `resumes where a download broke off`() async throws {
+        let desk = try await Desk()
+        let path = try await desk.image("0123456789")
+        let tag = "\"\(Hex.encode(SHA256.hash("0123456789")))\""
+        let rest = try await desk.call("GET", path, "", ["Range: bytes=7-", "If-Range: \(tag)"])
+        #expect(rest.contains("206 Partial Content") && rest.hasSuffix("\r\n\r\n789"))
+        #expect(rest.contains("Content-Range: bytes 7-9/10"))
+        let last = try await desk.call("GET", path, "", ["Range: bytes=-2"])
+        #expect(last.hasSuffix("\r\n\r\n89"))
+        let none = try await desk.call("GET", path, "", ["Range: bytes=10-"])
+        #expect(none.contains("416 Range") && none.contains("Content-Range: bytes */10"))
+        let other = try await desk.call(
+            "GET", path, "", ["Range: bytes=7-", "If-Range: \"another\""])
+        #expect(other.contains("200 OK") && other.hasSuffix("\r\n\r\n0123456789"))
+        await desk.end()
+    }
+
+    @Test(arguments: [
+        ("bytes=0-0", ByteRange.part(0, 0)), ("bytes=5-100", .part(5, 9)),
+        ("bytes=-100", .part(0, 9)), ("bytes=-0", .unsatisfiable), ("bytes=10-", .unsatisfiable),
+        ("bytes=3-2", .whole(10)), ("bytes=0-1,4-5", .whole(10)), ("bytes=-", .whole(10)),
+        ("lines=0-1", .whole(10)), ("bytes=+1-2", .whole(10)), ("bytes", .whole(10)),
+        ("bytes=99999999999999999999-", .whole(10)),
+    ])
+    func `is parted as RFC 9110 says`(_ header: String, _ wanted: ByteRange) {
+        #expect(ByteRange(header: header, size: 10) == wanted)
+    }
+
+    @Test func `has an address that ends by time, by use and with the station`() async throws {
+        let desk = try await Desk { $0.usesOfALink = 2 }
+        try await #expect(desk.call("GET", "/files/nonsense").contains("404 Not Found"))
+        let used = try await desk.image("a")
+        for status in ["200", "200", "410"] {
+            try await #expect(desk.call("GET", used).hasPrefix("HTTP/1.1 \(status)"))
+        }
+        let late = try await desk.image("b")
+        // Only looked at: it costs no use.
+        for _ in 0..<3 { try await #expect(desk.call("HEAD", late).contains("200 OK")) }
+        desk.rig.clock.advance(milliseconds: 48 * 3_600_000)
+        try await #expect(desk.call("GET", late).contains("410 Gone"))
+        let gone = try await desk.image("c")
+        let peer = try await desk.rig.connect("CS-1")
+        _ = try await peer.boot()
+        let now = desk.rig.clock.now
+        _ = try await desk.rig.house.write { [house = desk.rig.house] transaction in
+            try house.stations.remove("CS-1", at: now, in: transaction)
+        }
+        try await #expect(desk.call("GET", gone).contains("404 Not Found"))
+        await desk.end()
+    }
+
+    @Test func `cannot be brought to an address that gives, nor the other way round`() async throws
+    {
+        let desk = try await Desk()
+        let path = try await desk.image("a")
+        try await #expect(desk.call("PUT", path, "b").contains("404 Not Found"))
+        let made = try await desk.invite()
+        try await #expect(desk.call("GET", made.path).contains("404 Not Found"))
+        await desk.end()
+    }
+
+    @Test func `is refused that is too large, empty, or not the announced one`() async throws {
+        let desk = try await Desk {
+            $0.mostFirmwareBytes = 10
+            $0.mostLogBytes = 10
+        }
+        let made = try await desk.invite { $0.sha256 = Hex.encode(SHA256.hash("right")) }
+        try await #expect(desk.call("PUT", made.path, "wrong").contains("422"))
+        try await #expect(desk.call("PUT", made.path, "01234567890").contains("413"))
+        try await #expect(desk.call("PUT", made.path, "").contains("422"))
+        #expect(try desk.names() == [])
+        try await #expect(desk.call("PUT", made.path, "right").contains("201"))
+        await desk.end()
+    }
+
+    @Test func `is not stored where the database would have no room`() async throws {
+        let desk = try await Desk { $0.freeBytes = .max / 2 }
+        let made = try await desk.invite()
+        try await #expect(desk.call("PUT", made.path, "a").contains("507"))
+        #expect(try desk.names() == [])
+        await desk.end()
+    }
+
+    @Test func `leaves nothing half written after a crash`() async throws {
+        let desk = try await Desk()
+        let made = try await desk.invite()
+        try await #expect(desk.call("PUT", made.path, "a").contains("201"))
+        let folder = desk.folder.file("files")
+        for name in ["x.part", UUID4.make()] {
+            try FileSystem.writeAtomically(Array("torn".utf8), to: "\(folder)/\(name)")
+        }
+        try await desk.files.load()
+        #expect(try desk.names() == [made.file.id])
+        await desk.end()
+    }
+
+    @Test func `of a station is ordered, comes, and goes when it is old`() async throws {
+        let desk = try await Desk()
+        let peer = try await desk.rig.connect("CS-1")
+        _ = try await peer.boot()
+        let origin = CommandOrigin(door: "api", reference: "anna")
+        let command = try await desk.files.orderLog(
+            .security, extended: true, station: "cs-1", origin: origin)
+        guard case .maintenance(.sendLog(let order)) = command.command else {
+            Issue.record("no order for a log")
+            return
+        }
+        #expect(order.requestID == 1)
+        let path = String(order.transfer.location.dropFirst(19))
+        // Stations put a name of their own behind the address, or send to it as it is.
+        try await #expect(desk.call("POST", "\(path)/log.txt", "events").contains("201"))
+        // An answer that was lost: the station brings it once more.
+        try await #expect(desk.call("PUT", path, "events").contains("201"))
+        let found = try await desk.files.list(.log, station: "CS-1")
+        #expect(found.map(\.size) == [6])
+        #expect(found.first?.command == command.id)
+        desk.rig.clock.advance(milliseconds: 31 * 86_400_000)
+        try await desk.files.tidy()
+        #expect(try await desk.files.list(.log, station: "CS-1").isEmpty)
+        #expect(try desk.names() == [])
+        await desk.end()
+    }
+
+    @Test func `makes room for newer logs`() async throws {
+        let desk = try await Desk { $0.logBytesKept = 8 }
+        let peer = try await desk.rig.connect("CS-1")
+        _ = try await peer.boot()
+        for text in ["first", "second"] {
+            let command = try await desk.files.orderLog(
+                .diagnostics, extended: false, station: "CS-1",
+                origin: CommandOrigin(door: "api", reference: "anna"))
+            guard case .maintenance(.sendLog(let order)) = command.command else { return }
+            let path = String(order.transfer.location.dropFirst(19))
+            try await #expect(desk.call("PUT", path, text).contains("201"))
+            desk.rig.clock.advance(milliseconds: 1000)
+        }
+        try await desk.files.tidy()
+        #expect(try await desk.files.list(.log).map(\.size) == [6])
+        await peer.client.close()
+        await desk.end()
+    }
+
+    @Test func `is kept while a campaign sends it`() async throws {
+        let desk = try await Desk()
+        _ = try await desk.rig.connect("CS-1").boot()
+        let made = try await desk.invite()
+        try await #expect(desk.call("PUT", made.path, "a").contains("201"))
+        let now = desk.rig.clock.now
+        var selection = CampaignSelection()
+        selection.stations = ["CS-1"]
+        let record = try await desk.rig.house.write {
+            [house = desk.rig.house, files = desk.files, selection] transaction in
+            let image = try #require(try files.image(made.file.id, in: transaction))
+            return try house.campaigns.make(
+                CampaignPlan(name: "c", image: image), selection, in: house, by: "anna", at: now,
+                transaction: transaction)
+        }
+        await #expect(throws: FileStore.FileInUse(campaign: record.id)) {
+            try await desk.files.remove(made.file.id) { _ in }
+        }
+        _ = try await desk.rig.house.write { [house = desk.rig.house] transaction in
+            try house.campaigns.handle(.cancel, record.id, at: now, in: transaction)
+        }
+        #expect(try await desk.files.remove(made.file.id) { _ in })
+        #expect(try desk.names() == [])
+        await desk.end()
+    }
+
+    @Test func `has an address that no log shows`() {
+        #expect(
+            FileLink.hidingTokens(in: #"{"location":"https://h/files/aB-_9/x.bin"}"#)
+                == #"{"location":"https://h/files/***/x.bin"}"#)
+        let order = TransferOrder(location: "https://h/files/aB-_9/x.bin")
+        #expect(order.maskedLocation == "https://h/files/***/x.bin")
+    }
+}
