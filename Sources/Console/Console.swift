@@ -85,6 +85,9 @@ package final class Console: Sendable {
                     _ note: @escaping @Sendable (Transaction) throws -> Void
                 ) async throws -> Bool
             )?
+        /// Firmware, logs and certificates of stations; nil where the house keeps none.
+        package var files: FileLines?
+        package var certificates: CertificateLines?
         package var setStationPassword:
             (@Sendable (_ password: String, _ station: String) async throws -> Void)?
 
@@ -135,7 +138,8 @@ package final class Console: Sendable {
 
     var apiRoutes: [APIRoute] {
         accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
-            + partnerRoutes + importRoutes + alertRoutes
+            + partnerRoutes + importRoutes + alertRoutes + fileRoutes + certificateRoutes
+            + campaignRoutes + templateRoutes + reservationRoutes
             + eventRoutes
     }
 

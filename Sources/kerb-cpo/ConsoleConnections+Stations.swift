@@ -39,6 +39,12 @@ extension Console.Connections {
         keepLocalList = { isKept, station, note in
             try await stations.keepLocalList(isKept, of: station, note: note)
         }
+        if let files = stations.files { self.files = Self.lines(files) }
+        if stations.authority != nil {
+            certificates = Console.Connections.CertificateLines(
+                list: { try await stations.certificates(of: $0).map(\.shown) },
+                revoke: { try await stations.revoke($0, of: $1, note: $2) })
+        }
         setStationPassword = { try await stations.setPassword($0, for: $1) }
         if let enrolment = stations.settings.enrolment {
             enrolStation = { station, minutes in
@@ -46,6 +52,43 @@ extension Console.Connections {
                 return Self.enrolment(made, enrolment.uri(made))
             }
         }
+    }
+
+    private static func lines(_ files: FileStore) -> Console.Connections.FileLines {
+        Console.Connections.FileLines(
+            list: { isFirmware, station in
+                try await files.list(isFirmware ? .firmware : .log, station: station).map(\.shown)
+            },
+            invite: { label, who, note in
+                var wanted = StationFile.Label(name: label.name)
+                wanted.vendor = label.vendor
+                wanted.model = label.model
+                wanted.version = label.version
+                wanted.certificate = label.certificate
+                wanted.signature = label.signature
+                wanted.sha256 = label.sha256
+                let made = try await files.invite(wanted, by: who) { try note($0.id, $1) }
+                var shown = made.file.shown.object ?? [:]
+                shown["upload"] = ["path": .string(made.path), "expiresAt": .time(made.expiresAt)]
+                return .object(shown)
+            },
+            content: { id, request in
+                guard let file = try await files.file(id) else { return nil }
+                return await files.content(of: file, request)
+            },
+            remove: { id, note in
+                do {
+                    return try await files.remove(id) { try note(id, $0) }
+                } catch let use as FileStore.FileInUse {
+                    throw Console.BadValue(
+                        field: "id", detail: "is sent by campaign \(use.campaign); cancel it first")
+                }
+            },
+            orderLog: { wish, station, origin in
+                try await files.orderLog(
+                    wish.kind, from: wish.from, until: wish.until, extended: wish.isExtended,
+                    station: station, origin: origin)
+            }, source: files)
     }
 
     private static func message(_ message: LoggedMessage) -> JSONValue {

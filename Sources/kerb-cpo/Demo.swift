@@ -1,6 +1,7 @@
 import Alerts
 import Beckn
 import CPO
+import CSMS
 import Charging
 import Console
 import Crypto
@@ -56,7 +57,11 @@ struct Demo: Sendable {
                 connectsAnHour: 0),
             ocpi: OCPISettings(publicURL: "http://127.0.0.1:\(port)/ocpi"), beckn: try beckn(),
             outgoing: Settings.Outgoing(rules: .open, caFile: nil),
-            alerts: Settings.Alarms(rules: AlertSettings()), drainSeconds: 2)
+            alerts: Settings.Alarms(rules: AlertSettings()),
+            upkeep: Settings.Upkeep(
+                files: FileSettings(
+                    folder: "\(folder)/files", url: "http://127.0.0.1:\(port)"), authority: nil),
+            drainSeconds: 2)
     }
 
     /// A file in the folder, or what `KERB_DATABASE` says as it does over a configuration.

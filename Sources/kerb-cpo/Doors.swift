@@ -37,6 +37,8 @@ struct Doors: Sendable {
         self.log = log
         var door = settings.centralSystem
         door.enrolment = try settings.enrolment
+        door.files = settings.upkeep.files
+        door.authority = try settings.upkeep.authority?.loaded()
         stations = CentralSystem(house: house, dialects: [OCPP16Dialect()], settings: door)
         let client = HTTPClient(
             .init(rules: settings.outgoing.rules, caFile: settings.outgoing.caFile))
@@ -82,6 +84,16 @@ struct Doors: Sendable {
             group.addTask { await keep("ocpp") { await stations.run() } }
             group.addTask {
                 await keep("commands") { try await house.commands.run(house, over: stations) }
+            }
+            if let files = stations.files {
+                group.addTask { await keep("files") { try await files.run() } }
+                group.addTask {
+                    await keep("campaigns") { try await house.campaigns.run(house, files) }
+                }
+            }
+            group.addTask { await keep("templates") { try await house.templates.run(house) } }
+            if let authority = stations.authority {
+                group.addTask { await keep("authority") { try await authority.run() } }
             }
             group.addTask { await keep("ocpi") { try await ocpi.run() } }
             group.addTask { await keep("alerts") { try await alerts.run(over: channels) } }

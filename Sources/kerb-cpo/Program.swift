@@ -40,6 +40,7 @@ struct Program {
                 "key add", arguments: ["NAME"], flags: [config, role],
                 "make an API key and print it once"),
             stationEnrolCommand,
+        ] + authorityCommands + [
             .init(
                 "tariffs test", arguments: ["CASES.json"], "price every case of a file"),
             .init(
@@ -118,6 +119,7 @@ struct Program {
             case "user add": return try await addUser(invocation)
             case "key add": return try await addKey(invocation)
             case "station enrol": return try await enrolStation(invocation)
+            case let name where name.hasPrefix("authority "): return try authority(invocation)
             case "ocpi invite": return try await invite(invocation)
             case "migrate": return try await migrate(invocation)
             case "backup": return try await backup(invocation)

@@ -15,10 +15,11 @@ struct Settings: Sendable {
         /// Paths a listener lets through for it.
         var prefixes: [String] {
             switch self {
-            case .ocpp: ["/ocpp/", "/enrol"]
+            case .ocpp: ["/ocpp/", "/enrol", "/files/"]
             case .ocpi: ["/ocpi/"]
             case .beckn: ["/beckn/"]
-            case .console: ["/console", "/api/v1/"]
+            // A page sends an image to where stations fetch it.
+            case .console: ["/console", "/api/v1/", "/files/"]
             case .api: ["/api/v1/"]
             case .metrics: ["/metrics"]
             }
@@ -38,6 +39,7 @@ struct Settings: Sendable {
     var beckn: Beckn?
     var outgoing: Outgoing
     var alerts: Alarms
+    var upkeep: Upkeep
     var drainSeconds: Int
 
     /// Rules for calls to partners.
@@ -107,6 +109,7 @@ struct Settings: Sendable {
         }
         let url = publicURL(top)
         let ocpp = top.section("ocpp", about: "chargers")
+        let stationsURL = stationsURL(ocpp, listeners, publicURL: url)
         defer { if look != .away { files.check(modes: look == .atModes) } }
         var house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
         let ocpi = ocpi(top, publicURL: url)
@@ -116,11 +119,12 @@ struct Settings: Sendable {
             readers: top.int(
                 "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
             publicURL: url, timeZone: zone, house: house,
-            ocpp: OCPP(ocpp, stationsURL: stationsURL(ocpp, listeners, publicURL: url)),
+            ocpp: OCPP(ocpp, stationsURL: stationsURL),
             ocpi: ocpi,
             beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
                 beckn($0, name: name, publicURL: url)
             }, outgoing: outgoing(top), alerts: alarms(top, zone: zone),
+            upkeep: upkeep(top, database, reachedAt: filesURL(stationsURL) ?? url, name: name),
             drainSeconds: top.int(
                 "drainSeconds", default: 10, in: 0...300,
                 about: "time over which connections are closed at the end"))

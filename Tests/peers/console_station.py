@@ -51,6 +51,14 @@ class Charger(ChargePoint):
                              unit=UnitOfMeasure.w),
             ])]))
 
+    @on("GetDiagnostics")
+    def diagnostics(self, location, **_):
+        return call_result.GetDiagnostics()
+
+    @on("UpdateFirmware")
+    def update(self, location, retrieve_date, **_):
+        return call_result.UpdateFirmware()
+
     @on("RemoteStopTransaction")
     def remote_stop(self, transaction_id):
         return call_result.RemoteStopTransaction(RemoteStartStopStatus.accepted)

@@ -216,6 +216,36 @@ def test_a_frame_is_found_in_the_message_log(page, server, charger):
     expect(rows).to_contain_text("chargePointVendor")
 
 
+def test_an_image_is_uploaded_and_sent_to_a_station(page, server, charger):
+    log_in(page, server)
+    page.get_by_role("link", name="Firmware").click()
+    page.get_by_role("button", name="Upload an image").click()
+    dialog = page.get_by_role("dialog", name="Upload an image")
+    dialog.get_by_label("File").set_input_files({"name": "next.bin", "mimeType": "application/octet-stream", "buffer": b"firmware"})
+    dialog.get_by_label("Vendor, as its stations tell it").fill("Tester")
+    dialog.get_by_label("Version that they tell once they run it").fill("9.9")
+    dialog.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("row", name="next.bin")).to_be_visible(timeout=PATIENCE)
+
+    page.get_by_role("button", name="Start a campaign").click()
+    dialog = page.get_by_role("dialog", name="Start a campaign")
+    dialog.get_by_label("Name", exact=True).fill("to nine")
+    dialog.get_by_label("Stations, one a line").fill("BAY7")
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    campaign = page.get_by_role("region", name="Campaign to nine")
+    campaign.get_by_role("button", name="Stations of to nine").click()
+    expect(campaign.get_by_role("row", name="BAY7")).to_be_visible(timeout=PATIENCE)
+    campaign.get_by_role("button", name="cancel to nine").click()
+    expect(campaign.get_by_text("cancelled").first).to_be_visible(timeout=PATIENCE)
+
+    page.get_by_role("link", name="Stations").click()
+    page.get_by_role("button", name="Upkeep of BAY7").click()
+    dialog = page.get_by_role("dialog", name="Upkeep of BAY7")
+    dialog.get_by_role("button", name="Diagnostics").click()
+    expect(dialog.get_by_role("row", name="BAY7 DiagnosticsLog")).to_be_visible(timeout=PATIENCE)
+    accessible(page)
+
+
 def test_a_wrong_password_says_so_and_log_out_ends_the_log_in(page, server):
     page.goto(server.http + "/console/")
     page.get_by_label("Name").fill("demo")
@@ -251,7 +281,7 @@ def test_every_page_is_accessible(browser, server, charger, look):
     page.get_by_role("link", name="Sessions").click()
     expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
     accessible(page)
-    for name in ("Onboarding", "Messages"):
+    for name in ("Onboarding", "Messages", "Firmware", "Settings"):
         page.get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
         accessible(page)

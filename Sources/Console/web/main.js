@@ -1,6 +1,7 @@
 import * as alerts from "./alerts.js";
 import { call, setCSRF } from "./api.js";
 import { el, fill, notice } from "./dom.js";
+import * as firmware from "./firmware.js";
 import * as imports from "./imports.js";
 import * as live from "./live.js";
 import * as login from "./login.js";
@@ -10,12 +11,13 @@ import * as review from "./review.js";
 import * as sessions from "./sessions.js";
 import * as stations from "./stations.js";
 import * as tokens from "./tokens.js";
+import * as templates from "./templates.js";
 
 /** Pages by path. */
 const pages = new Map([
   ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
   ["/console/tokens", tokens], ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
-  ["/console/import", imports],
+  ["/console/firmware", firmware], ["/console/settings", templates], ["/console/import", imports],
 ]);
 
 /** @type {any} */

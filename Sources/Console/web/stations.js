@@ -1,6 +1,7 @@
 import * as access from "./access.js";
 import { all, call } from "./api.js";
 import { el, fill, notice, power, state, time } from "./dom.js";
+import * as upkeep from "./upkeep.js";
 
 export const title = "Stations";
 /** Kinds of events this page redraws for. */
@@ -85,6 +86,9 @@ function card(station, me) {
       el("button", {
         type: "button", "aria-label": `Access of ${station.id}`, on: { click: () => access.open(station.id, me) },
       }, "Access"),
+      el("button", {
+        type: "button", "aria-label": `Upkeep of ${station.id}`, on: { click: () => upkeep.open(station.id, me) },
+      }, "Upkeep"),
       me.role === "viewer" ? null : el("button", {
         type: "button", "aria-label": `Enrol the board of ${station.id}`, on: { click: () => enrol(station.id) },
       }, "Enrol")),
