@@ -118,7 +118,9 @@ package final class StationAuthority: Sendable {
         try finish(
             known.filter { $0.endsAt.map { $0 > now } ?? true }, at: now, "station removed",
             now: now, in: transaction)
-        try transaction.execute("DELETE FROM csms_signing WHERE station = ?", station)
+        for table in ["csms_signing", "csms_renewal"] {
+            try transaction.execute("DELETE FROM \(table) WHERE station = ?", station)
+        }
     }
 
     // MARK: For the operator
