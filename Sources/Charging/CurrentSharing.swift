@@ -11,13 +11,19 @@ package struct CurrentSharing: Hashable, Sendable {
         package var id: CircuitID
         /// The circuit this one hangs on; nil for the root.
         package var parent: CircuitID?
-        /// Per phase L1, L2, L3; never negative.
+        /// Per phase L1, L2, L3; never negative. Of a `boundsSum` only L1 counts.
         package var capacity: PhaseCurrents
+        /// It bounds the sum of the phases, as a limit in watts does, and not each of them.
+        package var boundsSum: Bool
 
-        package init(id: CircuitID, parent: CircuitID? = nil, capacity: PhaseCurrents) {
+        package init(
+            id: CircuitID, parent: CircuitID? = nil, capacity: PhaseCurrents,
+            boundsSum: Bool = false
+        ) {
             self.id = id
             self.parent = parent
             self.capacity = capacity
+            self.boundsSum = boundsSum
         }
     }
 
@@ -84,8 +90,8 @@ package struct CurrentSharing: Hashable, Sendable {
             var sharers: [CircuitID: [Int64]] = [:]
             for index in rising {
                 for id in path(of: loads[index].circuit) {
-                    for phase in loads[index].wiring.phases {
-                        sharers[id, default: [0, 0, 0]][phase] += 1
+                    for (phase, weight) in places(of: loads[index], in: id) {
+                        sharers[id, default: [0, 0, 0]][phase] += weight
                     }
                 }
             }
@@ -93,7 +99,7 @@ package struct CurrentSharing: Hashable, Sendable {
             for index in rising {
                 step = min(step, loads[index].wanted.milliamperes - shares[index].milliamperes)
                 for id in path(of: loads[index].circuit) {
-                    for phase in loads[index].wiring.phases {
+                    for (phase, _) in places(of: loads[index], in: id) {
                         let count = sharers[id]?[phase] ?? 1
                         step = min(step, (left[id]?[phase] ?? 0) / max(1, count))
                     }
@@ -109,7 +115,7 @@ package struct CurrentSharing: Hashable, Sendable {
             rising.removeAll { index in
                 shares[index] >= loads[index].wanted
                     || path(of: loads[index].circuit).contains { id in
-                        loads[index].wiring.phases.contains { phase in
+                        places(of: loads[index], in: id).contains { phase, _ in
                             (left[id]?[phase] ?? 0) < (sharers[id]?[phase] ?? 1)
                         }
                     }
@@ -122,7 +128,7 @@ package struct CurrentSharing: Hashable, Sendable {
     /// The least that is left on any phase of any circuit above a load.
     package func room(for load: Load, _ left: [CircuitID: PhaseCurrents]) -> Int64 {
         path(of: load.circuit).flatMap { id in
-            load.wiring.phases.map { left[id]?[$0] ?? 0 }
+            places(of: load, in: id).map { (left[id]?[$0.phase] ?? 0) / $0.weight }
         }.min() ?? 0
     }
 
@@ -139,8 +145,18 @@ package struct CurrentSharing: Hashable, Sendable {
         _ milliamperes: Int64, for load: Load, from left: inout [CircuitID: PhaseCurrents]
     ) {
         for id in path(of: load.circuit) {
-            for phase in load.wiring.phases { left[id]?[phase] -= milliamperes }
+            for (phase, weight) in places(of: load, in: id) {
+                left[id]?[phase] -= milliamperes * weight
+            }
         }
+    }
+
+    /// Where in a circuit's capacity a load counts, and how often its current.
+    private func places(
+        of load: Load, in circuit: CircuitID
+    ) -> [(phase: Int, weight: Int64)] {
+        if circuits[circuit]?.boundsSum == true { return [(0, Int64(load.wiring.phases.count))] }
+        return load.wiring.phases.map { ($0, 1) }
     }
 
     /// From a circuit to its root; a ring or an unknown parent ends it.

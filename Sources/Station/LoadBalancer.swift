@@ -110,9 +110,8 @@ package struct LoadBalancer: Sendable {
 
     private let timings: Timings
     private var states: [ID: State] = [:]
-    /// Who waits or is served, in the order of their turns.
-    private var queue: [ID] = []
-    private var turnedAt: Int64 = .min / 2
+    /// Who waits or is served.
+    private var queue = TurnQueue<ID>()
 
     package init(timings: Timings = Timings()) { self.timings = timings }
 
@@ -204,15 +203,10 @@ package struct LoadBalancer: Sendable {
     }
 
     private mutating func order(_ loads: [Load]) {
-        let active = Dictionary(
-            loads.filter { $0.isActive && !$0.isSilent }.map { ($0.id, $0.share.priority) },
-            uniquingKeysWith: { first, _ in first })
-        queue.removeAll { active[$0] == nil }
-        for id in active.keys.sorted() where !queue.contains(id) {
-            let priority = active[id] ?? 0
-            let place = queue.lastIndex { (active[$0] ?? 0) >= priority }
-            queue.insert(id, at: place.map { $0 + 1 } ?? 0)
-        }
+        queue.keep(
+            Dictionary(
+                loads.filter { $0.isActive && !$0.isSilent }.map { ($0.id, $0.share.priority) },
+                uniquingKeysWith: { first, _ in first }))
     }
 
     // MARK: What is fair now
@@ -241,17 +235,17 @@ package struct LoadBalancer: Sendable {
             loads.filter { $0.isActive && !$0.isSilent }.map { ($0.id, $0) },
             uniquingKeysWith: { first, _ in first })
         func shares() -> [ID: Amperes] {
-            let ordered = queue.compactMap { active[$0] }
+            let ordered = queue.ids.compactMap { active[$0] }
             let found = sharing.shares(of: ordered.map { demand($0, now) })
             return Dictionary(
                 zip(ordered.map(\.id), found), uniquingKeysWith: { first, _ in first })
         }
         let found = shares()
-        guard let yielding = yielding(active, found, now) else { return found }
-        queue.removeAll { $0 == yielding }
-        queue.append(yielding)
-        turnedAt = now
-        return shares()
+        let isTurned = queue.turn(
+            active.mapValues(\.share), found,
+            served: { [states] id in states[id]?.servedSince.map { now - $0 } ?? 0 },
+            rest: timings.rises, turn: timings.turn, at: now)
+        return isTurned ? shares() : found
     }
 
     private func demand(_ load: Load, _ now: Int64) -> CurrentSharing.Load {
@@ -268,21 +262,6 @@ package struct LoadBalancer: Sendable {
             share.wanted = min(share.wanted, Amperes(milliamperes: enough))
         }
         return share
-    }
-
-    /// The outlet that has had current longest, if its turn is over and another waits for its phases.
-    private func yielding(_ active: [ID: Load], _ found: [ID: Amperes], _ now: Int64) -> ID? {
-        guard now - turnedAt >= timings.rises else { return nil }
-        let waiting = queue.compactMap { active[$0] }.filter {
-            found[$0.id] == .zero && $0.share.wanted >= $0.share.minimum
-        }
-        guard let first = waiting.first else { return nil }
-        let phases = Set(first.share.wiring.phases)
-        func served(_ id: ID) -> Int64 { states[id]?.servedSince.map { now - $0 } ?? 0 }
-        return queue.filter { id in
-            guard let load = active[id], found[id] ?? .zero > .zero else { return false }
-            return served(id) >= timings.turn && !phases.isDisjoint(with: load.share.wiring.phases)
-        }.max { served($0) < served($1) }
     }
 
     // MARK: Down at once, up slowly
@@ -308,7 +287,7 @@ package struct LoadBalancer: Sendable {
             loads.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var left = sharing.left(
             after: loads.map { states[$0.id]?.held(at: now) ?? .zero }, of: loads.map(\.share))
-        for id in queue {
+        for id in queue.ids {
             guard let load = byID[id], var state = states[id], let target = targets[id],
                 target > state.limit, mayRise(state, now)
             else { continue }
