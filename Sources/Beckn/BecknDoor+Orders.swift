@@ -242,7 +242,7 @@ extension BecknDoor {
             return switch refusal {
             case .unknownStation, .unknownEVSE: "the charger is gone"
             case .occupied: "somebody is charging there"
-            case .inoperative: "the charger is out of order"
+            case .inoperative, .shared: "the charger is out of order"
             case .offline: "the charger cannot be reached"
             case .unknownSession, .sessionNotRunning: "no session"
             case .unknownReservation, .expired: "no reservation"
@@ -264,7 +264,8 @@ extension BecknDoor {
             case .unknownSession, .sessionNotRunning: nil
             case .unknownReservation, .expired: nil
             case .offline: "the charger cannot be reached"
-            case .unknownStation, .unknownEVSE, .occupied, .inoperative: "the charger is gone"
+            case .unknownStation, .unknownEVSE, .occupied, .inoperative, .shared:
+                "the charger is gone"
             }
         }
     }

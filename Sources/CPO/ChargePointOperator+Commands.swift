@@ -111,6 +111,7 @@ extension ChargePointOperator {
         let now = clock.now
         return try await write { transaction in
             let record = try self.reachable(station, in: transaction)
+            try self.sites.check(command, at: record.id)
             let row = Command(
                 id: UUID4.make(), station: record.id, command: command, origin: origin,
                 createdAt: now)

@@ -25,6 +25,9 @@ package final class ChargePointOperator: Sendable {
     package let reservations = Reservations()
     package let campaigns: Campaigns
     package let templates: Templates
+    package let sites: Sites
+    package let profiles: StationProfiles
+    package let grid: GridControl
 
     /// Opens the house on a database that was migrated already, and reads what is hot into memory.
     package init(
@@ -58,10 +61,15 @@ package final class ChargePointOperator: Sendable {
                 tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions,
                 realTime: realTime))
         stations.onRemoval { try Templates.forget($0, in: $1) }
+        sites = Sites(journal: journal, stations: stations)
+        profiles = StationProfiles(journal: journal)
+        grid = GridControl(sites: sites, profiles: profiles, clock: clock, log: log)
         writer.watch(locations)
+        writer.watch(sites)
         writer.watch(tariffs)
         writer.watch(sessions)
-        try await write { [locations, sessions, tariffs] transaction in
+        try await write { [locations, sessions, tariffs, sites] transaction in
+            try sites.load(in: transaction)
             try locations.load(in: transaction)
             try tariffs.load(in: transaction)
             try sessions.load(in: transaction)

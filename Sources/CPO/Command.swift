@@ -85,6 +85,8 @@ package enum CommandRefusal: Error, Hashable, Sendable {
     case inoperative
     /// The station has no link now and the command must not wait.
     case offline
+    /// The connector's current is shared from here: its limits are set at its site.
+    case shared
 }
 
 /// How commands reach stations; the CSMS door implements it.

@@ -56,6 +56,10 @@ package struct JournalLine: Hashable, Sendable {
         package static let cdrCreated: Kind = "cdr.created"
         /// Subject: the command's id. Body: state, station, kind of origin.
         package static let commandChanged: Kind = "command.changed"
+        /// A shared site's fuses or the limits on them. Subject: the site's id.
+        package static let siteChanged: Kind = "site.changed"
+        /// A charging profile a station shall hold. Subject: the station's id. Body: name, state.
+        package static let profileChanged: Kind = "profile.changed"
         /// Subject: the suspicion's number. Body: code, station, session.
         package static let suspicionRaised: Kind = "suspicion.raised"
     }

@@ -91,6 +91,33 @@ extension MeterReading {
     /// Amperes, sum of all phases.
     var current: Decimal? { total(.currentImport) }
 
+    /// What a connector draws, as far as one reading says it.
+    struct Currents: Hashable, Sendable {
+        /// On L1, L2 and L3 of the connector; nil where the phases were not told apart.
+        var phases: [Amperes]?
+        /// Of all phases together.
+        var sum: Amperes?
+        var power: Watts?
+    }
+
+    /// nil for a reading that says nothing of it.
+    var currents: Currents? {
+        var phases: [Amperes?] = [nil, nil, nil]
+        for sample in samples {
+            guard case .known(.currentImport) = sample.quantity, sample.signed == nil,
+                sample.location == nil || sample.location == "Outlet", Self.isSane(sample.value),
+                let index = ["L1", "L2", "L3"].firstIndex(
+                    of: sample.phase.map { String($0.prefix(2)) })
+            else { continue }
+            phases[index] = sample.value.milliamperes
+        }
+        let known = phases.contains { $0 != nil } ? phases.map { $0 ?? .zero } : nil
+        let sum = current.flatMap(\.milliamperes)
+        let power = total(.powerImport).flatMap(\.floor).map { Watts($0) }
+        guard known != nil || sum != nil || power != nil else { return nil }
+        return Currents(phases: known, sum: sum, power: power)
+    }
+
     /// Percent.
     var stateOfCharge: Decimal? { total(.stateOfCharge) }
 
@@ -114,5 +141,15 @@ extension MeterReading {
             }
         }
         return sum
+    }
+}
+
+extension Decimal {
+    /// An ampere figure in milliamperes, never below zero; nil beyond any cable.
+    fileprivate var milliamperes: Amperes? {
+        guard let whole = multiplied(by: Decimal(1000))?.floor, whole < 100_000_000 else {
+            return nil
+        }
+        return Amperes(milliamperes: max(0, whole))
     }
 }

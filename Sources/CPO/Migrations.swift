@@ -147,6 +147,28 @@ extension ChargePointOperator {
                 most_charges BIGINT NOT NULL, PRIMARY KEY (party, folded));
             """),
         Migration(
+            27, "sites whose current is shared, limits on them, and what connectors were told",
+            """
+            CREATE TABLE site (id TEXT PRIMARY KEY, body TEXT NOT NULL, updated_at BIGINT NOT NULL);
+            CREATE TABLE site_limit (
+                site TEXT NOT NULL, node TEXT NOT NULL, source TEXT NOT NULL, body TEXT NOT NULL,
+                valid_from BIGINT NOT NULL, valid_until BIGINT NOT NULL, set_at BIGINT NOT NULL,
+                PRIMARY KEY (site, node, source));
+            CREATE TABLE site_connector (
+                station TEXT NOT NULL, connector BIGINT NOT NULL, site TEXT, told TEXT NOT NULL,
+                PRIMARY KEY (station, connector));
+            """),
+        Migration(
+            28, "charging profiles that stations shall hold",
+            """
+            CREATE TABLE charging_profile (
+                number {identity}, station TEXT NOT NULL, name TEXT NOT NULL,
+                connector BIGINT NOT NULL, session TEXT, body TEXT NOT NULL, source TEXT NOT NULL,
+                state TEXT NOT NULL, answer TEXT, told_at BIGINT, retry_at BIGINT,
+                changed_at BIGINT NOT NULL, revision BIGINT NOT NULL, UNIQUE (station, name));
+            CREATE INDEX charging_profile_session ON charging_profile(session);
+            """),
+        Migration(
             30, "firmware campaigns, and what stations said last of their updates",
             """
             CREATE TABLE campaign (

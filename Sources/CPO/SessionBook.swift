@@ -18,6 +18,9 @@ struct SessionBook: Sendable {
         /// Rated power in watts, where the plug says it.
         var ratedWatts: Int64?
         var stateOfCharge: Decimal?
+        /// The last currents that were measured, and when.
+        var currents: MeterReading.Currents?
+        var currentsAt: Timestamp?
         /// Suspicions of a kind are raised once per session, not once per meter value.
         var raised: Set<Suspicion.Code> = []
     }

@@ -70,6 +70,11 @@ extension Sessions {
             """, station, news.milliseconds, news.measuredAt)
     }
 
+    /// In milliseconds, as far as it was heard since the server's start; positive: ahead of ours.
+    func knownSkew(of station: String) -> Int64? {
+        clocks.withLock { $0[station]?.milliseconds }
+    }
+
     /// How many seconds a station's clock lags behind ours; never below zero.
     func lagSeconds(of station: String) -> Int64 {
         clocks.withLock { max(0, -($0[station]?.milliseconds ?? 0) / 1000) }

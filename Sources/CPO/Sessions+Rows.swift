@@ -141,6 +141,10 @@ extension Sessions {
         _ reading: MeterReading, at: Timestamp, into entry: inout SessionBook.Entry
     ) -> UsageBuilder.Outcome {
         entry.stateOfCharge = reading.stateOfCharge ?? entry.stateOfCharge
+        if entry.currentsAt.map({ $0 <= at }) ?? true, let currents = reading.currents {
+            entry.currents = currents
+            entry.currentsAt = at
+        }
         return entry.builder.take(
             UsageBuilder.Reading(
                 at: at, register: reading.register, power: reading.power, current: reading.current))

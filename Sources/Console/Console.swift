@@ -233,6 +233,10 @@ extension APIProblem {
                 field: "evse")
         case .offline:
             self.init(409, "offline", detail: "the station has no connection now")
+        case .shared:
+            self.init(
+                409, "the connector's current is shared by its site",
+                detail: "set a limit at its node, or a profile under /stations/{id}/profiles")
         }
     }
 }

@@ -148,6 +148,7 @@ extension OCPIDoor {
         case .expired: "the reservation would have ended already"
         case .occupied: "the EVSE is occupied"
         case .offline: "the EVSE cannot be reached"
+        case .shared: "the EVSE's current is shared by its site"
         }
     }
 }

@@ -95,6 +95,9 @@ struct Doors: Sendable {
             if let authority = stations.authority {
                 group.addTask { await keep("authority") { try await authority.run() } }
             }
+            group.addTask {
+                await keep("sharing") { try await house.grid.run(house, over: stations) }
+            }
             group.addTask { await keep("ocpi") { try await ocpi.run() } }
             group.addTask { await keep("alerts") { try await alerts.run(over: channels) } }
             group.addTask { await keep("partners") { try await followPartners() } }

@@ -1,0 +1,306 @@
+import Charging
+import JSON
+import SQL
+import Service
+
+/// The sites whose current is shared from here: their fuse trees, the limits others put on them, and
+/// what each connector was told.
+///
+/// Trees and limits are kept in memory as well; changes go through a transaction.
+package final class Sites: Remembering {
+    /// A limit holds at most this long, so that a forgotten one ends.
+    package static let longestLimitSeconds: Int64 = 7 * 86_400
+    /// Sources that may limit one node at once.
+    package static let mostLimitsPerNode = 8
+
+    private struct State {
+        var trees: [String: FuseTree] = [:]
+        var limits: [String: [GridLimit]] = [:]
+        var outlets: [OutletID: String] = [:]
+        var isTrusted = false
+        var version = 0
+    }
+
+    private let journal: Journal
+    private let stations: Stations
+    private let state = Lock(State())
+
+    init(journal: Journal, stations: Stations) {
+        self.journal = journal
+        self.stations = stations
+    }
+
+    // MARK: Reading
+
+    package func all() -> [FuseTree] {
+        state.withLock { $0.trees.values.sorted { $0.id < $1.id } }
+    }
+
+    package func tree(_ id: String) -> FuseTree? { state.withLock { $0.trees[id] } }
+
+    /// Those that hold now or will.
+    package func limits(of site: String, at now: Timestamp) -> [GridLimit] {
+        state.withLock { $0.limits[site] ?? [] }.filter { now < $0.until }
+    }
+
+    /// The site that shares a connector's current; nil for one that has all its own.
+    package func site(of outlet: OutletID) -> String? { state.withLock { $0.outlets[outlet] } }
+
+    /// The connectors of a station that are shared.
+    package func outlets(of station: String) -> [ConnectorNumber] {
+        state.withLock { state in
+            state.outlets.keys.filter { $0.station == station }.map(\.connector).sorted()
+        }
+    }
+
+    // MARK: Changing
+
+    /// Puts a site as it shall be.
+    ///
+    /// - Throws: `FuseTreeProblem` for a tree that cannot be, a station that is not registered, or a
+    ///   connector that another site shares.
+    @discardableResult
+    package func put(
+        _ wanted: FuseTree, at: Timestamp, in transaction: Transaction
+    ) throws -> FuseTree {
+        try ensure(in: transaction)
+        var tree = wanted
+        if let problem = tree.problem { throw problem }
+        do {
+            _ = try LocalTimeRules(tzif: ZoneInfo.load(tree.timeZone))
+        } catch { throw FuseTreeProblem("timeZone", "\(error)") }
+        for (index, outlet) in tree.outlets.enumerated() {
+            guard let known = try stations.station(outlet.id.station, in: transaction) else {
+                throw FuseTreeProblem(
+                    "connectors[\(index)].station", "\(outlet.id.station) is not registered")
+            }
+            tree.outlets[index].id.station = known.id
+            if let other = site(of: tree.outlets[index].id), other != tree.id {
+                throw FuseTreeProblem(
+                    "connectors[\(index)].connector",
+                    "\(tree.outlets[index].id) is shared by the site \(other) already")
+            }
+        }
+        if let problem = tree.problem { throw problem }
+        try store(tree, at: at, in: transaction)
+        try journal.append(.siteChanged, tree.id, at: at, in: transaction)
+        let stored = tree
+        state.withLock { state in
+            state.version += 1
+            state.outlets = state.outlets.filter { $0.value != stored.id }
+            for outlet in stored.outlets { state.outlets[outlet.id] = stored.id }
+            state.trees[stored.id] = stored
+            let nodes = Set(stored.nodes.map(\.id))
+            state.limits[stored.id]?.removeAll { !nodes.contains($0.node) }
+        }
+        return tree
+    }
+
+    private func store(_ tree: FuseTree, at: Timestamp, in transaction: Transaction) throws {
+        try transaction.execute(
+            """
+            INSERT INTO site (id, body, updated_at) VALUES (?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at
+            """, tree.id, tree.json.text, at)
+        // What a connector was told outlives its place in a tree: it still holds it.
+        try transaction.execute("UPDATE site_connector SET site = NULL WHERE site = ?", tree.id)
+        for outlet in tree.outlets {
+            try transaction.execute(
+                """
+                INSERT INTO site_connector (station, connector, site, told) VALUES (?, ?, ?, '{}')
+                ON CONFLICT (station, connector) DO UPDATE SET site = excluded.site
+                """, outlet.id.station, outlet.id.connector, tree.id)
+        }
+        let nodes = tree.nodes.map(\.id)
+        let marks = nodes.map { _ in "?" }.joined(separator: ", ")
+        _ = try transaction.query(
+            "DELETE FROM site_limit WHERE site = ? AND node NOT IN (\(marks)) RETURNING node",
+            list: [.text(tree.id)] + nodes.map { .text($0) })
+    }
+
+    /// Gives a site's connectors free. False when there is none of this id.
+    package func remove(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        try ensure(in: transaction)
+        guard tree(id) != nil else { return false }
+        try transaction.execute("UPDATE site_connector SET site = NULL WHERE site = ?", id)
+        try transaction.execute("DELETE FROM site_limit WHERE site = ?", id)
+        try transaction.execute("DELETE FROM site WHERE id = ?", id)
+        try journal.append(.siteChanged, id, ["removed": true], at: at, in: transaction)
+        state.withLock { state in
+            state.version += 1
+            state.trees[id] = nil
+            state.limits[id] = nil
+            state.outlets = state.outlets.filter { $0.value != id }
+        }
+        return true
+    }
+
+    /// Limits a node for a while; the same source again replaces its limit.
+    ///
+    /// - Throws: `FuseTreeProblem`; `SiteError.unknown`.
+    package func limit(
+        _ site: String, _ limit: GridLimit, at now: Timestamp, in transaction: Transaction
+    ) throws {
+        try ensure(in: transaction)
+        guard let tree = tree(site), tree.nodes.contains(where: { $0.id == limit.node }) else {
+            throw SiteError.unknown
+        }
+        guard limit.limit != FuseTree.Limit() else {
+            throw FuseTreeProblem("amperes", "or `watts` must say the limit")
+        }
+        guard limit.until > now, limit.until > limit.from else {
+            throw FuseTreeProblem("validTo", "must be a time to come, after `validFrom`")
+        }
+        guard limit.until.seconds(since: now) <= Self.longestLimitSeconds else {
+            throw FuseTreeProblem(
+                "validTo", "must be within \(Self.longestLimitSeconds / 86_400) days; renew it")
+        }
+        let others = limits(of: site, at: now).filter { $0.node == limit.node }
+        guard
+            others.contains(where: { $0.source == limit.source })
+                || others.count < Self.mostLimitsPerNode
+        else {
+            throw FuseTreeProblem(
+                "source", "at most \(Self.mostLimitsPerNode) sources may limit one node")
+        }
+        try transaction.execute("DELETE FROM site_limit WHERE valid_until <= ?", now)
+        try transaction.execute(
+            """
+            INSERT INTO site_limit (site, node, source, body, valid_from, valid_until, set_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, node, source) DO UPDATE SET
+            body = excluded.body, valid_from = excluded.valid_from,
+            valid_until = excluded.valid_until, set_at = excluded.set_at
+            """, site, limit.node, limit.source, JSONValue.given(limit.limit.members).text,
+            limit.from, limit.until, now)
+        try journal.append(
+            .siteChanged, site, ["node": .string(limit.node), "source": .string(limit.source)],
+            at: now, in: transaction)
+        state.withLock { state in
+            state.version += 1
+            state.limits[site, default: []].removeAll {
+                $0.node == limit.node && $0.source == limit.source || $0.until <= now
+            }
+            state.limits[site, default: []].append(limit)
+        }
+    }
+
+    /// Takes limits of a node away, of one source or of all. False where there are none.
+    package func unlimit(
+        _ site: String, node: String, source: String?, at now: Timestamp,
+        in transaction: Transaction
+    ) throws -> Bool {
+        try ensure(in: transaction)
+        let count = try transaction.execute(
+            """
+            DELETE FROM site_limit WHERE site = ? AND node = ?
+            AND (CAST(? AS TEXT) IS NULL OR source = ?)
+            """, site, node, source, source)
+        guard count > 0 else { return false }
+        try journal.append(
+            .siteChanged, site, ["node": .string(node)], at: now, in: transaction)
+        state.withLock { state in
+            state.version += 1
+            state.limits[site]?.removeAll {
+                $0.node == node && (source == nil || $0.source == source)
+            }
+        }
+        return true
+    }
+
+    // MARK: Memory
+
+    var version: Int { state.withLock { $0.version } }
+
+    func distrust() { state.withLock { $0.isTrusted = false } }
+
+    func ensure(in transaction: Transaction) throws {
+        guard !state.withLock({ $0.isTrusted }) else { return }
+        try load(in: transaction)
+    }
+
+    func load(in transaction: Transaction) throws {
+        var fresh = State(isTrusted: true)
+        for row in try transaction.query("SELECT * FROM site") {
+            let tree = try FuseTree(
+                json: JSONValue(parsing: row.text("body")), id: row.text("id"))
+            fresh.trees[tree.id] = tree
+            for outlet in tree.outlets { fresh.outlets[outlet.id] = tree.id }
+        }
+        for row in try transaction.query("SELECT * FROM site_limit") {
+            fresh.limits[try row.text("site"), default: []].append(
+                GridLimit(
+                    node: try row.text("node"),
+                    limit: try FuseTree.Limit(json: JSONValue(parsing: row.text("body"))),
+                    source: try row.text("source"), from: try row.timestamp("valid_from"),
+                    until: try row.timestamp("valid_until")))
+        }
+        let loaded = fresh
+        state.withLock { state in
+            let next = state.version + 1
+            state = loaded
+            state.version = next
+        }
+    }
+}
+
+package enum SiteError: Error, Hashable, Sendable {
+    /// No such site, or no such node in it.
+    case unknown
+}
+
+// MARK: What may not be told from elsewhere
+
+extension Sites {
+    /// Refuses what would take a shared connector's limit away: its current is given from here.
+    func check(_ command: StationCommand, at station: String) throws {
+        let shared = outlets(of: station)
+        guard !shared.isEmpty else { return }
+        func isShared(_ connector: ConnectorNumber?) -> Bool {
+            guard let connector, connector > 0 else { return true }
+            return shared.contains(connector)
+        }
+        let isRefused: Bool
+        switch command {
+        case .startLimited(let connector, _, _): isRefused = isShared(connector)
+        case .setProfile(let connector, let profile):
+            isRefused = profile.purpose != .stationMaximum && isShared(connector)
+        case .clearProfiles(let filter):
+            isRefused = clears(filter.id, filter.connector, filter.purpose?.rawValue, isShared)
+        case .foreign(let action, let payload):
+            isRefused = changesShared(action, payload, isShared)
+        default: isRefused = false
+        }
+        if isRefused { throw CommandRefusal.shared }
+    }
+
+    private func clears(
+        _ id: Int?, _ connector: Int?, _ purpose: String?, _ isShared: (Int?) -> Bool
+    ) -> Bool {
+        if let id { return GridProfile.isOurs(id) }
+        // Ours lie on the connectors themselves.
+        guard connector != 0 else { return false }
+        return isShared(connector)
+            && (purpose == nil || purpose == ChargingProfile.Purpose.transactionDefault.rawValue)
+    }
+
+    /// The raw hatch speaks OCPP; only what these three actions say of connector and purpose counts.
+    private func changesShared(
+        _ action: String, _ payload: String, _ isShared: (Int?) -> Bool
+    ) -> Bool {
+        // What is no JSON the station will refuse.
+        guard let body = try? JSONValue(parsing: payload) else { return false }
+        switch action.lowercased() {
+        case "setchargingprofile":
+            let purpose = body["csChargingProfiles"]?["chargingProfilePurpose"]?.string
+            return purpose != ChargingProfile.Purpose.stationMaximum.rawValue
+                && isShared(body["connectorId"]?.int)
+        case "clearchargingprofile":
+            return clears(
+                body["id"]?.int, body["connectorId"]?.int,
+                body["chargingProfilePurpose"]?.string, isShared)
+        case "remotestarttransaction":
+            return body["chargingProfile"] != nil && isShared(body["connectorId"]?.int)
+        default: return false
+        }
+    }
+}

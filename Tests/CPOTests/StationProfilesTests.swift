@@ -1,0 +1,143 @@
+import CPO
+import Charging
+import JSON
+import SQL
+import Service
+import TestSupport
+import Testing
+
+@Suite struct `A profile a station shall hold` {
+    private static func plan(_ amperes: Int64) -> ProfilePlan {
+        ProfilePlan(
+            purpose: .transactionDefault,
+            content: .schedule(
+                .absolute,
+                ChargingSchedule(
+                    unit: .amperes, periods: [.init(start: 0, tenths: amperes * 10)],
+                    start: House.noon.advanced(bySeconds: -60))))
+    }
+
+    private func put(
+        _ plan: ProfilePlan, _ house: House, connector: Int = 1, session: String? = nil
+    ) async throws {
+        let now = house.clock.now
+        _ = try await house.cpo.write { [cpo = house.cpo] transaction in
+            try cpo.profiles.put(
+                plan, name: "night", station: "CS-1", connector: connector, session: session,
+                source: "test", at: now, in: transaction)
+        }
+    }
+
+    private func run(_ house: House, _ station: HoldingStation, seconds: Int) async throws {
+        for _ in 0..<seconds {
+            try await house.cpo.grid.once(house.cpo, over: station)
+            house.clock.advance(milliseconds: 1000)
+        }
+    }
+
+    private func state(_ house: House) async throws -> StationProfiles.State? {
+        try await house.cpo.read { [cpo = house.cpo] in
+            try cpo.profiles.find("CS-1", name: "night", in: $0)?.state
+        }
+    }
+
+    @Test func `is told until it is taken, again after a boot, and cleared in the end`()
+        async throws
+    {
+        let (house, station) = (try await House(), HoldingStation())
+        station.answer(.failure(.timedOut))
+        try await put(Self.plan(10), house)
+        try await run(house, station, seconds: 3)
+        #expect(try await state(house) == .wanted)
+        station.answer(.success(.status("Accepted")))
+        try await run(house, station, seconds: 65)
+        #expect(try await state(house) == .told)
+        #expect(station.limit(1) == 10)
+        station.forget()
+        _ = try await house.apply(.booted(StationIdentity(vendor: "V", model: "M")))
+        try await run(house, station, seconds: 15)
+        #expect(station.limit(1) == 10)
+        let now = house.clock.now
+        _ = try await house.cpo.write { [cpo = house.cpo] in
+            try cpo.profiles.withdraw("CS-1", name: "night", at: now, in: $0)
+        }
+        try await run(house, station, seconds: 3)
+        #expect(station.held.isEmpty)
+        #expect(try await state(house) == nil)
+    }
+
+    @Test func `that the station refuses is shown, and not sent again and again`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        station.answer(.success(.status("Rejected")))
+        try await put(Self.plan(10), house)
+        try await run(house, station, seconds: 100)
+        #expect(try await state(house) == .refused)
+        #expect(station.asked.count == 1)
+    }
+
+    @Test func `of a charge goes with it`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        guard case .started(.number(let number), _) = try await house.apply(House.start()) else {
+            Issue.record("not started")
+            return
+        }
+        let session = try #require(house.cpo.sessions.running().first)
+        var plan = Self.plan(9)
+        plan.purpose = .transaction
+        try await put(plan, house, session: session.id)
+        try await run(house, station, seconds: 2)
+        #expect(station.held.first?.profile.transaction == .number(number))
+        _ = try await house.apply(House.stop(number, 30, 1500))
+        try await run(house, station, seconds: 2)
+        #expect(try await state(house) == nil)
+    }
+
+    @Test func `on a shared connector bounds its share and is not sent`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        let now = house.clock.now
+        try await house.cpo.write { [cpo = house.cpo] transaction in
+            _ = try cpo.sites.put(`Sharing by the house`.tree(), at: now, in: transaction)
+        }
+        _ = try await house.apply(House.start())
+        try await put(Self.plan(9), house)
+        try await run(house, station, seconds: 30)
+        #expect(try await state(house) == .kept)
+        #expect(station.limit(1) == 9)
+        #expect(station.held.allSatisfy { (991_000..<993_000).contains($0.profile.id) })
+    }
+
+    @Test func `by the time of the day follows the clock of its place over a change of it`() throws
+    {
+        let berlin = try LocalTimeRules(tzif: ZoneInfo.load("Europe/Berlin"))
+        let window = FuseTree.Window(
+            from: 60, until: 240, limit: .init(phases: PhaseCurrents(Amperes(16))))
+        let plan = ProfilePlan(
+            purpose: .transactionDefault,
+            content: .windows([window], unit: .amperes, otherwiseTenths: 320))
+        // 2026-03-29: 02:00 becomes 03:00, so 01:00 to 04:00 lasts two hours.
+        let start = try #require(Timestamp(rfc3339: "2026-03-28T23:00:00Z"))
+        let schedule = plan.profile(id: 1, in: berlin, at: start).schedule
+        #expect(
+            Array(schedule.periods.prefix(3)) == [
+                .init(start: 0, tenths: 320), .init(start: 3600, tenths: 160),
+                .init(start: 3 * 3600, tenths: 320),
+            ])
+    }
+
+    @Test func `is part of what its connector is expected to be allowed`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.plan(10), house)
+        try await run(house, station, seconds: 2)
+        let expected = try await house.cpo.grid.expected(
+            house.cpo, station: "CS-1", connector: 1, seconds: 600, unit: nil, at: house.clock.now)
+        #expect(expected.schedule.periods.map(\.tenths) == [100])
+        var reported = expected
+        reported.start = expected.start.advanced(bySeconds: 2)
+        #expect(expected.differences(from: reported) == [])
+        reported.schedule.periods.append(.init(start: 300, tenths: 320))
+        #expect(
+            expected.differences(from: reported) == [
+                .init(from: 302, until: 600, expected: 100, reported: 320)
+            ])
+    }
+}
