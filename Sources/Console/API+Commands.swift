@@ -156,7 +156,7 @@ extension Console {
         }
     }
 
-    private func waitSeconds(_ request: APIRequest) throws -> Int {
+    func waitSeconds(_ request: APIRequest) throws -> Int {
         guard let text = request.http.query("wait") else { return 0 }
         guard let seconds = Int(text), (0...Self.longestWaitSeconds).contains(seconds) else {
             throw APIProblem.field("wait", "must be from 0 to \(Self.longestWaitSeconds) seconds")

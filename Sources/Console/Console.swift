@@ -139,7 +139,7 @@ package final class Console: Sendable {
     var apiRoutes: [APIRoute] {
         accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
             + partnerRoutes + importRoutes + alertRoutes + fileRoutes + certificateRoutes
-            + campaignRoutes + templateRoutes + reservationRoutes
+            + campaignRoutes + templateRoutes + reservationRoutes + siteRoutes + profileRoutes
             + eventRoutes
     }
 

@@ -9,13 +9,14 @@ import * as messages from "./messages.js";
 import * as onboarding from "./onboarding.js";
 import * as review from "./review.js";
 import * as sessions from "./sessions.js";
+import * as sites from "./sites.js";
 import * as stations from "./stations.js";
 import * as tokens from "./tokens.js";
 import * as templates from "./templates.js";
 
 /** Pages by path. */
 const pages = new Map([
-  ["/console/", stations], ["/console/sessions", sessions], ["/console/review", review],
+  ["/console/", stations], ["/console/sessions", sessions], ["/console/sites", sites], ["/console/review", review],
   ["/console/tokens", tokens], ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
   ["/console/firmware", firmware], ["/console/settings", templates], ["/console/import", imports],
 ]);
