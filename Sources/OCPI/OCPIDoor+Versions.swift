@@ -12,7 +12,7 @@ extension OCPIDoor {
     private static let modules = [
         ("credentials", "SENDER"), ("locations", "SENDER"), ("tariffs", "SENDER"),
         ("sessions", "SENDER"), ("cdrs", "SENDER"), ("tokens", "RECEIVER"),
-        ("commands", "RECEIVER"),
+        ("commands", "RECEIVER"), ("chargingprofiles", "RECEIVER"),
     ]
 
     func versions(_ request: HTTPRequest) -> OCPIReply {

@@ -20,6 +20,7 @@ package final class OCPIDoor: Sendable {
     let results: CommandResults
     /// By partner's id: one that is silent is left alone for a while.
     let silences = Lock([String: Breaker]())
+    let profileResults = ProfileResults()
 
     /// - Parameter client: its host rules decide where partners' URLs may point.
     package init(
@@ -52,6 +53,8 @@ package final class OCPIDoor: Sendable {
         try await withThrowingTaskGroup { group in
             group.addTask { try await self.runPushers() }
             group.addTask { try await self.runResults() }
+            group.addTask { try await self.runProfileResults() }
+            group.addTask { try await self.runActiveProfiles() }
             try await group.next()
             group.cancelAll()
         }
@@ -139,6 +142,7 @@ package final class OCPIDoor: Sendable {
         case "cdrs": try await cdrs(request, path, caller)
         case "tokens": try await tokens(request, path, caller)
         case "commands": try await commands(request, path, caller)
+        case "chargingprofiles": try await chargingProfiles(request, path, caller)
         default: .notFound("no such module")
         }
     }

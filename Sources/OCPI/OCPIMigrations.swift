@@ -39,5 +39,17 @@ extension OCPIDoor {
             """
             CREATE TABLE ocpi_token_pull (peer TEXT PRIMARY KEY, since BIGINT NOT NULL);
             """),
+        Migration(
+            206, "results about charging profiles we owe partners, and charges they hear of",
+            """
+            CREATE TABLE ocpi_profile_promise (
+                id TEXT PRIMARY KEY, peer TEXT NOT NULL, kind TEXT NOT NULL, session TEXT NOT NULL,
+                station TEXT NOT NULL, party TEXT NOT NULL, profile BIGINT, command TEXT, unit TEXT,
+                response_url TEXT NOT NULL, expires_at BIGINT NOT NULL,
+                created_at BIGINT NOT NULL);
+            CREATE TABLE ocpi_profile_watch (
+                session TEXT NOT NULL, peer TEXT NOT NULL, unit TEXT NOT NULL,
+                PRIMARY KEY (session, peer));
+            """),
     ]
 }

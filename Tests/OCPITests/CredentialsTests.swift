@@ -19,7 +19,7 @@ import Web
         #expect(versions.data?[0]?["version"] == "2.2.1")
         #expect(versions.data?[0]?["url"] == "http://127.0.0.1:1/ocpi/2.2.1")
         let details = await house.ask("GET", "/ocpi/2.2.1/", token: tokenA)
-        #expect(details.data?["endpoints"]?.array?.count == 7)
+        #expect(details.data?["endpoints"]?.array?.count == 8)
         #expect(await house.ask("GET", "/ocpi/2.2.1/locations", token: tokenA).status == 401)
 
         let answer = await house.ask(

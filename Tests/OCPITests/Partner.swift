@@ -119,7 +119,7 @@ final class Partner: Sendable {
             let modules = [
                 ("credentials", "SENDER"), ("locations", "RECEIVER"), ("tariffs", "RECEIVER"),
                 ("sessions", "RECEIVER"), ("cdrs", "RECEIVER"), ("commands", "SENDER"),
-                ("tokens", "SENDER"),
+                ("tokens", "SENDER"), ("chargingprofiles", "SENDER"),
             ]
             return envelope([
                 "version": "2.2.1",
