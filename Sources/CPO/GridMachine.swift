@@ -194,6 +194,9 @@ package struct GridMachine: Sendable {
         self.zone = zone
         self.timings = timings
         for (id, told) in told { states[id, default: State()].told = told }
+        // Where nobody was told anything all count with everything, and nobody is followed.
+        let isNew = told.values.allSatisfy { $0.present.most == nil && $0.fallback.most == nil }
+        restsUntil = isNew ? .min : nil
         configure(tree, zone)
     }
 

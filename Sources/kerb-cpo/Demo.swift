@@ -225,7 +225,11 @@ struct Demo: Sendable {
         let evses = [three, single].enumerated().map { index, connector in
             EVSE(
                 uid: "DEMO-\(index + 1)", evseID: "IN*KRB*EDEMO*\(index + 1)", status: .unknown,
-                connectors: [connector], physicalReference: "Bay \(index + 1)", lastUpdated: now)
+                connectors: [connector],
+                capabilities: [
+                    "REMOTE_START_STOP_CAPABLE", "RFID_READER", "CHARGING_PROFILE_CAPABLE",
+                ],
+                physicalReference: "Bay \(index + 1)", lastUpdated: now)
         }
         return Location(
             party: party, id: locationID, name: "Kerb Demo Yard", address: "12 Ring Road",

@@ -22,6 +22,9 @@ os.environ["OCPI_HOST"] = f"127.0.0.1:{PORT}"
 os.environ["PROTOCOL"] = "http"
 
 import uvicorn  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import JSONResponse  # noqa: E402
+from starlette.routing import Route  # noqa: E402
 from py_ocpi import get_application  # noqa: E402
 from py_ocpi.core.authentication.authenticator import Authenticator  # noqa: E402
 from py_ocpi.core.crud import Crud  # noqa: E402
@@ -64,6 +67,8 @@ class Books(Crud):
         if module == ModuleID.credentials_and_registration:
             cls.put("create", module, "cpo", data)
             return {**EMSP.credentials(), "token": TOKEN_C}
+        if module == ModuleID.charging_profile:
+            return cls.put("result", module, kwargs["query_params"].get("name"), data)
         return cls.put("create", module, data["id"], data)
 
     @classmethod
@@ -111,8 +116,18 @@ class EMSP:
         application = get_application(
             version_numbers=[VersionNumber.v_2_2_1], roles=[RoleEnum.emsp], crud=Books,
             modules=[ModuleID.credentials_and_registration, ModuleID.locations, ModuleID.sessions,
-                     ModuleID.cdrs, ModuleID.tariffs, ModuleID.commands, ModuleID.tokens],
+                     ModuleID.cdrs, ModuleID.tariffs, ModuleID.commands, ModuleID.tokens,
+                     ModuleID.charging_profile],
             authenticator=Tokens)
+
+        # The library's own model of this body has one period and misspells the least rate.
+        async def active_profile(request: Request):
+            Books.put(
+                "active", ModuleID.charging_profile, request.path_params["session"],
+                await request.json())
+            return JSONResponse({"status_code": 1000, "timestamp": "2027-01-01T00:00:00Z"})
+        application.router.routes.insert(0, Route(
+            "/ocpi/emsp/2.2.1/chargingprofiles/{session}", active_profile, methods=["PUT"]))
         self.server = uvicorn.Server(
             uvicorn.Config(application, host="127.0.0.1", port=PORT, log_level="warning"))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
@@ -120,6 +135,8 @@ class EMSP:
         self.endpoints = {}
 
     def start(self):
+        Books.calls.clear()
+        Books.objects.clear()
         self.thread.start()
         deadline = time.monotonic() + 20
         while not self.server.started:

@@ -109,7 +109,8 @@ def test_a_whole_charge(site):
     assert ours["roles"][0]["role"] == "CPO"
     assert emsp.ask("GET", emsp.invitation["versionsURL"], token=emsp.invitation["token"])[0] == 401
     assert set(emsp.endpoints) == {
-        "credentials", "locations", "tariffs", "sessions", "cdrs", "tokens", "commands"}
+        "credentials", "locations", "tariffs", "sessions", "cdrs", "tokens", "commands",
+        "chargingprofiles"}
 
     # Pull: every object passes the library's own models.
     tariffs = emsp.pull("tariffs", limit=1)
