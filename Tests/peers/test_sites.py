@@ -93,11 +93,16 @@ class Charger(ChargePoint):
         await self.call(call.StopTransaction(1500, now(), self.transaction, reason="Local"))
 
 
+async def serve(charger):
+    with contextlib.suppress(websockets.ConnectionClosed):
+        await charger.start()
+
+
 async def connected(server, name, stack):
     socket = await stack.enter_async_context(
         websockets.connect(server.ws + name, subprotocols=["ocpp1.6"]))
     charger = Charger(name, socket)
-    charger.serving = asyncio.create_task(charger.start())
+    charger.serving = asyncio.create_task(serve(charger))
     await charger.call(call.StatusNotification(1, "NoError", "Available", timestamp=now()))
     return charger
 
