@@ -82,7 +82,7 @@ def test_the_code_is_drawn_and_said_and_kept_nowhere(operator):
     uri = re.search(r"kerb-edge enrol '([^']+)'", done.stdout).group(1)
     assert uri == (f"kerb:enrol?cpo=https://127.0.0.1:{operator.port}&id=CS-9&code={code}"
                    f"&ca={operator.authority.fingerprint}")
-    for file in operator.folder.iterdir():
+    for file in filter(pathlib.Path.is_file, operator.folder.rglob("*")):
         assert code.encode() not in file.read_bytes(), file
     for words in (["a/b"], ["x" * 49], ["CS-9", "--minutes", "0"]):
         assert operator.cpo("station", "enrol", *words).returncode == 2
