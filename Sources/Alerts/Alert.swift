@@ -12,6 +12,8 @@ package struct Alert: Hashable, Sendable {
         case moneyWaits
         /// A partner refused lines of the journal, or did not take them in all tries.
         case deliveryStuck
+        /// A firmware campaign paused by itself, because too many stations failed.
+        case campaignPaused
 
         /// For the subject of a mail.
         package var title: String {
@@ -20,13 +22,14 @@ package struct Alert: Hashable, Sendable {
             case .connectorFaulted: "connector faulted"
             case .moneyWaits: "money waits for a decision"
             case .deliveryStuck: "a partner does not take deliveries"
+            case .campaignPaused: "a firmware campaign paused"
             }
         }
     }
 
     package var id: Int64
     package var kind: Kind
-    /// A station, `STATION/CONNECTOR`, or a reader of the journal.
+    /// A station, `STATION/CONNECTOR`, a reader of the journal, or a campaign.
     package var subject: String
     package var detail: String
     package var raisedAt: Timestamp

@@ -80,6 +80,17 @@ extension Alerts {
                 .deliveryStuck, try row.text("reader"),
                 "\(try row.int64("n")) lines set aside, the first at \(try row.timestamp("first"))")
         }
+        // A person who paused it knows.
+        for row in try transaction.query(
+            """
+            SELECT id, plan, reason FROM campaign WHERE state = 'paused' AND reason <> ?
+            ORDER BY id LIMIT ?
+            """, CampaignMachine.byHand, most)
+        {
+            note(
+                .campaignPaused, try row.text("id"),
+                "\(try CampaignPlan(storedText: row.text("plan")).name): \(try row.text("reason"))")
+        }
         return found
     }
 }

@@ -86,6 +86,9 @@ package struct CampaignMachine: Hashable, Sendable {
         case became(State, reason: String?)
     }
 
+    /// Why it stands, where a person said so.
+    package static let byHand = "by hand"
+
     /// Between Installed and a boot that proves it; some stations need none.
     static let settleSeconds: Int64 = 900
 
@@ -106,14 +109,14 @@ package struct CampaignMachine: Hashable, Sendable {
     package mutating func handle(_ input: Input, at now: Timestamp) -> [Effect] {
         switch input {
         case .pause:
-            return state == .running ? become(.paused, "by hand") : []
+            return state == .running ? become(.paused, Self.byHand) : []
         case .resume:
             guard state == .paused else { return [] }
             forgiven = failures
             return become(.running, nil)
         case .cancel:
             guard !state.isOver else { return [] }
-            var effects = become(.cancelled, "by hand")
+            var effects = become(.cancelled, Self.byHand)
             for index in members.indices where members[index].state == .waiting {
                 effects += move(index, to: .cancelled, note: members[index].note, now)
             }

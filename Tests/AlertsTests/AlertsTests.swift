@@ -147,6 +147,29 @@ private final class TestChannel: AlertChannel {
             try await alerts.list().map(\.kind) == [.moneyWaits, .connectorFaulted, .deliveryStuck])
     }
 
+    @Test func `tell of a campaign that paused by itself, not of one that a person paused`()
+        async throws
+    {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        let plan = CampaignPlan(name: "spring", image: FirmwareImage(id: "I", name: "one.bin"))
+        let now = clock.now
+        try await house.write { transaction in
+            for (id, reason) in [("C-1", "2 stations failed"), ("C-2", CampaignMachine.byHand)] {
+                try transaction.execute(
+                    """
+                    INSERT INTO campaign (id, state, plan, reason, forgiven, made_by, created_at,
+                    changed_at) VALUES (?, 'paused', ?, ?, 0, 'anna', ?, ?)
+                    """, id, plan.storedText, reason, now, now)
+            }
+        }
+        try await alerts.look(at: now)
+        let found = try await alerts.list()
+        #expect(found.map(\.subject) == ["C-1"])
+        #expect(found.first?.kind == .campaignPaused)
+        #expect(found.first?.detail == "spring: 2 stations failed")
+    }
+
     @Test func `wait for the end of the quiet hours, and vanish when all is over by then`()
         async throws
     {

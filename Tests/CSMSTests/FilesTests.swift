@@ -254,6 +254,28 @@ import Web
         await desk.end()
     }
 
+    @Test func `that its maker signed is ordered with certificate, signature and a number`()
+        async throws
+    {
+        let desk = try await Desk()
+        let made = try await desk.invite {
+            ($0.certificate, $0.signature) = ("PEM", "AA==")
+        }
+        try await #expect(desk.call("PUT", made.path, "a").contains("201"))
+        let now = desk.rig.clock.now
+        let orders = try await desk.rig.house.write { [files = desk.files] transaction in
+            try [true, true, false].map {
+                try files.order(made.file.id, for: "CS-1", signed: $0, at: now, in: transaction)
+            }
+        }
+        #expect(orders.map { $0?.signed?.requestID } == [1, 2, nil])
+        #expect(orders[0]?.signed?.certificate == "PEM")
+        #expect(orders[0]?.signed?.signature == "AA==")
+        // An address of its own each.
+        #expect(Set(orders.compactMap { $0?.transfer.location }).count == 3)
+        await desk.end()
+    }
+
     @Test func `has an address that no log shows`() {
         #expect(
             FileLink.hidingTokens(in: #"{"location":"https://h/files/aB-_9/x.bin"}"#)
