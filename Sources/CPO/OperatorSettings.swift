@@ -21,6 +21,8 @@ package struct OperatorSettings: Hashable, Sendable {
     /// Charges at a time with one token, and with all tokens of a group; 0: no bound.
     package var chargesPerToken = 0
     package var chargesPerGroup = 0
+    /// What models of chargers do otherwise than OCPP has it; the first that fits counts.
+    package var corrections: [ModelCorrection] = []
     /// How long a token's owner may take to say whether it may charge.
     package var ownerDeadlineSeconds = 5
 

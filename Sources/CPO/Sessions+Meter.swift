@@ -60,6 +60,9 @@ extension Sessions {
                 detail: "readings of transaction \(reference.storedText) kept without a session",
                 from: station, receivedAt, in: transaction)
         }
+        if let owner {
+            report = try byMeter(report, of: owner, at: station, in: transaction)
+        }
         try take(report, into: owner, at: station, receivedAt: receivedAt, in: transaction)
     }
 

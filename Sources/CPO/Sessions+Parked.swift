@@ -255,9 +255,10 @@ extension Sessions {
         else { throw BindingRefusal.unknownSession }
         switch message.content {
         case .readings(let report):
+            let key = try row.int64("key")
             try take(
-                report, into: try row.int64("key"), at: message.station,
-                receivedAt: message.receivedAt, in: transaction)
+                byMeter(report, of: key, at: message.station, in: transaction), into: key,
+                at: message.station, receivedAt: message.receivedAt, in: transaction)
         case .stop(let stop):
             try finish(
                 row, stop, at: message.station, receivedAt: message.receivedAt, in: transaction)

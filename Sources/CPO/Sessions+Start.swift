@@ -181,7 +181,11 @@ extension Sessions {
         let last = try transaction.queryOne(
             "SELECT last_stop_register_wh AS wh FROM station_connector WHERE station = ? AND number = ?",
             entry.session.station, entry.session.connector)
-        if let last = try last?.int64OrNil("wh"), last != start.meterStart.value {
+        let countsAnew = try correction(of: entry.session.station, in: transaction)?
+            .sessionRegister.contains(.start)
+        if countsAnew != true, let last = try last?.int64OrNil("wh"),
+            last != start.meterStart.value
+        {
             try raise(
                 .registerGapBetweenSessions, "last stop \(last) Wh, this start \(start.meterStart)")
         }

@@ -37,6 +37,7 @@ extension Sessions {
         _ row: Row, _ stop: SessionStop, at station: String, receivedAt: Timestamp,
         in transaction: Transaction
     ) throws {
+        let stop = try byMeter(stop, of: row, at: station, in: transaction)
         var session = try session(row: row)
         let key = try row.int64("key")
         if try row.text("closure") == Closure.closed.rawValue {

@@ -42,6 +42,7 @@ package final class Sessions: Remembering {
     let book = Lock(SessionBook())
     /// By station, of those that were heard since the server's start.
     let clocks = Lock([String: ClockSkew]())
+    let corrections = Lock(Corrections())
     private let zones = Lock([String: LocalTimeRules]())
 
     init(database: Database, settings: OperatorSettings, stores: Stores) {
@@ -69,10 +70,11 @@ package final class Sessions: Remembering {
             break
         case .maintenance: break
         }
-        let words = try await words(for: event, from: station, receivedAt: receivedAt)
+        let told = try await corrected(event, from: station)
+        let words = try await words(for: told, from: station, receivedAt: receivedAt)
         return try await stores.writer.write { transaction in
             try self.apply(
-                event, from: station, receivedAt: receivedAt, words: words, in: transaction)
+                told, from: station, receivedAt: receivedAt, words: words, in: transaction)
         }
     }
 
@@ -101,7 +103,10 @@ package final class Sessions: Remembering {
             try stores.commands.saw(
                 "reset", station: station, effect: "booted", at: receivedAt, in: transaction
             ) { _ in true }
-            return try stores.stations.booted(station, identity, at: receivedAt, in: transaction)
+            let reply = try stores.stations.booted(
+                station, identity, at: receivedAt, in: transaction)
+            forgetCorrection(of: station)
+            return reply
         case .statusChanged(let report):
             try statusChanged(report, from: station, receivedAt: receivedAt, in: transaction)
             return .noted

@@ -186,7 +186,7 @@ package final class Stations: Sendable {
         for place in locations.places(station: id) {
             guard let number = place.evse.stationConnector else { continue }
             try locations.setStatus(
-                Self.evseStatus(of: station, connector: number), station: id, connector: number,
+                evseStatus(of: station, connector: number), station: id, connector: number,
                 at: at, in: transaction)
         }
     }
@@ -258,7 +258,7 @@ package final class Stations: Sendable {
                 : [report.connector]
             for number in numbers {
                 try locations.setStatus(
-                    Self.evseStatus(of: station, connector: number), station: id,
+                    evseStatus(of: station, connector: number), station: id,
                     connector: number, at: receivedAt, in: transaction)
             }
         }
@@ -277,11 +277,11 @@ package final class Stations: Sendable {
     }
 
     /// What partners are told of a plug. OCPI 2.2.1 §8.4.22.
-    static func evseStatus(of station: StationRecord, connector number: ConnectorNumber)
-        -> EVSEStatus
-    {
+    func evseStatus(of station: StationRecord, connector number: ConnectorNumber) -> EVSEStatus {
         guard station.isOnline else { return .unknown }
-        let whole = station.connectors.first { $0.number == 0 }
+        // In a cluster it is the master's own state, and the satellites go on without it.
+        let isCluster = settings.corrections.first(for: station.identity)?.isCluster ?? false
+        let whole = isCluster ? nil : station.connectors.first { $0.number == 0 }
         if whole?.status == .faulted { return .outOfOrder }
         guard let connector = station.connectors.first(where: { $0.number == number }) else {
             return .unknown

@@ -3,7 +3,8 @@ import Service
 
 extension Program {
     static func checkConfiguration(_ file: String) throws -> ExitCode {
-        _ = try Settings.load(file, looking: .atModes)
+        var settings = try Settings.load(file, looking: .atModes).value
+        try settings.readCorrections()
         print("\(file): no problems")
         return .done
     }

@@ -165,6 +165,9 @@ struct Program {
         _ invocation: CommandTable.Invocation, looking look: Settings.Look = .away
     ) throws -> Settings {
         let file = invocation.value("--config") ?? "/etc/kerb/cpo.yaml"
-        return try Settings.load(file, looking: look).value
+        var settings = try Settings.load(file, looking: look).value
+        // What only adds a user corrects nothing.
+        if look != .away { try settings.readCorrections() }
+        return settings
     }
 }

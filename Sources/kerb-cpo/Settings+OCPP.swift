@@ -22,6 +22,8 @@ extension Settings {
         /// 0: only their number counts.
         var messageLogDays = 30
         var keepsLocalLists = false
+        /// What models do otherwise than OCPP has it.
+        var correctionsFile: String?
     }
 
     /// The bounds as the door takes them.
@@ -70,5 +72,7 @@ extension Settings.OCPP {
         keepsLocalLists = section.bool(
             "localLists", default: false,
             about: "chargers' local lists are kept in step with the tokens")
+        correctionsFile = section.pathOrNil(
+            "corrections", about: "YAML of what models of chargers tell otherwise than OCPP has it")
     }
 }

@@ -129,7 +129,7 @@ extension House {
 }
 
 @Suite struct `Charges at a time` {
-    private func house(_ perToken: Int = 0, perGroup: Int = 0) async throws -> House {
+    private func house(_ perToken: Int, perGroup: Int = 0) async throws -> House {
         var settings = OperatorSettings(party: House.party, name: "Kerb", currency: "INR")
         settings.chargesPerToken = perToken
         settings.chargesPerGroup = perGroup
@@ -137,7 +137,7 @@ extension House {
     }
 
     @Test func `have no bound unless somebody sets one`() async throws {
-        let house = try await house()
+        let house = try await House()
         #expect(try await house.started(House.start()).1 == .accepted)
         #expect(try await house.started(House.start(connector: 2)).1 == .accepted)
     }

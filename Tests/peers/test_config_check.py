@@ -338,3 +338,45 @@ def test_an_empty_password_stops_the_agent_with_key_and_mend(folder):
         [str(BIN / "kerb-edge"), "run", "--config", str(folder / "edge.yaml")], capture_output=True, text=True,
         env=ENVIRONMENT, timeout=30)
     assert done.returncode == 2 and "csms.passwordFile" in done.stderr and "write the" in done.stderr
+
+
+CORRECTIONS = """models:
+  - vendor: Example
+    why: amperes ten times too high
+    samples:
+      - measurand: Current.Import
+        times: 0.1
+    sessionRegister: [start, readings, stop]
+"""
+
+
+@pytest.mark.parametrize("old, new, said", [
+    ("", "", None),
+    ("vendor: Example\n    why", "why", "`vendor` or `model` must say which chargers this is for"),
+    ("Current.Import", "Curent.Import", "`models[0].samples[0].measurand`"),
+    ("0.1", "-1", "must be above 0"), ("readings", "reading", "does not know reading"),
+    ("why: amperes ten times too high", "unit: kWh", "`models[0].unit`"),
+])
+def test_corrections_are_read_with_the_configuration(folder, old, new, said):
+    (folder / "corrections.yaml").write_text(CORRECTIONS.replace(old, new) if old else CORRECTIONS)
+    file = folder / "cpo.yaml"
+    file.write_text(CPO.replace("ocpp:\n", "ocpp:\n  corrections: corrections.yaml\n", 1))
+    done = check("kerb-cpo", file)
+    if said is None:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 2
+        assert said in done.stderr and f"{folder}/corrections.yaml:" in done.stderr, done.stderr
+
+
+def test_the_shipped_corrections_are_good(folder):
+    text = (ROOT / "Config/corrections.yaml").read_text()
+    examples = "\n".join(line.removeprefix("# ") if line.startswith("#   ") else
+                         line.replace("# models:", "models:") for line in
+                         text.replace("models: []", "").splitlines())
+    (folder / "cpo.yaml").write_text(
+        CPO.replace("ocpp:\n", "ocpp:\n  corrections: corrections.yaml\n", 1))
+    for content in (text, examples):
+        (folder / "corrections.yaml").write_text(content)
+        done = check("kerb-cpo", folder / "cpo.yaml")
+        assert done.returncode == 0, done.stderr
