@@ -170,7 +170,8 @@ import Web
 @Suite struct `A CSV cell` {
     @Test(arguments: [
         ("plain", "plain"), ("a,b", "\"a,b\""), ("say \"hi\"", "\"say \"\"hi\"\"\""),
-        ("=1+1", "'=1+1"), ("@x", "'@x"), ("-3", "'-3"), ("two\nlines", "\"two\nlines\""),
+        ("=1+1", "'=1+1"), ("@x", "'@x"), ("-3", "-3"), ("-3+1", "'-3+1"),
+        ("two\nlines", "\"two\nlines\""),
     ])
     func `is quoted, and never a formula`(text: String, cell: String) {
         #expect(CSV.cell(text) == cell)
