@@ -129,15 +129,25 @@ extension MeterReading {
 
     private func total(_ measurand: Measurand) -> Decimal? {
         var sum: Decimal?
+        // L1 and L1-N are the same, and so is one phase in two contexts.
+        var phases: UInt8 = 0
         for sample in samples {
             guard case .known(measurand) = sample.quantity, sample.signed == nil,
                 sample.location == nil || sample.location == "Outlet", Self.isSane(sample.value)
             else { continue }
             switch sample.phase {
             case nil: return sample.value
-            case "L1", "L2", "L3", "L1-N", "L2-N", "L3-N":
+            case let phase?:
+                let bit: UInt8 =
+                    switch phase {
+                    case "L1", "L1-N": 1
+                    case "L2", "L2-N": 2
+                    case "L3", "L3-N": 4
+                    default: 0
+                    }
+                guard bit != 0, phases & bit == 0 else { continue }
+                phases |= bit
                 sum = sum.map { $0 + sample.value } ?? sample.value
-            default: break
             }
         }
         return sum

@@ -23,7 +23,9 @@ extension Console {
                 ] + period + [.limit, .cursor], handler: sessionPage),
             APIRoute(
                 method: "GET", path: "/sessions/{id}", need: .role(.viewer),
-                summary: "One session with what was measured", handler: session),
+                summary:
+                    "One session with its series, counted as billed, and the readings as they came",
+                handler: session),
             APIRoute(
                 method: "GET", path: "/cdrs", need: .role(.viewer),
                 summary: "Bills in order of creation; CSV with `Accept: text/csv`",
@@ -62,7 +64,9 @@ extension Console {
             throw APIProblem.notFound("session", id)
         }
         var value = Shape.session(session, house).object ?? [:]
-        value["readings"] = .array(try await house.sessions.readings(of: id).map(Shape.reading))
+        let readings = try await house.sessions.readings(of: id)
+        value["readings"] = .array(readings.map(Shape.reading))
+        value["series"] = .array(session.series(readings).map(Shape.point))
         return .json(.object(value))
     }
 

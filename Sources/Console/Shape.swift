@@ -107,6 +107,14 @@ enum Shape {
         ])
     }
 
+    static func point(_ point: SeriesPoint) -> JSONValue {
+        .members([
+            "at": .time(point.at), "energyWh": .number(point.energy.value),
+            "powerWatts": point.power.map(watts),
+            "currentAmperes": point.current.map { .number($0) },
+        ])
+    }
+
     static func command(_ command: Command) -> JSONValue {
         .members([
             "id": .string(command.id), "station": .string(command.station),
