@@ -131,6 +131,31 @@ def test_a_stations_code_is_made_and_shown_once(page, server):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_lost_card_is_blocked_and_a_list_is_kept(page, server, charger):
+    log_in(page, server)
+    page.get_by_role("link", name="Tokens").click()
+    expect(page.get_by_text("No station's local list is kept in step.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_label("Search tokens").fill("card-2")
+    expect(page.get_by_role("row").filter(has_text="DEMO-CARD-1")).to_have_count(0)
+    row = page.get_by_role("row").filter(has_text="DEMO-CARD-2")
+    row.get_by_role("button", name="Block DEMO-CARD-2").click()
+    # What was sought stays when the page is drawn anew.
+    expect(row).to_contain_text("Blocked", timeout=PATIENCE)
+    expect(page.get_by_label("Search tokens")).to_have_value("card-2")
+    row.get_by_role("button", name="Unblock DEMO-CARD-2").click()
+    expect(row).to_contain_text("Valid", timeout=PATIENCE)
+    accessible(page)
+
+    page.get_by_role("link", name="Stations").click()
+    page.get_by_role("button", name="Access of BAY7").click()
+    dialog = page.get_by_role("dialog", name="Access of BAY7")
+    dialog.get_by_label("Local list of tokens").select_option("kept in step")
+    dialog.get_by_role("button", name="Close").click()
+    # The tester is no charger with a list, and says so.
+    bay = page.get_by_role("region", name="Station BAY7")
+    expect(bay.get_by_text(re.compile("^list "))).to_be_visible(timeout=PATIENCE)
+
+
 def charge_of_a_stranger(server):
     """A charger lets a tag nobody knows charge 1.5 kWh, as one does that was offline."""
     with connect(server.ws + "BAY8", subprotocols=["ocpp1.6"]) as socket:
@@ -281,7 +306,7 @@ def test_every_page_is_accessible(browser, server, charger, look):
     page.get_by_role("link", name="Sessions").click()
     expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
     accessible(page)
-    for name in ("Onboarding", "Messages", "Firmware", "Settings"):
+    for name in ("Onboarding", "Messages", "Tokens", "Firmware", "Settings"):
         page.get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
         accessible(page)

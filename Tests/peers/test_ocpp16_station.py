@@ -416,6 +416,7 @@ def test_a_remote_start_and_stop_through_the_admin_api(server):
                 timestamp=(now + datetime.timedelta(seconds=60)).isoformat(), reason="Remote"))
             ended = await asyncio.to_thread(api, server, "GET", f"/sessions/{session}")
             assert ended["status"] == "COMPLETED" and ended["energyWh"] == 250
+            assert [point["energyWh"] for point in ended["series"]] == [0, 250]
             seen = await asyncio.to_thread(api, server, "GET", f"/commands/{stopped['id']}")
             assert seen["state"] == "seen"
     run(remote())
