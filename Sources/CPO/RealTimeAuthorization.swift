@@ -40,7 +40,7 @@ package final class RealTimeAuthorization: Sendable {
     package func connect(_ owners: any TokenOwners) { way.withLock { $0.owners = owners } }
 
     /// Whether anybody could be asked at all: else nothing is read before an event.
-    var isNeeded: Bool { way.withLock { $0.owners != nil } }
+    var isNeeded: Bool { way.withLock { $0.owners }?.isAnybodyThere ?? false }
 
     /// Asks who has to be asked for this tag, all at once.
     ///

@@ -39,6 +39,9 @@ package enum OwnerAnswer: Hashable, Sendable {
 
 /// The way to tokens' owners; the OCPI door implements it.
 package protocol TokenOwners: AnyObject, Sendable {
+    /// Whether any owner can be asked: else no card costs a look into the registry more.
+    var isAnybodyThere: Bool { get }
+
     /// Whether this owner can be asked now; nil: whether anybody can be asked for unknown tags.
     func canAsk(_ party: PartyID?) -> Bool
 

@@ -11,6 +11,8 @@ extension OCPIDoor: TokenOwners {
     /// Partners asked for a tag that nobody here knows.
     static let mostAsked = 8
 
+    package var isAnybodyThere: Bool { !askable(nil).isEmpty }
+
     package func canAsk(_ party: PartyID?) -> Bool {
         guard party != nil || settings.asksForUnknownTokens else { return false }
         return !askable(party).isEmpty

@@ -35,6 +35,8 @@ final class ScriptedOwners: TokenOwners {
     /// Nobody answers from now on.
     func hang() { state.withLock { $0.hangs = true } }
 
+    var isAnybodyThere: Bool { asksForUnknown || !askable.isEmpty }
+
     func canAsk(_ party: PartyID?) -> Bool {
         party.map { askable.contains($0) } ?? asksForUnknown
     }
