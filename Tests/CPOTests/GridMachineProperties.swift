@@ -87,7 +87,7 @@ import Testing
         )
     }
 
-    @Test(arguments: 1...16 as ClosedRange<UInt64>)
+    @Test(arguments: 1...10 as ClosedRange<UInt64>)
     func `never gives more than its fuses carry, whoever is silent, refuses or forgets`(
         seed: UInt64
     ) {
@@ -103,7 +103,7 @@ import Testing
             site.stations[id]?.refuses = false
         }
         site.limits = []
-        for _ in 0..<900 { step(&site, &random) }
+        for _ in 0..<700 { step(&site, &random) }
         let machine = site.machine
         let now = site.now
         #expect(site.excess { machine.held($0.id, now) }.isEmpty)

@@ -290,6 +290,39 @@ def test_a_wrong_password_says_so_and_log_out_ends_the_log_in(page, server):
     assert answer.status == 401
 
 
+def test_a_site_is_put_limited_and_drawn(page, server, charger):
+    log_in(page, server)
+    page.get_by_role("link", name="Sites").click()
+    page.get_by_role("button", name="Add a site").click()
+    dialog = page.get_by_role("dialog", name="Add a site")
+    dialog.get_by_label("Id", exact=True).fill("yard")
+    tree = {"nodes": [{"id": "main", "name": "Main fuse", "amperes": 63}],
+            "connectors": [{"station": "NOBODY", "connector": 1, "node": "main"}]}
+    dialog.get_by_label("Fuses and connectors").fill(json.dumps(tree))
+    dialog.get_by_role("button", name="Save").click()
+    # What is wrong is said where it was typed, and nothing of it is lost.
+    expect(dialog.get_by_role("alert")).to_contain_text("connectors[0].station")
+    tree["connectors"][0]["station"] = "BAY7"
+    dialog.get_by_label("Fuses and connectors").fill(json.dumps(tree))
+    dialog.get_by_role("button", name="Save").click()
+    site = page.get_by_role("region", name="Site yard")
+    expect(site.get_by_role("row").filter(has_text="BAY7 / 1")).to_be_visible()
+    expect(site.get_by_role("row").filter(has_text="Main fuse")).to_contain_text("63.0 / 63.0 / 63.0", timeout=PATIENCE)
+    page.get_by_role("button", name="Limit main of yard").click()
+    dialog = page.get_by_role("dialog", name="Limit main of yard")
+    dialog.get_by_label("Amperes per phase").fill("20")
+    dialog.get_by_role("button", name="Limit").click()
+    expect(site.get_by_role("row").filter(has_text="Main fuse")).to_contain_text("20.0 / 20.0 / 20.0", timeout=PATIENCE)
+    accessible(page)
+    page.get_by_role("button", name="Compare the schedule of BAY7 / 1").click()
+    dialog = page.get_by_role("dialog", name="Schedule of BAY7 / 1")
+    expect(dialog).to_contain_text("It reports none that can be compared", timeout=PATIENCE)
+    accessible(page)
+    dialog.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Lift the limit of main of yard").click()
+    expect(site.get_by_role("row").filter(has_text="Main fuse")).to_contain_text("63.0 / 63.0 / 63.0", timeout=PATIENCE)
+
+
 @pytest.mark.parametrize("look", [
     {"color_scheme": "light"}, {"color_scheme": "dark"},
     {"color_scheme": "dark", "viewport": {"width": 390, "height": 800}},

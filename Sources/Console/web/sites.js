@@ -5,7 +5,7 @@ export const title = "Sites";
 export const kinds = ["site.", "session.", "station.link", "resync", "poll"];
 
 const path = "/console/sites";
-const refreshMilliseconds = 5000;
+const refreshMilliseconds = 2000;
 let timer = 0;
 
 const standings = new Map([
@@ -39,7 +39,7 @@ export async function draw(place, me) {
 /** @param {any} site @param {any} me */
 function card(site, me) {
   const name = site.name ?? site.id;
-  const columns = ["Fuse or connector", "Limit", "Allotted", "Counted", "Measured", "State", ""];
+  const columns = ["Fuse or connector", "Limit", "Allotted", "Counted", "Measured", "State", "Actions"];
   return el("section", { class: "card", "aria-label": `Site ${site.id}` },
     el("div", { class: "head" }, el("h2", {}, name), el("span", { class: "quiet" }, `${site.timeZone}, ${site.volts} V`),
       me.role === "admin" ? el("button", {
@@ -59,7 +59,7 @@ function rows(site, me, parent, depth) {
     if ((node.parent ?? null) !== parent) continue;
     made.push(nodeRow(site, node, me, depth), ...rows(site, me, node.id, depth + 1));
     for (const one of site.connectors) {
-      if (one.node === node.id) made.push(connectorRow(site, one, depth + 1));
+      if (one.node === node.id) made.push(connectorRow(site, one, me, depth + 1));
     }
   }
   return made;
@@ -89,8 +89,8 @@ function nodeRow(site, node, me, depth) {
       }, "Lift") : null)));
 }
 
-/** @param {any} site @param {any} one @param {number} depth */
-function connectorRow(site, one, depth) {
+/** @param {any} site @param {any} one @param {any} me @param {number} depth */
+function connectorRow(site, one, me, depth) {
   const state = site.state?.connectors.find((/** @type {any} */ other) =>
     other.station === one.station && other.connector === one.connector);
   const standing = state?.standing ?? "waiting";
@@ -103,7 +103,38 @@ function connectorRow(site, one, depth) {
     el("td", { class: "number" }, state?.measuredAmperes?.map(amperes).join(" / ") ?? "–"),
     el("td", {}, el("span", { class: `state ${standings.get(standing) ?? ""}` },
       state?.charging ? `${standing}, charging` : standing)),
-    el("td", {}));
+    el("td", {}, me.role === "viewer" ? "" : el("div", { class: "row" }, el("button", {
+      type: "button", "aria-label": `Compare the schedule of ${one.station} / ${one.connector}`,
+      on: { click: () => compare(one) },
+    }, "Compare"))));
+}
+
+/** What we expect of a connector beside what its station reports. @param {any} one */
+async function compare(one) {
+  const heading = `Schedule of ${one.station} / ${one.connector}`;
+  notice(`${heading}: asking the station`);
+  try {
+    const found = await call("GET",
+      `/stations/${encodeURIComponent(one.station)}/schedule?connector=${one.connector}&seconds=86400&wait=20`);
+    const unit = found.expected.schedule.unit;
+    const start = Date.parse(found.expected.start);
+    const at = (/** @type {number} */ seconds) => new Date(start + seconds * 1000).toLocaleString();
+    const said = found.differs === null ? `It reports none that can be compared: ${found.answer ?? "another unit"}`
+      : found.differs ? "It reports something else:" : "It reports the same.";
+    const dialog = el("dialog", { "aria-label": heading, on: { close: () => dialog.remove() } },
+      el("form", { method: "dialog" }, el("h2", {}, heading),
+        ...found.expected.schedule.periods.map((/** @type {any} */ period) =>
+          el("p", {}, `Expected from ${at(period.start)}: ${period.limit} ${unit}`)),
+        el("p", { class: found.differs ? "state bad" : "" }, said),
+        ...(found.differences ?? []).map((/** @type {any} */ span) => el("p", {},
+          `${at(span.from)} to ${at(span.until)}: expected ${span.expected ?? "none"}, reported ${span.reported ?? "none"} ${unit}`)),
+        el("div", { class: "row" }, el("button", { type: "submit", class: "main" }, "Close"))));
+    document.body.append(dialog);
+    dialog.showModal();
+    notice("");
+  } catch (error) {
+    notice(`${heading}: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** @param {number|undefined} value */
