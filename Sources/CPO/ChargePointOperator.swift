@@ -64,6 +64,10 @@ package final class ChargePointOperator: Sendable {
         sites = Sites(journal: journal, stations: stations)
         profiles = StationProfiles(journal: journal)
         grid = GridControl(sites: sites, profiles: profiles, clock: clock, log: log)
+        // Another station of the same id must not get them.
+        stations.onRemoval { id, transaction in
+            try transaction.execute("DELETE FROM charging_profile WHERE station = ?", id)
+        }
         writer.watch(locations)
         writer.watch(sites)
         writer.watch(tariffs)

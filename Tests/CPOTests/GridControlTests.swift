@@ -106,6 +106,34 @@ import Testing
         #expect(station.limit(1) == 32)
     }
 
+    @Test func `shows what is measured, and counts what is above a limit`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.tree(), house)
+        let (number, _) = try await house.started(House.start())
+        _ = try await house.apply(House.start(connector: 2, register: 5))
+        try await run(house, station, seconds: 60)
+        #expect(station.limit(1) == 16)
+        func meter(_ milliamperes: Int64...) async throws -> GridMachine.View? {
+            let samples = zip(["L1", "L2", "L3"], milliamperes).map { phase, current in
+                MeterSample(
+                    .currentImport, Decimal(significand: Int128(current), scale: 3), phase: phase)
+            }
+            _ = try await house.apply(
+                .metered(
+                    MeterReport(
+                        connector: 1, transaction: .number(number),
+                        readings: [MeterReading(at: house.clock.now, samples: samples)])))
+            try await run(house, station, seconds: 1)
+            return house.cpo.grid.view(of: "yard")
+        }
+        var view = try await meter(15_500, 15_800, 200)
+        #expect(view?.nodes.first?.measured == PhaseCurrents(15_500, 15_800, 200))
+        #expect(view?.outlets.first?.counted == Amperes(16))
+        view = try await meter(31_000, 31_000, 31_000)
+        #expect(view?.outlets.first?.counted == Amperes(31))
+        #expect(view?.nodes.first?.isOver == true)
+    }
+
     @Test func `refuses what would take a shared connector's limit away`() async throws {
         let (house, station) = (try await House(), HoldingStation())
         try await put(Self.tree(), house)

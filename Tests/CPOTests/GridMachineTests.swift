@@ -88,6 +88,23 @@ import Testing
         #expect(Self.allowed(site) == [16, 16])
     }
 
+    @Test func `counts one that takes no lower limit any more with all its connector carries`() {
+        var site = Self.site(40)
+        Self.charge(&site, "S1", "S2")
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [20, 20])
+        site.stations[OutletID("S1", 1)]?.refuses = true
+        site.limits = [
+            GridLimit(
+                node: "main", limit: .init(phases: PhaseCurrents(Amperes(38))), source: "DSO",
+                from: site.now.time, until: site.now.time.advanced(bySeconds: 3600))
+        ]
+        Self.run(&site, 30)
+        // What a no means for what it holds, nobody knows: 32 A are left out of the 38.
+        #expect(site.machine.held(OutletID("S1", 1), site.now) == Amperes(32))
+        #expect(site.allowed(site.tree.outlets[1]) == Amperes(6))
+    }
+
     @Test func `believes that a limit with a fallback runs out, once the clock cannot be wrong`() {
         var site = Self.site(32, fallback: Amperes(6))
         Self.charge(&site, "S1")
