@@ -89,7 +89,7 @@ extension GridMachine {
         var fixed: [(CurrentSharing.Load, Amperes)] = []
         var demands: [OutletID: CurrentSharing.Load] = [:]
         for (outlet, load) in outlets {
-            if let demand = demand(outlet, load) {
+            if let demand = demand(outlet, load, now) {
                 demands[outlet.id] = demand
             } else {
                 fixed.append((load, unshared(outlet, now)))
@@ -118,7 +118,7 @@ extension GridMachine {
 
     /// What a connector takes part in the sharing with; nil for one that does not.
     private func demand(
-        _ outlet: FuseTree.Outlet, _ load: CurrentSharing.Load
+        _ outlet: FuseTree.Outlet, _ load: CurrentSharing.Load, _ now: Moment
     ) -> CurrentSharing.Load? {
         guard let state = states[outlet.id], state.facts.isActive, state.facts.isOnline,
             state.told.refused == nil
@@ -126,6 +126,12 @@ extension GridMachine {
         var demand = load
         if state.facts.isIdle { demand.wanted = outlet.minimum }
         demand.wanted = min(demand.wanted, state.facts.cap ?? demand.wanted)
+        if let confirmed = state.told.present.confirmed,
+            now.monotonic - state.roseAt >= 2 * timings.demandWindow,
+            let enough = state.peak.enough(below: confirmed), enough < demand.wanted
+        {
+            demand.wanted = max(enough, outlet.minimum, state.fallbackTarget)
+        }
         // What it falls back to is its own whatever happens.
         demand.minimum = max(outlet.minimum, state.fallbackTarget)
         return demand.wanted >= demand.minimum ? demand : nil

@@ -27,6 +27,8 @@ package struct GridMachine: Sendable {
         /// Between two rises of one connector.
         package var rises: Int64 = 15_000
         package var turn: Int64 = 900_000
+        /// A car that drew clearly less than its limit for this long is taken to want no more.
+        package var demandWindow: Int64 = 300_000
         /// From an answer that was none, or a no, to the next attempt.
         package var retry: Int64 = 20_000
         package var refusedRetry: Int64 = 600_000
@@ -169,6 +171,7 @@ package struct GridMachine: Sendable {
         var roseAt: Int64 = .min / 2
         var retryAt: Int64 = .min / 2
         var servedSince: Int64?
+        var peak = DrawnPeak()
         var target: Amperes = .zero
         var fallbackTarget: Amperes = .zero
     }
@@ -253,6 +256,7 @@ package struct GridMachine: Sendable {
         if facts.isOnline, !state.facts.isOnline { state.retryAt = .min / 2 }
         state.past.removeAll { $0.until <= now.monotonic }
         state.facts = facts
+        state.peak.take(facts.measured?.max(), at: now.monotonic, window: timings.demandWindow)
         states[outlet.id] = state
     }
 

@@ -77,13 +77,6 @@ package struct LoadBalancer: Sendable {
         package init() {}
     }
 
-    /// How far below its limit a car must stay to be taken to want no more: cars that are limited
-    /// draw up to an eighth less than they may.
-    private static func slack(above peak: Int64) -> Int64 { 1_500 + peak / 8 }
-
-    /// What a car draws of which nobody knows: as much as it may.
-    private static let unmeasured: Int64 = 1_000_000
-
     private struct State: Sendable {
         var limit: Amperes = .zero
         /// Higher limits of before, each with the moment until which a car may still follow it.
@@ -93,8 +86,7 @@ package struct LoadBalancer: Sendable {
         /// Since when it has had current without a break.
         var servedSince: Int64?
         var isFirst = true
-        /// The most drawn in the present and the last window.
-        var peak: (now: Int64, before: Int64, since: Int64) = (0, 0, 0)
+        var peak = DrawnPeak()
 
         /// The most the car may be drawing by what it was ever told.
         func held(at now: Int64) -> Amperes {
@@ -194,11 +186,7 @@ package struct LoadBalancer: Sendable {
             state.limit = load.safe
             state.roseAt = now
         }
-        let measured = load.measured?.milliamperes ?? Self.unmeasured
-        if now - state.peak.since >= timings.demandWindow {
-            state.peak = (measured, state.peak.now, now)
-        }
-        state.peak.now = max(state.peak.now, measured)
+        state.peak.take(load.measured, at: now, window: timings.demandWindow)
         states[load.id] = state
     }
 
@@ -253,13 +241,10 @@ package struct LoadBalancer: Sendable {
         guard let state = states[load.id], state.limit > .zero else { return share }
         // A fall needs no settling: the car shows at once whether it is held back by the new limit.
         let isSettled = now - state.roseAt >= timings.demandWindow
-        let peak = max(state.peak.now, state.peak.before)
         if load.isIdle, isSettled {
             share.wanted = min(share.wanted, share.minimum)
-        } else if isSettled, peak + Self.slack(above: peak) < state.limit.milliamperes {
-            // Twice the slack leaves it room to show that it wants more.
-            let enough = max(share.minimum.milliamperes, peak + 2 * Self.slack(above: peak))
-            share.wanted = min(share.wanted, Amperes(milliamperes: enough))
+        } else if isSettled, let enough = state.peak.enough(below: state.limit) {
+            share.wanted = min(share.wanted, max(share.minimum, enough))
         }
         return share
     }

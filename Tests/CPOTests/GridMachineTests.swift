@@ -167,6 +167,18 @@ import Testing
         #expect(Self.allowed(single) == [24, 24])
     }
 
+    @Test func `gives what a car does not draw to others, and back once it wants it`() {
+        var site = Self.site(32)
+        Self.charge(&site, "S1", "S2")
+        site.stations[OutletID("S1", 1)]?.measured = Amperes(8)
+        site.stations[OutletID("S2", 1)]?.measured = Amperes(16)
+        Self.run(&site, 1500)
+        #expect(Self.allowed(site) == [13, 19])
+        site.stations[OutletID("S1", 1)]?.measured = Amperes(13)
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [16, 16])
+    }
+
     @Test func `lets those take turns for whom there is not the minimum`() {
         var site = Self.site(8)
         Self.charge(&site, "S1", "S2")

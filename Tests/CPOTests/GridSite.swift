@@ -15,6 +15,7 @@ struct GridSite {
         var isActive = false
         var isIdle = false
         var cap: Amperes?
+        var measured: Amperes?
     }
 
     /// An order on its way.
@@ -62,7 +63,7 @@ struct GridSite {
         stations.mapValues {
             .init(
                 isOnline: $0.isOnline, bootedAt: $0.bootedAt, isActive: $0.isActive,
-                isIdle: $0.isIdle, cap: $0.cap)
+                isIdle: $0.isIdle, cap: $0.cap, measured: $0.measured.map { [$0] })
         }
     }
 
