@@ -252,6 +252,14 @@ extension CentralSystem {
             directory.put(record)
             var access = try StationAccess.stored(record.id, in: transaction)
             let told = try change.apply(to: &access, at: now, mayLower: mayLower)
+            // With a certificate of its own it would be let in as the other one.
+            if let name = access.certificateName,
+                let other = try house.stations.station(name, in: transaction),
+                other.id != record.id
+            {
+                throw AccessProblem(
+                    field: "certificateName", detail: "is the id of another station")
+            }
             try access.store(record.id, at: now, in: transaction)
             try note(told, transaction)
             return access

@@ -4,7 +4,8 @@ import Service
 
 /// The folder of the files, worked on by a thread of its own: a slow disk holds up no station.
 ///
-/// A file is `ID` once it is whole, `ID.part` before. Nothing else is in the folder.
+/// A file is `ID` once it is whole, `ID.part` before. Whatever else is in the folder is somebody else's and
+/// stays.
 actor FileDisk {
     nonisolated let thread = ThreadExecutor(name: "files")
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -37,19 +38,24 @@ actor FileDisk {
     /// Makes the folder; what a crash left half written goes.
     func prepare() throws(FileError) {
         try FileSystem.makeFolder(folder)
-        for name in try FileSystem.names(in: folder) where name.hasSuffix(".part") {
+        for name in try FileSystem.names(in: folder)
+        where name.hasSuffix(Self.scratch) && UUID4.isUUID(name.dropLast(Self.scratch.utf8.count)) {
             try FileSystem.remove("\(folder)/\(name)")
         }
     }
 
+    private static let scratch = ".part"
+
     /// Ids of what lies here whole.
-    func ids() throws(FileError) -> [String] { try FileSystem.names(in: folder) }
+    func ids() throws(FileError) -> [String] {
+        try FileSystem.names(in: folder).filter(UUID4.isUUID)
+    }
 
     // MARK: Writing
 
     func begin() throws(FileError) -> Int {
         next += 1
-        let path = "\(folder)/\(UUID4.make()).part"
+        let path = "\(folder)/\(UUID4.make())\(Self.scratch)"
         let descriptor = Glibc.open(
             path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw FileError(path, errno: errno) }

@@ -16,6 +16,19 @@ struct FileLink: Hashable, Sendable {
     /// 192 bits; the address stays short enough for the 512 characters stations take.
     static let tokenBytes = 24
 
+    /// Whether a text can be one at all: strangers who guess cost no look into the rows.
+    static func isToken(_ text: String) -> Bool {
+        text.utf8.count == tokenBytes / 3 * 4
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+    }
+
     var hash: String
     var direction: Direction
     var file: String

@@ -25,20 +25,41 @@ extension FileStore {
         let token = request[parameter: "token"]
         let isHead = request.method == "HEAD"
         do {
-            let file = try await house.write { transaction -> StationFile? in
-                let link =
-                    isHead
-                    ? try FileLink.find(token, .get, at: now, in: transaction)
-                    : try FileLink.use(token, .get, at: now, in: transaction)
-                return try StationFile.stored(link.file, in: transaction)
+            let found = try await file(of: token, .get, at: now)
+            guard found.isWhole else { throw FileLink.Refusal.unknown }
+            if isHead { return await content(of: found, request) }
+            // A place first: a busy server uses nothing up.
+            guard let transfer = beginTransfer(over: token) else { return busy }
+            try await house.write { transaction in
+                _ = try FileLink.use(token, .get, at: now, in: transaction)
             }
-            guard let file, file.isWhole else { throw FileLink.Refusal.unknown }
-            return await content(of: file, request)
+            return await content(of: found, request, transfer)
         } catch { return refused(error, request) }
+    }
+
+    /// What an address leads to. Looked up beside the writer, so that strangers do not hold it up.
+    private func file(
+        of token: String, _ direction: FileLink.Direction, at now: Timestamp
+    ) async throws -> StationFile {
+        guard FileLink.isToken(token) else { throw FileLink.Refusal.unknown }
+        return try await house.read { transaction in
+            let link = try FileLink.find(token, direction, at: now, in: transaction)
+            guard let file = try StationFile.stored(link.file, in: transaction) else {
+                throw FileLink.Refusal.unknown
+            }
+            return file
+        }
     }
 
     /// The bytes of a file, or the part of it that is asked for. RFC 9110 §14.
     package func content(of file: StationFile, _ request: HTTPRequest) async -> HTTPResponse {
+        guard let transfer = beginTransfer(over: Self.console) else { return busy }
+        return await content(of: file, request, transfer)
+    }
+
+    private func content(
+        of file: StationFile, _ request: HTTPRequest, _ transfer: Transfer
+    ) async -> HTTPResponse {
         guard let size = file.size, let hash = file.sha256 else {
             return .problem(404, "not found", detail: "the file has not come yet")
         }
@@ -59,26 +80,26 @@ extension FileStore {
             headers.add("Content-Range", "bytes */\(size)")
             return HTTPResponse(416, headers: headers)
         case .whole:
-            return await stream(file.id, from: 0, count: size, 200, headers)
+            return await stream(file.id, from: 0, count: size, 200, headers, transfer)
         case .part(let first, let last):
             headers.add("Content-Range", "bytes \(first)-\(last)/\(size)")
-            return await stream(file.id, from: first, count: last - first + 1, 206, headers)
+            return await stream(
+                file.id, from: first, count: last - first + 1, 206, headers, transfer)
         }
     }
 
     private func stream(
-        _ id: String, from: Int64, count: Int64, _ status: Int, _ headers: HTTPHeaders
+        _ id: String, from: Int64, count: Int64, _ status: Int, _ headers: HTTPHeaders,
+        _ transfer: Transfer
     ) async -> HTTPResponse {
-        guard beginTransfer() else { return busy }
         do {
             let reading = FileReading(
-                disk: disk, number: try await disk.open(id), from: from, count: count
-            ) { self.endTransfer() }
+                disk: disk, number: try await disk.open(id), from: from, count: count,
+                transfer: transfer, clock: house.clock)
             return HTTPResponse(status, headers: headers, length: count) {
                 try await reading.next()
             }
         } catch {
-            endTransfer()
             house.log.error("file not readable", ["file": id, "error": "\(error)"])
             return .problem(404, "not found", detail: "the file is not on the disk any more")
         }
@@ -90,6 +111,8 @@ extension FileStore {
         let now = house.clock.now
         let token = request[parameter: "token"]
         do {
+            _ = try await self.file(of: token, .put, at: now)
+            guard let transfer = beginTransfer(over: token) else { return busy }
             let (file, isPerson) = try await house.write { transaction in
                 let link = try FileLink.use(token, .put, at: now, in: transaction)
                 guard let file = try StationFile.stored(link.file, in: transaction) else {
@@ -100,8 +123,7 @@ extension FileStore {
             // An image that campaigns may name already stays as it is; a station whose answer was
             // lost brings its log once more.
             if file.isWhole, isPerson { throw FileLink.Refusal.usedUp }
-            guard beginTransfer() else { return busy }
-            defer { endTransfer() }
+            defer { withExtendedLifetime(transfer) {} }
             return try await receive(file, body, request)
         } catch { return refused(error, request) }
     }
@@ -203,25 +225,35 @@ private final class FileReading: Sendable {
     private let disk: FileDisk
     private let number: Int
     private let place: Lock<(at: Int64, left: Int64)>
-    private let ended: @Sendable () -> Void
+    /// Its place among the transfers, let go of with the reading.
+    private let transfer: FileStore.Transfer
+    private let clock: any ServiceClock
+    private let latest: Int64
+
+    /// Longer no download has: who takes a byte now and then would keep its place for days.
+    private static let mostMilliseconds: Int64 = 3_600_000
+
+    struct TooSlow: Error {}
 
     init(
-        disk: FileDisk, number: Int, from: Int64, count: Int64,
-        ended: @escaping @Sendable () -> Void
+        disk: FileDisk, number: Int, from: Int64, count: Int64, transfer: FileStore.Transfer,
+        clock: any ServiceClock
     ) {
         self.disk = disk
         self.number = number
         place = Lock((from, count))
-        self.ended = ended
+        self.transfer = transfer
+        self.clock = clock
+        latest = clock.monotonicMilliseconds + Self.mostMilliseconds
     }
 
     deinit {
         let (disk, number) = (disk, number)
         Task { await disk.close(reading: number) }
-        ended()
     }
 
     func next() async throws -> [UInt8]? {
+        guard clock.monotonicMilliseconds < latest else { throw TooSlow() }
         let (at, count) = place.withLock { place in
             let count = min(place.left, Int64(HTTPResponse.pieceBytes))
             defer {

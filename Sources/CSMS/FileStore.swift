@@ -10,8 +10,8 @@ package final class FileStore: Sendable {
     let house: ChargePointOperator
     package let settings: FileSettings
     let disk: FileDisk
-    /// Transfers under way.
-    private let transfers = Lock(0)
+    /// Transfers under way, by address.
+    private let transfers = Lock([String: Int]())
 
     package init(house: ChargePointOperator, settings: FileSettings) {
         self.house = house
@@ -167,16 +167,44 @@ package final class FileStore: Sendable {
         now.advanced(bySeconds: Int64(settings.linkHours) * 3600)
     }
 
-    /// A place among the transfers; false: too many are under way.
-    func beginTransfer() -> Bool {
-        transfers.withLock { count in
-            guard count < settings.transfers else { return false }
-            count += 1
+    /// A place among the transfers. nil: as many are under way as may be, in all or over this address.
+    func beginTransfer(over address: String) -> Transfer? {
+        let most = settings.transfers
+        let isFree = transfers.withLock { transfers in
+            let all = transfers.values.reduce(0, +)
+            let same = transfers[address, default: 0]
+            guard all < most, same < (address == Self.console ? most : Self.mostOverAnAddress)
+            else { return false }
+            transfers[address] = same + 1
             return true
+        }
+        return isFree ? Transfer(store: self, address: address) : nil
+    }
+
+    fileprivate func endTransfer(over address: String) {
+        transfers.withLock { transfers in
+            let left = (transfers[address] ?? 1) - 1
+            transfers[address] = left > 0 ? left : nil
         }
     }
 
-    func endTransfer() { transfers.withLock { $0 -= 1 } }
+    /// A place among the transfers; free again with the last reference.
+    final class Transfer: Sendable {
+        private let store: FileStore
+        private let address: String
+
+        fileprivate init(store: FileStore, address: String) {
+            self.store = store
+            self.address = address
+        }
+
+        deinit { store.endTransfer(over: address) }
+    }
+
+    /// People at the console share one name here.
+    static let console = "console"
+    /// A broken download and the one that goes on with it; more of one station would keep others out.
+    private static let mostOverAnAddress = 2
 
     // MARK: Retention
 

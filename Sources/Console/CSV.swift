@@ -89,15 +89,27 @@ package enum CSV {
         rows.map { $0.map(cell).joined(separator: ",") + "\r\n" }.joined()
     }
 
+    private static let formulas: Set<Unicode.Scalar> = ["=", "+", "-", "@", "\t", "\r"]
+    private static let breaks: Set<Unicode.Scalar> = [",", "\"", "\n", "\r"]
+
     /// A cell a spreadsheet would run as a formula is made a text; a number may be negative.
     static func cell(_ text: String) -> String {
-        var text = text
-        if let first = text.first, "=+-@\t\r".contains(first), Decimal(text) == nil {
-            text = "'" + text
+        // By code points: as a character, a line's end is one and a comma with an accent none of these.
+        var scalars = Array(text.unicodeScalars)
+        if let first = scalars.first, formulas.contains(first), Decimal(text) == nil {
+            scalars.insert("'", at: 0)
         }
-        guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
-        return "\""
-            + text.split(separator: "\"", omittingEmptySubsequences: false).joined(
-                separator: "\"\"") + "\""
+        var cell = String.UnicodeScalarView()
+        guard scalars.contains(where: breaks.contains) else {
+            cell.append(contentsOf: scalars)
+            return String(cell)
+        }
+        cell.append("\"")
+        for scalar in scalars {
+            cell.append(scalar)
+            if scalar == "\"" { cell.append(scalar) }
+        }
+        cell.append("\"")
+        return String(cell)
     }
 }

@@ -116,6 +116,26 @@ import Web
         } throws: { ($0 as? AccessProblem)?.field == field }
     }
 
+    @Test func `may not be proven by a certificate in another station's name`() async throws {
+        let rig = try await Rig()
+        try await rig.house.write { [rig] transaction in
+            for id in ["CS-8", "CS-9"] {
+                try rig.house.stations.register(id, .accepted, at: rig.clock.now, in: transaction)
+            }
+        }
+        func name(_ text: String, _ station: String) async throws {
+            _ = try await rig.center.changeAccess(
+                of: station, ["certificateName": .string(text)], mayLower: true
+            ) { _, _ in }
+        }
+        await #expect {
+            try await name("cs-8", "CS-9")
+        } throws: { ($0 as? AccessProblem)?.field == "certificateName" }
+        try await name("CS-9", "CS-9")
+        try await name("SERIAL-1", "CS-9")
+        await rig.end()
+    }
+
     @Test func `keeps a password that was set before the station's record was read`() async throws {
         let rig = try await Rig(unknownStations: .inbox)
         try await rig.house.write { [rig] transaction in

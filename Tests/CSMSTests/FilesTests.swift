@@ -64,6 +64,13 @@ import Web
             return String(try #require(order).transfer.location.dropFirst(19))
         }
 
+        func uses() async throws -> Int? {
+            try await rig.house.read {
+                try $0.queryOne("SELECT SUM(uses) AS n FROM csms_link WHERE direction = 'get'")?
+                    .int("n")
+            }
+        }
+
         func names() throws -> [String] { try FileSystem.names(in: folder.file("files")) }
     }
 
@@ -169,16 +176,54 @@ import Web
         await desk.end()
     }
 
+    @Test func `is given to two at once over one address, and a third comes again`() async throws {
+        let desk = try await Desk()
+        let path = String(
+            try await desk.image("abc").dropFirst("/files/".count).prefix { $0 != "/" })
+        let first = try #require(desk.files.beginTransfer(over: path))
+        let second = try #require(desk.files.beginTransfer(over: path))
+        #expect(desk.files.beginTransfer(over: path) == nil)
+        #expect(desk.files.beginTransfer(over: "another") != nil)
+        let uses = try await desk.uses()
+        try await #expect(desk.call("GET", "/files/\(path)").contains("503"))
+        #expect(try await desk.uses() == uses, "a refusal uses nothing up")
+        withExtendedLifetime((first, second)) {}
+        await desk.end()
+    }
+
+    @Test func `frees its place with the transfer`() async throws {
+        let desk = try await Desk { $0.transfers = 1 }
+        do {
+            let only = desk.files.beginTransfer(over: "a")
+            #expect(only != nil && desk.files.beginTransfer(over: "b") == nil)
+        }
+        #expect(desk.files.beginTransfer(over: "b") != nil)
+        await desk.end()
+    }
+
+    @Test func `is looked for under addresses that can be ours alone`() {
+        let good = Base64.encode(RandomBytes.make(FileLink.tokenBytes), alphabet: .url)
+        #expect(FileLink.isToken(good))
+        for bad in [
+            "", "x", good + "A", String(good.dropLast()) + "=", String(good.dropLast()) + "/",
+        ] {
+            #expect(!FileLink.isToken(bad), "\(bad)")
+        }
+    }
+
     @Test func `leaves nothing half written after a crash`() async throws {
         let desk = try await Desk()
         let made = try await desk.invite()
         try await #expect(desk.call("PUT", made.path, "a").contains("201"))
         let folder = desk.folder.file("files")
-        for name in ["x.part", UUID4.make()] {
+        // A database in the same folder, a volume's own folder, another's download: not ours to delete.
+        let others = ["kerb.sqlite", "movie.part", "x"]
+        for name in ["\(UUID4.make()).part", UUID4.make()] + others {
             try FileSystem.writeAtomically(Array("torn".utf8), to: "\(folder)/\(name)")
         }
+        try FileSystem.makeFolder("\(folder)/lost+found")
         try await desk.files.load()
-        #expect(try desk.names() == [made.file.id])
+        #expect(try desk.names().sorted() == (others + ["lost+found", made.file.id]).sorted())
         await desk.end()
     }
 

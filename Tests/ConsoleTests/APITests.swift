@@ -172,6 +172,8 @@ import Web
         ("plain", "plain"), ("a,b", "\"a,b\""), ("say \"hi\"", "\"say \"\"hi\"\"\""),
         ("=1+1", "'=1+1"), ("@x", "'@x"), ("-3", "-3"), ("-3+1", "'-3+1"),
         ("two\nlines", "\"two\nlines\""),
+        ("A\r\n=1+1", "\"A\r\n=1+1\""), ("a,\u{301}b", "\"a,\u{301}b\""),
+        ("=\u{301}1", "'=\u{301}1"),
     ])
     func `is quoted, and never a formula`(text: String, cell: String) {
         #expect(CSV.cell(text) == cell)
