@@ -38,6 +38,7 @@ def with_files(text, folder):
          "-keyout", folder / "server-key.pem", "-out", folder / "server.pem"], check=True, capture_output=True)
     for name in ("stations-ca.pem", "server-ca.pem", "partners-ca.pem", "mail-ca.pem", "alerts-ca.pem"):
         (folder / name).write_bytes((folder / "server.pem").read_bytes())
+    (folder / "corrections.yaml").write_bytes((ROOT / "Config" / "corrections.yaml").read_bytes())
     secrets = ("beckn-key", "database-password", "mail-password", "alerts-url", "alerts-token")
     for name in (*secrets, "beckn-registry.json"):
         (folder / name).write_text("x")
