@@ -26,7 +26,10 @@ extension Tokens {
             var last: Token?
             while found.count < limit {
                 let page = try await page(own: isOwn, after: last)
-                guard let end = page.last else { break }
+                // A page that does not go on would come again for ever.
+                guard let end = page.last, last.map({ Self.isAfter(end, $0) }) ?? true else {
+                    break
+                }
                 for token in page where found.count < limit {
                     guard let listed = listed(token, at: moment),
                         seen.insert(Self.folded(listed.entry.token)).inserted
@@ -39,16 +42,27 @@ extension Tokens {
         return found
     }
 
+    /// In the order of the key, byte by byte as the database has it.
+    private static func isAfter(_ token: Token, _ last: Token) -> Bool {
+        func key(_ token: Token) -> [[UInt8]] {
+            [token.party.description, token.uid, token.kind.rawValue].map { Array($0.utf8) }
+        }
+        for (new, old) in zip(key(token), key(last)) where new != old {
+            return old.lexicographicallyPrecedes(new)
+        }
+        return false
+    }
+
     private func page(own isOwn: Bool, after last: Token?) async throws -> [Token] {
         let ours = party.description
         return try await database.read { transaction in
             try transaction.query(
                 """
-                SELECT body FROM token WHERE party \(isOwn ? "=" : "<>") ?
+                SELECT uid, body FROM token WHERE party \(isOwn ? "=" : "<>") ?
                 AND (party, uid, kind) > (?, ?, ?) ORDER BY party, uid, kind LIMIT ?
                 """, ours, last?.party.description ?? "", last?.uid ?? "",
                 last?.kind.rawValue ?? "", Self.listedPage
-            ).map { try Token(storedText: $0.text("body")) }
+            ).map(Token.init(row:))
         }
     }
 

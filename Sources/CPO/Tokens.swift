@@ -43,25 +43,28 @@ package final class Tokens: Sendable {
 
     /// - Returns: false when nothing differs.
     @discardableResult
-    package func put(_ new: Token, at: Timestamp, in transaction: Transaction) throws -> Bool {
+    package func put(_ token: Token, at: Timestamp, in transaction: Transaction) throws -> Bool {
+        var new = token
         let old = try find(
             uid: new.uid, party: new.party, kind: new.kind, in: transaction)
+        // The key is compared ignoring case and keeps its first spelling: a second row beside it would
+        // go on accepting after its owner took the token back.
+        if let old { new.uid = old.uid }
         guard new != old else { return false }
-        // Not INSERT OR REPLACE: the key is compared ignoring case and keeps its first spelling.
-        let uid = old?.uid ?? new.uid
         try transaction.execute(
             """
             INSERT INTO token (party, uid, kind, id_tag, body, last_updated)
             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (party, uid, kind) DO UPDATE SET
             body = excluded.body, last_updated = excluded.last_updated
-            """, new.party.description, uid, new.kind.rawValue,
+            """, new.party.description, new.uid, new.kind.rawValue,
             Self.folded(Self.idTag(of: new.uid)), new.storedText, new.lastUpdated)
         answers.tokenChanged(new)
         if let old, old.isOutgrown(by: new, at: at) {
-            try clearCaches(thatMayHold: Self.idTag(of: uid), since: at, in: transaction)
+            try clearCaches(thatMayHold: Self.idTag(of: new.uid), since: at, in: transaction)
         }
         try journal.append(
-            .tokenChanged, uid, ["party": .string(new.party.description)], at: at, in: transaction)
+            .tokenChanged, new.uid, ["party": .string(new.party.description)], at: at,
+            in: transaction)
         return true
     }
 
@@ -88,8 +91,9 @@ package final class Tokens: Sendable {
     /// Every owner's token behind what a station read; valid ones first.
     package func candidates(idTag: String, in transaction: Transaction) throws -> [Token] {
         let tokens = try transaction.query(
-            "SELECT body FROM token WHERE id_tag = ? ORDER BY party, kind", Self.folded(idTag)
-        ).map { try Token(storedText: $0.text("body")) }
+            "SELECT uid, body FROM token WHERE id_tag = ? ORDER BY party, kind, uid",
+            Self.folded(idTag)
+        ).map(Token.init(row:))
         return tokens.filter(\.isValid) + tokens.filter { !$0.isValid }
     }
 
@@ -100,10 +104,10 @@ package final class Tokens: Sendable {
         try await database.read { transaction in
             try transaction.query(
                 """
-                SELECT body FROM token WHERE uid > ? AND (CAST(? AS TEXT) IS NULL OR party = ?)
+                SELECT uid, body FROM token WHERE uid > ? AND (CAST(? AS TEXT) IS NULL OR party = ?)
                 ORDER BY uid, party, kind LIMIT ?
                 """, uid, party?.description, party?.description, limit
-            ).map { try Token(storedText: $0.text("body")) }
+            ).map(Token.init(row:))
         }
     }
 
@@ -119,5 +123,13 @@ package final class Tokens: Sendable {
         try journal.append(
             .tokenChanged, uid, ["party": .string(party.description)], at: at, in: transaction)
         return true
+    }
+}
+
+extension Token {
+    /// Of a row's `uid` and `body`: the key's spelling counts, for it is what finds the row again.
+    init(row: Row) throws {
+        self = try Token(storedText: row.text("body"))
+        uid = try row.text("uid")
     }
 }

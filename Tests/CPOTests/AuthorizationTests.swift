@@ -13,6 +13,7 @@ final class ScriptedOwners: TokenOwners {
         var answers: [String: OwnerAnswer] = [:]
         var asked: [OwnerQuestion] = []
         var hangs = false
+        var meanwhile: (@Sendable () async throws -> Void)?
     }
 
     private let state = Lock(State())
@@ -32,6 +33,11 @@ final class ScriptedOwners: TokenOwners {
         state.withLock { $0.answers[uid] = answer }
     }
 
+    /// Done while an owner is asked.
+    func meanwhile(_ act: (@Sendable () async throws -> Void)?) {
+        state.withLock { $0.meanwhile = act }
+    }
+
     /// Nobody answers from now on.
     func hang() { state.withLock { $0.hangs = true } }
 
@@ -42,10 +48,11 @@ final class ScriptedOwners: TokenOwners {
     }
 
     func ask(_ question: OwnerQuestion) async -> OwnerAnswer {
-        let (hangs, answer) = state.withLock { state in
+        let (hangs, answer, act) = state.withLock { state in
             state.asked.append(question)
-            return (state.hangs, state.answers[question.uid])
+            return (state.hangs, state.answers[question.uid], state.meanwhile)
         }
+        do { try await act?() } catch { Issue.record(error) }
         if hangs {
             let (never, _) = AsyncStream.makeStream(of: Void.self)
             // Ends when it is cancelled.
@@ -107,6 +114,32 @@ extension House {
         let group = try #require(try await house.shown("G-2").group)
         #expect(group == Tokens.idTag(of: "A-group-with-a-name-of-thirty-chars"))
         #expect(group.count == 20)
+    }
+
+    @Test func `is one row, however its owner spells it`() async throws {
+        let house = try await House()
+        var ended = House.partners("ZZ", .always, isValid: false)
+        ended.lastUpdated = House.noon.advanced(bySeconds: 1)
+        try await house.put(
+            House.partners("zz", .always), House.partners("ZZ", .always), ended)
+        let cpo = house.cpo
+        let rows = try await cpo.read { try cpo.tokens.candidates(idTag: "zz", in: $0) }
+        try #require(rows.count == 1)
+        #expect(rows[0].uid == "zz")
+        #expect(try await house.shown("ZZ").status == .blocked)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `whose row is spelt otherwise than its body is listed once`() async throws {
+        let house = try await House()
+        try await house.put(House.partners("zz", .always))
+        _ = try await house.cpo.write {
+            try $0.execute(
+                "UPDATE token SET body = ? WHERE uid = 'zz'",
+                House.partners("ZZ", .always).storedText)
+        }
+        let listed = try await house.cpo.tokens.listable(at: House.noon, limit: 100)
+        #expect(listed.filter { $0.entry.token.lowercased() == "zz" }.count == 1)
     }
 
     @Test func `keeps what the house adds to it when its owner tells it again`() async throws {
