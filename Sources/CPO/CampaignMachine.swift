@@ -66,6 +66,8 @@ package struct CampaignMachine: Hashable, Sendable {
         package var status: FirmwareStatus?
         package var statusRequest: Int?
         package var statusAt: Timestamp?
+        /// A former campaign has not settled what it sent this station: what it runs now may change.
+        package var isUnderWayElsewhere = false
 
         package init() {}
     }
@@ -154,6 +156,7 @@ package struct CampaignMachine: Hashable, Sendable {
                 effects += move(index, to: .failed, note: "it is registered no more", now)
                 continue
             }
+            if sight.isUnderWayElsewhere { continue }
             if let version = plan.version, sight.firmware == version {
                 effects += move(index, to: .done, note: "it ran this version already", now)
                 continue
@@ -196,11 +199,11 @@ package struct CampaignMachine: Hashable, Sendable {
             switch status {
             case .idle: break
             case .downloading, .downloadScheduled, .downloadPaused:
-                return progress(index, to: .downloading, now, orderedAt)
+                return progress(index, sight, to: .downloading, now, orderedAt)
             case .downloaded, .signatureVerified:
-                return progress(index, to: .downloaded, now, orderedAt)
+                return progress(index, sight, to: .downloaded, now, orderedAt)
             case .installing, .installScheduled, .installRebooting:
-                return progress(index, to: .installing, now, orderedAt)
+                return progress(index, sight, to: .installing, now, orderedAt)
             case .installed: return installed(index, sight, since: at, now)
             case .downloadFailed, .installationFailed:
                 return fail(index, status.rawValue, now)
@@ -209,14 +212,20 @@ package struct CampaignMachine: Hashable, Sendable {
                 return move(index, to: .failed, note: status.rawValue, now)
             }
         }
-        return progress(index, to: member.state, now, orderedAt)
+        return progress(index, sight, to: member.state, now, orderedAt)
     }
 
     private mutating func progress(
-        _ index: Int, to state: Member.State, _ now: Timestamp, _ orderedAt: Timestamp
+        _ index: Int, _ sight: Sight, to state: Member.State, _ now: Timestamp,
+        _ orderedAt: Timestamp
     ) -> [Effect] {
         if now.seconds(since: orderedAt) >= Int64(plan.deadlineMinutes) * 60 {
-            return fail(index, "no end within \(plan.deadlineMinutes) minutes", now)
+            let why = "no end within \(plan.deadlineMinutes) minutes"
+            // Waiting for a station that the image may have killed would never count as a failure.
+            guard sight.isOnline else {
+                return move(index, to: .failed, note: "\(why), and it is away", now)
+            }
+            return fail(index, why, now)
         }
         return move(index, to: state, note: members[index].note, now)
     }

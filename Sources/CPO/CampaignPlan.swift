@@ -83,10 +83,19 @@ package struct CampaignSelection: Hashable, Sendable {
     package var isEmpty: Bool { self == CampaignSelection() }
 
     func fits(_ station: StationRecord) -> Bool {
-        func same(_ wanted: String?, _ found: String?) -> Bool {
-            wanted.map { $0.lowercased() == found?.lowercased() } ?? true
-        }
-        return same(vendor, station.identity?.vendor) && same(model, station.identity?.model)
+        isSame(vendor, station.identity?.vendor) && isSame(model, station.identity?.model)
             && (firmware.map { $0 == station.identity?.firmware } ?? true)
     }
+}
+
+extension FirmwareImage {
+    /// By its label; one without a label is for any.
+    func isFor(_ station: StationRecord) -> Bool {
+        isSame(vendor, station.identity?.vendor) && isSame(model, station.identity?.model)
+    }
+}
+
+/// Ignoring case; nothing wanted: all the same.
+private func isSame(_ wanted: String?, _ found: String?) -> Bool {
+    wanted.map { $0.lowercased() == found?.lowercased() } ?? true
 }

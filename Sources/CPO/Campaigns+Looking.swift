@@ -75,7 +75,10 @@ extension Campaigns {
             m.command AS command, k.state AS command_state, k.answer AS answer,
             k.sent_at AS sent_at,
             (SELECT COUNT(*) FROM station_connector p WHERE p.station = s.id AND p.status IN
-            ('Preparing', 'Charging', 'SuspendedEV', 'SuspendedEVSE', 'Finishing')) AS busy
+            ('Preparing', 'Charging', 'SuspendedEV', 'SuspendedEVSE', 'Finishing')) AS busy,
+            (SELECT COUNT(*) FROM campaign_member o WHERE o.station = m.station
+            AND o.campaign <> m.campaign
+            AND o.state NOT IN ('waiting', 'done', 'failed', 'cancelled')) AS elsewhere
             FROM campaign_member m JOIN station s ON s.id = m.station
             LEFT JOIN station_firmware f ON f.station = s.id
             LEFT JOIN command k ON k.id = m.command
@@ -92,6 +95,7 @@ extension Campaigns {
             sight.status = try row.textOrNil("status").flatMap(FirmwareStatus.init(rawValue:))
             sight.statusRequest = try row.intOrNil("request")
             sight.statusAt = try row.timestampOrNil("at")
+            sight.isUnderWayElsewhere = try row.int("elsewhere") > 0
             sight.order = Self.order(
                 try row.textOrNil("command_state"), try row.textOrNil("answer"),
                 wasSent: try !row.isNull("sent_at"))

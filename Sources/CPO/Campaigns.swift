@@ -27,6 +27,8 @@ package final class Campaigns: Sendable {
         case unknownStation(String)
         /// It stands in another campaign that is not over.
         case busyStation(String, campaign: String)
+        /// The image is labelled for another vendor or model than this station's.
+        case otherModel(String)
         case notRunning(CampaignMachine.State)
         /// A rollback of a campaign that changed no station.
         case nothingToTakeBack
@@ -88,29 +90,27 @@ package final class Campaigns: Sendable {
 
     // MARK: Making and changing
 
+    /// - Parameter image: the plan's.
+    /// - Parameter anyModel: although the image is labelled for another one.
     /// - Throws: `Refusal`.
     package func make(
-        _ plan: CampaignPlan, _ selection: CampaignSelection, in house: ChargePointOperator,
-        by who: String, at now: Timestamp, transaction: Transaction
+        _ plan: CampaignPlan, _ image: FirmwareImage, _ selection: CampaignSelection,
+        anyModel: Bool = false, in house: ChargePointOperator, by who: String, at now: Timestamp,
+        transaction: Transaction
     ) throws -> Record {
         let count = try transaction.queryOne(
             "SELECT COUNT(*) AS n FROM campaign WHERE state IN ('running', 'paused')")
         guard try count?.int("n") ?? 0 < Self.mostOpen else { throw Refusal.tooManyCampaigns }
-        let ids = try stations(selection, house, in: transaction)
+        let stations = try stations(selection, house, in: transaction)
+        let ids = stations.map(\.id)
         guard !ids.isEmpty else { throw Refusal.noStation }
+        if !anyModel, let other = stations.first(where: { !image.isFor($0) }) {
+            throw Refusal.otherModel(other.id)
+        }
         guard ids.count <= CampaignPlan.mostStations else {
             throw Refusal.tooManyStations(ids.count)
         }
-        let busy = try transaction.query(
-            """
-            SELECT m.station AS station, m.campaign AS campaign FROM campaign_member m
-            JOIN campaign c ON c.id = m.campaign WHERE c.state IN ('running', 'paused')
-            """)
-        let wanted = Set(ids)
-        for row in busy where wanted.contains(try row.text("station")) {
-            throw Refusal.busyStation(
-                try row.text("station"), campaign: try row.text("campaign"))
-        }
+        try refuseBusy(Set(ids), rollbackOf: plan.rollbackOf, in: transaction)
         let members = ids.enumerated().map { position, id in
             CampaignMachine.Member(station: id, wave: plan.wave(of: position), changedAt: now)
         }
@@ -133,9 +133,28 @@ package final class Campaigns: Sendable {
         return record
     }
 
+    /// A station in two campaigns at once would be taken for done by one for what the other sent.
+    ///
+    /// What the campaign that is taken back has under way, the new one waits for.
+    private func refuseBusy(
+        _ wanted: Set<String>, rollbackOf former: String?, in transaction: Transaction
+    ) throws {
+        let busy = try transaction.query(
+            """
+            SELECT m.station AS station, m.campaign AS campaign FROM campaign_member m
+            JOIN campaign c ON c.id = m.campaign WHERE c.id <> ?
+            AND (c.state IN ('running', 'paused')
+            OR m.state NOT IN ('waiting', 'done', 'failed', 'cancelled'))
+            """, former ?? "")
+        for row in busy where wanted.contains(try row.text("station")) {
+            throw Refusal.busyStation(
+                try row.text("station"), campaign: try row.text("campaign"))
+        }
+    }
+
     private func stations(
         _ selection: CampaignSelection, _ house: ChargePointOperator, in transaction: Transaction
-    ) throws -> [String] {
+    ) throws -> [StationRecord] {
         var candidates: [StationRecord] = []
         if selection.stations.isEmpty {
             candidates = try transaction.query(
@@ -157,7 +176,6 @@ package final class Campaigns: Sendable {
             there = Set(evses.compactMap(\.station))
         }
         return candidates.filter { selection.fits($0) && (there?.contains($0.id) ?? true) }
-            .map(\.id)
     }
 
     /// Pause, resume, cancel by hand.
@@ -179,15 +197,15 @@ package final class Campaigns: Sendable {
     ///
     /// - Parameter image: nil: the one image whose version they ran before.
     package func rollback(
-        _ id: String, image: FirmwareImage?, in house: ChargePointOperator,
+        _ id: String, image: FirmwareImage?, anyModel: Bool = false, in house: ChargePointOperator,
         source: any FirmwareSource, by who: String, at now: Timestamp, transaction: Transaction
     ) throws -> Record? {
         guard let record = try campaign(id, in: transaction) else { return nil }
         guard record.machine.state.isOver || record.machine.state == .paused else {
             throw Refusal.notRunning(record.machine.state)
         }
-        // Those that have it, and those that may have it.
-        let changed = record.machine.members.filter { $0.tries > 0 && $0.state != .waiting }
+        // Those that have it, and those that may have it: also who waits for another try.
+        let changed = record.machine.members.filter { $0.tries > 0 }
         guard !changed.isEmpty else { throw Refusal.nothingToTakeBack }
         guard let image = try image ?? former(of: changed, source, in: transaction) else {
             throw Refusal.noFormerImage
@@ -199,12 +217,14 @@ package final class Campaigns: Sendable {
         plan.name = "back: \(plan.name)"
         plan.image = image.id
         plan.version = image.version
-        plan.isSigned = image.isSigned
+        // Who chose the plain order did so because the stations know no other.
+        plan.isSigned = plan.isSigned && image.isSigned
         plan.rollbackOf = id
         var selection = CampaignSelection()
         selection.stations = changed.map(\.station)
         return try make(
-            plan, selection, in: house, by: who, at: now, transaction: transaction)
+            plan, image, selection, anyModel: anyModel, in: house, by: who, at: now,
+            transaction: transaction)
     }
 
     private func former(

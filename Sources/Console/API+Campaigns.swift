@@ -28,7 +28,10 @@ extension Console {
             APIRoute(
                 method: "POST", path: "/campaigns/{id}/{act}", need: .role(.operator),
                 summary: "pause, resume, cancel, or rollback: the former image to all it changed",
-                body: "{\"image\"? (rollback: instead of the one they ran before)}"
+                body: """
+                    {"image"? (rollback: instead of the one they ran before), "anyModel"? \
+                    (rollback: although the image is another model's)}
+                    """
             ) { try await self.changeCampaign($0, source) },
         ]
     }
@@ -70,15 +73,16 @@ extension Console {
             }
             var selection = selection
             // An image for one model is never sent to another by leaving a word out.
-            if body["anyModel"]?.bool != true {
+            let anyModel = body["anyModel"]?.bool == true
+            if !anyModel {
                 selection.vendor = selection.vendor ?? image.vendor
                 selection.model = selection.model ?? image.model
             }
             let plan = try Self.plan(body, name: name, image)
             let record = try Self.refusing {
                 try self.house.campaigns.make(
-                    plan, selection, in: self.house, by: request.caller.name, at: now,
-                    transaction: transaction)
+                    plan, image, selection, anyModel: anyModel, in: self.house,
+                    by: request.caller.name, at: now, transaction: transaction)
             }
             try self.audit.note(
                 request.caller, "campaign.make", record.id,
@@ -163,8 +167,8 @@ extension Console {
                     }
                 }
                 return try self.house.campaigns.rollback(
-                    id, image: image, in: self.house, source: source, by: request.caller.name,
-                    at: now, transaction: transaction)
+                    id, image: image, anyModel: body["anyModel"]?.bool == true, in: self.house,
+                    source: source, by: request.caller.name, at: now, transaction: transaction)
             }
             if record != nil {
                 try self.audit.note(request.caller, "campaign.\(act)", id, in: transaction)
@@ -200,6 +204,9 @@ extension APIProblem {
                 409, "in another campaign",
                 detail: "\(id) stands in campaign \(campaign), which is not over", field: "stations"
             )
+        case .otherModel(let id):
+            self = .field(
+                "image", "is labelled for another vendor or model than \(id)'s; see anyModel")
         case .notRunning(let state):
             self.init(409, "not possible now", detail: "the campaign is \(state.rawValue)")
         case .nothingToTakeBack:

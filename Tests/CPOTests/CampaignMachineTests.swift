@@ -173,6 +173,26 @@ import Testing
         #expect(machine.members[0].state == .failed)
     }
 
+    @Test func `fails a station that is away at the deadline, and stops`() {
+        var machine = Self.machine(2, waves: [1])
+        _ = Self.look(&machine)
+        let away = Self.sight { $0.isOnline = false }
+        _ = Self.look(&machine, 120 * 60 - 1, ["CS-0": away])
+        #expect(machine.members[0].state == .ordered)
+        _ = Self.look(&machine, 120 * 60, ["CS-0": away])
+        #expect(machine.members[0].state == .failed)
+        #expect(machine.state == .paused)
+    }
+
+    @Test func `waits until another campaign has settled what it sent`() {
+        var machine = Self.machine(1, version: "1.0")
+        let busy = Self.sight { $0.isUnderWayElsewhere = true }
+        _ = Self.look(&machine, 0, ["CS-0": busy])
+        #expect(machine.members[0].state == .waiting)
+        _ = Self.look(&machine, 10)
+        #expect(machine.members[0].state == .done)
+    }
+
     @Test func `does not count a try that never went out`() {
         var machine = Self.machine(1) { $0.tries = 1 }
         _ = Self.look(&machine)

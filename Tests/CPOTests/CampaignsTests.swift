@@ -54,7 +54,7 @@ struct FakeImages: FirmwareSource {
     }
 
     private func make(
-        _ house: House, _ selection: CampaignSelection, image: Int = 1,
+        _ house: House, _ selection: CampaignSelection, image: Int = 1, anyModel: Bool = false,
         _ change: (inout CampaignPlan) -> Void = { _ in }
     ) async throws -> Campaigns.Record {
         var plan = CampaignPlan(name: "two", image: Self.images.known[image])
@@ -63,7 +63,8 @@ struct FakeImages: FirmwareSource {
         let now = house.clock.now
         return try await house.cpo.write { [plan] transaction in
             try house.cpo.campaigns.make(
-                plan, selection, in: house.cpo, by: "anna", at: now, transaction: transaction)
+                plan, Self.images.known[image], selection, anyModel: anyModel, in: house.cpo,
+                by: "anna", at: now, transaction: transaction)
         }
     }
 
@@ -149,6 +150,59 @@ struct FakeImages: FirmwareSource {
         #expect(record.machine.plan.rollbackOf == made.id)
         #expect(record.machine.members.map(\.station) == ["CS-1", "CS-2"])
         #expect(try await state(house, made.id) == ["cancelled", "done", "done", "cancelled"])
+    }
+
+    @Test func `take back what is still under way once it has settled`() async throws {
+        let house = try await house()
+        let made = try await make(house, Self.model()) {
+            $0.waves = [3]
+            $0.isSigned = false
+        }
+        try await look(house)
+        try await boot(house, "CS-1", "2.0")
+        for (id, status) in [("CS-2", FirmwareStatus.downloadFailed), ("CS-3", .downloading)] {
+            _ = try await house.cpo.sessions.apply(
+                .maintenance(.firmware(status)), from: id, receivedAt: house.clock.now)
+        }
+        try await look(house)
+        #expect(try await state(house, made.id) == ["running", "done", "waiting", "downloading"])
+        let now = house.clock.now
+        _ = try await house.cpo.write {
+            try house.cpo.campaigns.handle(.cancel, made.id, at: now, in: $0)
+        }
+        var selection = CampaignSelection()
+        selection.stations = ["CS-3"]
+        await #expect(throws: Campaigns.Refusal.busyStation("CS-3", campaign: made.id)) {
+            try await make(house, selection)
+        }
+        var former = Self.images.known[0]
+        former.isSigned = true
+        let rollback = try await house.cpo.write { [former] transaction in
+            try house.cpo.campaigns.rollback(
+                made.id, image: former, in: house.cpo, source: Self.images, by: "anna", at: now,
+                transaction: transaction)
+        }
+        let back = try #require(rollback)
+        #expect(back.machine.members.map(\.station) == ["CS-1", "CS-2", "CS-3"])
+        #expect(!back.machine.plan.isSigned)
+        try await look(house)
+        #expect(try await state(house, back.id) == ["running", "ordered", "done", "waiting"])
+        try await boot(house, "CS-3", "2.0")
+        try await look(house)
+        #expect(try await state(house, back.id) == ["running", "ordered", "done", "ordered"])
+    }
+
+    @Test func `send a model's image to no other, unless that is meant`() async throws {
+        let house = try await house()
+        let other = StationIdentity(vendor: "V", model: "X", serial: nil, firmware: "1.0")
+        _ = try await house.cpo.sessions.apply(
+            .booted(other), from: "CS-2", receivedAt: house.clock.now)
+        var selection = CampaignSelection()
+        selection.vendor = "v"
+        await #expect(throws: Campaigns.Refusal.otherModel("CS-2")) {
+            try await make(house, selection)
+        }
+        #expect(try await make(house, selection, anyModel: true).machine.members.count == 3)
     }
 
     @Test func `refuse what cannot work, with the reason`() async throws {

@@ -285,8 +285,8 @@ import Web
             [house = desk.rig.house, files = desk.files, selection] transaction in
             let image = try #require(try files.image(made.file.id, in: transaction))
             return try house.campaigns.make(
-                CampaignPlan(name: "c", image: image), selection, in: house, by: "anna", at: now,
-                transaction: transaction)
+                CampaignPlan(name: "c", image: image), image, selection, in: house, by: "anna",
+                at: now, transaction: transaction)
         }
         await #expect(throws: FileStore.FileInUse(campaign: record.id)) {
             try await desk.files.remove(made.file.id) { _ in }
