@@ -36,16 +36,28 @@ package final class StationAuthority: Sendable {
         case weakLink = "the link's security profile is too low for a certificate"
         case authorityEnds = "the authority itself ends within days; rotate it"
         case notAccepted = "the station is not accepted"
+        case tooMany = "the station asked too often today"
     }
 
     /// OCPP 1.6's and 2.0.1's bound for a request.
     static let requestCharacters = 5500
+    /// Of one station in a day: it asks once a year, and again when a certificate did not arrive.
+    static let mostRequestsADay = 20
+    /// Shown to the operator, newest first.
+    private static let mostListed = 100
+
+    /// Requests of accepted stations; a restart begins anew.
+    private struct Requests {
+        var since: Timestamp?
+        var counts: [String: Int] = [:]
+    }
 
     let house: ChargePointOperator
     let settings: AuthoritySettings
     package let fingerprint: String
     /// What ends or has ended, by fingerprint: the handshake waits for no row.
     private let ends = Lock([String: Timestamp]())
+    private let requests = Lock(Requests())
 
     package init(house: ChargePointOperator, settings: AuthoritySettings) {
         self.house = house
@@ -126,15 +138,18 @@ package final class StationAuthority: Sendable {
     // MARK: For the operator
 
     package func certificates(of station: String) async throws -> [IssuedCertificate] {
-        try await house.read { try self.certificates(of: station, in: $0) }
+        try await house.read {
+            try self.certificates(of: station, limit: Self.mostListed, in: $0)
+        }
     }
 
+    /// All where no limit is said: one that is left out would count on.
     func certificates(
-        of station: String, in transaction: Transaction
+        of station: String, limit: Int = .max, in transaction: Transaction
     ) throws -> [IssuedCertificate] {
         try transaction.query(
-            "SELECT * FROM csms_certificate WHERE station = ? ORDER BY made_at DESC LIMIT 100",
-            station
+            "SELECT * FROM csms_certificate WHERE station = ? ORDER BY made_at DESC LIMIT ?",
+            station, limit
         ).map(IssuedCertificate.init(row:))
     }
 
@@ -145,9 +160,12 @@ package final class StationAuthority: Sendable {
     ) async throws -> Bool {
         let now = house.clock.now
         return try await house.write { [self] transaction in
-            let found = try certificates(of: station, in: transaction).filter {
-                $0.fingerprint == fingerprint && $0.endsAt.map { $0 > now } ?? true
-            }
+            let found = try transaction.query(
+                """
+                SELECT * FROM csms_certificate WHERE station = ? AND fingerprint = ?
+                AND (ends_at IS NULL OR ends_at > ?)
+                """, station, fingerprint, now
+            ).map(IssuedCertificate.init(row:))
             guard !found.isEmpty else { return false }
             try finish(found, at: now, "revoked", now: now, in: transaction)
             try note(transaction)
@@ -172,11 +190,19 @@ package final class StationAuthority: Sendable {
             house.log.warning(
                 "certificate request refused", ["station": station, "reason": reason.rawValue])
         }
-        return try await house.write { [house] transaction in
+        return try await house.write { [self] transaction in
             guard let record = try house.stations.station(station, in: transaction) else {
                 return false
             }
-            let why = record.registration == .accepted ? reason : .notAccepted
+            var why = record.registration == .accepted ? reason : .notAccepted
+            if why != .notAccepted, let count = excess(of: record.id, at: now) {
+                // Said once: a journal line for each would be the flood itself.
+                guard count == Self.mostRequestsADay + 1 else { return false }
+                house.log.warning(
+                    "certificate request refused",
+                    ["station": record.id, "reason": Refusal.tooMany.rawValue])
+                why = .tooMany
+            }
             try house.journal.append(
                 .stationCertificateRequested, record.id,
                 .members([
@@ -191,6 +217,21 @@ package final class StationAuthority: Sendable {
                 asked_at = excluded.asked_at, root_command = NULL
                 """, record.id, name, pem, now)
             return true
+        }
+    }
+
+    /// Counts a request. Whoever has a station's link could else have certificates made, and lines
+    /// written, without end.
+    ///
+    /// - Returns: how many it are today, where that is too many.
+    private func excess(of station: String, at now: Timestamp) -> Int? {
+        requests.withLock { requests in
+            if requests.since.map({ now.seconds(since: $0) >= 86_400 }) ?? true {
+                requests = Requests(since: now)
+            }
+            let count = requests.counts[station, default: 0] + 1
+            requests.counts[station] = count
+            return count > Self.mostRequestsADay ? count : nil
         }
     }
 

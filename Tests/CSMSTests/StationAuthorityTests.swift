@@ -197,6 +197,47 @@ import Testing
         await office.rig.end()
     }
 
+    @Test func `ends one of very many, too`() async throws {
+        let office = try await Office()
+        try await office.online()
+        let made = try await office.issued()
+        office.rig.clock.advance(milliseconds: 1000)
+        let other = try await office.issued()
+        let now = office.rig.clock.now
+        _ = try await office.rig.house.write { transaction in
+            for number in 0..<100 {
+                try transaction.execute(
+                    """
+                    INSERT INTO csms_certificate (fingerprint, serial, station, name, issuer,
+                    made_at, not_after, command) VALUES (?, ?, 'CS-1', 'CS-1', 'X', ?, ?, 'C')
+                    """, "F-\(number)", "\(number)", now.advanced(bySeconds: 1), now)
+            }
+        }
+        #expect(try await office.authority.certificates(of: "CS-1").count == 100)
+        #expect(try await office.authority.revoke(made.fingerprint, of: "CS-1") { _ in })
+        #expect(office.authority.hasEnded(made.fingerprint, at: now))
+        _ = try await office.rig.house.write { [house = office.rig.house] transaction in
+            try house.stations.remove("CS-1", at: now, in: transaction)
+        }
+        #expect(office.authority.hasEnded(other.fingerprint, at: now))
+        await office.rig.end()
+    }
+
+    @Test func `signs so often in a day only`() async throws {
+        let office = try await Office()
+        try await office.online()
+        let (csr, _) = try CertificateRequest.make(commonName: "CS-1", organisation: nil)
+        for _ in 0..<StationAuthority.mostRequestsADay { #expect(try await office.ask(csr)) }
+        for _ in 0..<3 { #expect(try await !office.ask(csr)) }
+        // Each line would be room that it takes.
+        let lines = try await office.rig.house.journal.lines(after: 0)
+            .filter { $0.kind == .stationCertificateRequested }
+        #expect(lines.count == StationAuthority.mostRequestsADay + 1)
+        office.rig.clock.advance(milliseconds: 86_400_000)
+        #expect(try await office.ask(csr))
+        await office.rig.end()
+    }
+
     @Test func `ends what a station had that is registered no more`() async throws {
         let office = try await Office()
         try await office.online()
