@@ -24,6 +24,8 @@ final class OwnerAnswers: Sendable {
         /// In the order they came; an entry whose number is not its question's any more is stale.
         var order: [(question: OwnerQuestion, number: Int)] = []
         var next = 0
+        /// Questions on their way, but for those whose token changed meanwhile.
+        var asking: [Int: OwnerQuestion] = [:]
 
         mutating func forget(_ question: OwnerQuestion) {
             answers[question.uid]?[question] = nil
@@ -41,6 +43,20 @@ final class OwnerAnswers: Sendable {
             state.forget(question)
             return nil
         }
+    }
+
+    /// - Returns: the question's number, for `answered`.
+    func asking(_ question: OwnerQuestion) -> Int {
+        state.withLock { state in
+            state.next += 1
+            state.asking[state.next] = question.folded
+            return state.next
+        }
+    }
+
+    /// - Returns: false where the token changed while its owner was asked.
+    func answered(_ number: Int) -> Bool {
+        state.withLock { $0.asking.removeValue(forKey: number) } != nil
     }
 
     func keep(_ answer: OwnerAnswer, of question: OwnerQuestion, at now: Int64) {
@@ -71,6 +87,10 @@ final class OwnerAnswers: Sendable {
     func tokenChanged(_ token: Token) {
         let uid = token.uid.lowercased()
         state.withLock { state in
+            for (number, question) in state.asking
+            where question.uid == uid && (question.party == nil || question.party == token.party) {
+                state.asking[number] = nil
+            }
             for (question, kept) in state.answers[uid] ?? [:]
             where question.party == nil || question.party == token.party {
                 if case .allowed(let told?, _, _) = kept.answer,
@@ -78,6 +98,17 @@ final class OwnerAnswers: Sendable {
                 {
                     continue
                 }
+                state.forget(question)
+            }
+        }
+    }
+
+    /// A charge began by its owner's word, and that was good for one.
+    func used(_ token: Token) {
+        let uid = token.uid.lowercased()
+        state.withLock { state in
+            for question in (state.answers[uid] ?? [:]).keys
+            where question.party == nil || question.party == token.party {
                 state.forget(question)
             }
         }

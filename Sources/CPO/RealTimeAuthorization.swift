@@ -17,6 +17,8 @@ package final class RealTimeAuthorization: Sendable {
         var byOwner: [PartyID: OwnerAnswer] = [:]
         /// Of a tag that nobody here knows.
         var ofUnknown: OwnerAnswer?
+        /// What the registry knew when they were asked.
+        var candidates: [Token] = []
     }
 
     let answers = OwnerAnswers()
@@ -49,10 +51,11 @@ package final class RealTimeAuthorization: Sendable {
         of candidates: [Token], idTag: String, location: String?, evses: [String],
         at moment: Timestamp
     ) async -> Words {
-        guard let owners = way.withLock({ $0.owners }) else { return Words() }
+        var words = Words(candidates: candidates)
+        guard let owners = way.withLock({ $0.owners }) else { return words }
         var questions: [OwnerQuestion] = []
         if candidates.isEmpty {
-            guard owners.canAsk(nil) else { return Words() }
+            guard owners.canAsk(nil) else { return words }
             questions = [
                 OwnerQuestion(
                     party: nil, uid: idTag, kind: .rfid, location: location, evses: evses)
@@ -65,7 +68,6 @@ package final class RealTimeAuthorization: Sendable {
                         evses: evses)
                 }
         }
-        var words = Words()
         let asked = questions
         await withTaskGroup(of: (OwnerQuestion, OwnerAnswer).self) { group in
             for question in asked {
@@ -100,6 +102,7 @@ package final class RealTimeAuthorization: Sendable {
         to question: OwnerQuestion, _ owners: any TokenOwners
     ) async -> OwnerAnswer {
         if let known = answers.find(question, at: clock.monotonicMilliseconds) { return known }
+        let number = answers.asking(question)
         let milliseconds = Int64(settings.ownerDeadlineSeconds) * 1000
         let answer = await withTaskGroup(of: OwnerAnswer.self) { [clock] group in
             group.addTask { await owners.ask(question) }
@@ -117,7 +120,10 @@ package final class RealTimeAuthorization: Sendable {
                 "token's owner is silent",
                 ["party": question.party?.description ?? "any", "reason": reason])
         }
-        answers.keep(answer, of: question, at: clock.monotonicMilliseconds)
+        // Given before the token changed by another way: good for nobody else.
+        if answers.answered(number) {
+            answers.keep(answer, of: question, at: clock.monotonicMilliseconds)
+        }
         return answer
     }
 }

@@ -50,6 +50,9 @@ extension Sessions {
             start, Natural(connector: connector, idTag: idTag, at: natural, repetition: repetition),
             authorization, excess, at: station, receivedAt: receivedAt, in: transaction)
         try settle(opened, among: others, receivedAt, in: transaction)
+        if authorization.isOwnersWord, let token = authorization.token, token.whitelist == .never {
+            stores.realTime.answers.used(token)
+        }
         if let number = start.reservation {
             try Reservations.used(
                 number, by: opened.session.id, at: station, in: transaction)
@@ -79,8 +82,9 @@ extension Sessions {
         // The remote start that paid for it is spent, its owner is not asked twice; their word for
         // this session still stands. One that was too many stays so.
         if session.authMethod == .command { info = AuthorizationInfo(.accepted) }
-        if session.authMethod == .authRequest, info.status == .invalid {
-            info = session.token.info(.accepted)
+        if session.authMethod == .authRequest {
+            if session.token.whitelist == .never { stores.realTime.answers.used(session.token) }
+            if info.status == .invalid { info = session.token.info(.accepted) }
         }
         let first = AuthorizationStatus(rawValue: try row.text("authorization_status"))
         if first == .concurrentTransaction, info.status == .accepted {

@@ -123,6 +123,38 @@ import Testing
         #expect(owners.asked.count == 2)
     }
 
+    @Test(arguments: [true, false])
+    func `is judged by what its owner told by a quicker way`(tellsToken: Bool) async throws {
+        let owners = ScriptedOwners()
+        let old = House.partners("P-1", .never)
+        let house = try await house(owners, old)
+        owners.answer("P-1", .allowed(tellsToken ? old : nil, reference: nil, evses: nil))
+        var blocked = House.partners("P-1", .never, isValid: false)
+        blocked.lastUpdated = House.noon.advanced(bySeconds: 1)
+        let new = blocked
+        owners.meanwhile { try await house.put(new) }
+        #expect(try await house.shown("P-1").status == .blocked)
+        let cpo = house.cpo
+        #expect(try await cpo.read { try cpo.tokens.candidates(idTag: "P-1", in: $0) } == [new])
+        // Nor is it kept for the next card.
+        owners.meanwhile(nil)
+        owners.answer("P-1", .refused(.blocked))
+        #expect(try await house.shown("P-1").status == .blocked)
+        #expect(owners.asked.count == 2)
+    }
+
+    @Test func `that nobody may keep is asked for at each charge`() async throws {
+        let owners = ScriptedOwners()
+        let house = try await house(owners, House.partners("P-1", .never))
+        owners.answer("P-1", .allowed(nil, reference: nil, evses: nil))
+        #expect(try await house.shown("P-1").status == .accepted)
+        #expect(try await house.started(House.start(token: "P-1")).1 == .accepted)
+        #expect(owners.asked.count == 1)
+        owners.answer("P-1", .refused(.blocked))
+        #expect(try await house.started(House.start(30, token: "P-1"), at: 30).1 == .blocked)
+        #expect(owners.asked.count == 2)
+    }
+
     @Test func `is not asked for out of a backlog, nor after an order`() async throws {
         let owners = ScriptedOwners()
         let house = try await house(owners, House.partners("P-1", .never))
