@@ -26,11 +26,15 @@ extension CompositeSchedule {
         }
     }
 
-    /// Where `reported` says something else than this one, over the span both cover; nil when they are
-    /// not in one unit and cannot be compared.
+    /// Where `reported` says something else than this one, over the span both cover; nil when they
+    /// cannot be compared: they are not in one unit, or begin more than a year apart.
     package func differences(from reported: CompositeSchedule) -> [Difference]? {
         guard reported.schedule.unit == schedule.unit else { return nil }
-        let shift = Int(reported.start.seconds(since: start))
+        // A station's start is only as good as its clock, and may be any.
+        let longest = Int64(ChargingProfile.Bounds.seconds.upperBound)
+        let apart = reported.start.seconds(since: start)
+        guard (-longest...longest).contains(apart) else { return nil }
+        let shift = Int(apart)
         func end(_ other: ChargingSchedule, _ shift: Int) -> Int {
             other.durationSeconds.map { $0 + shift } ?? .max
         }

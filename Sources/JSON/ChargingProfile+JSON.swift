@@ -67,19 +67,26 @@ extension ChargingSchedule {
         ])
     }
 
+    private static func isSane(_ seconds: Int) -> Bool {
+        ChargingProfile.Bounds.seconds.contains(seconds)
+    }
+
+    /// nil for what is no schedule, or has times that no schedule has.
     package init?(json: JSONValue) {
         guard let unit = json["unit"]?.string.flatMap(Unit.init(rawValue:)),
             let items = json["periods"]?.array
         else { return nil }
         var periods: [Period] = []
         for item in items {
-            guard let start = item["start"]?.int, let tenths = item["limit"]?.tenths else {
-                return nil
-            }
+            guard let start = item["start"]?.int, Self.isSane(start),
+                let tenths = item["limit"]?.tenths
+            else { return nil }
             periods.append(Period(start: start, tenths: tenths, phases: item["phases"]?.int))
         }
+        let duration = json["durationSeconds"]?.int
+        guard duration.map(Self.isSane) ?? true else { return nil }
         self.init(
-            unit: unit, periods: periods, durationSeconds: json["durationSeconds"]?.int,
+            unit: unit, periods: periods, durationSeconds: duration,
             start: json["start"]?.time, minimumRateTenths: json["minimumRate"]?.tenths)
     }
 }

@@ -170,7 +170,7 @@ enum ChargingProfileWire {
                     if let period = try readPeriod(&r, &f) { schedule.periods.append(period) }
                 }
             } else if r.matches(key, "duration") {
-                schedule.durationSeconds = try f.integer(&r, "duration")
+                schedule.durationSeconds = try f.scheduleSeconds(&r, "duration")
             } else if r.matches(key, "minChargingRate") {
                 schedule.minimumRateTenths = try f.tenths(&r, "minChargingRate")
             } else if r.matches(key, "startSchedule") {
@@ -201,7 +201,7 @@ enum ChargingProfileWire {
         var phases: Int?
         _ = try fields.object(&reader, "chargingSchedulePeriod") { r, key, f throws(JSONError) in
             if r.matches(key, "startPeriod") {
-                start = try f.integer(&r, "startPeriod")
+                start = try f.scheduleSeconds(&r, "startPeriod")
             } else if r.matches(key, "limit") {
                 tenths = try f.tenths(&r, "limit")
             } else if r.matches(key, "numberPhases") {
@@ -245,6 +245,19 @@ extension FieldReader {
         let time = try time(&reader)
         if time == nil { fail(.propertyViolation, "a time cannot be read: \(field)") }
         return time
+    }
+
+    /// Seconds within a schedule; more than can be reckoned with is a fault.
+    @_lifetime(reader: copy reader)
+    mutating func scheduleSeconds(_ reader: inout JSONReader, _ field: StaticString)
+        throws(JSONError) -> Int?
+    {
+        guard let seconds = try integer(&reader, field) else { return nil }
+        guard ChargingProfile.Bounds.seconds.contains(seconds) else {
+            fail(.propertyViolation, "a field is out of range: \(field)")
+            return nil
+        }
+        return seconds
     }
 
     /// A limit in tenths; further digits are cut, which can only lower it.

@@ -64,6 +64,14 @@ import Testing
             .propertyViolation
         ),
         (
+            #"{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":9e18,"limit":6}]}"#,
+            .propertyViolation
+        ),
+        (
+            #"{"chargingRateUnit":"A","duration":9000000000000000000,"chargingSchedulePeriod":[]}"#,
+            .propertyViolation
+        ),
+        (
             #"{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":[]}]}"#,
             .typeViolation
         ),
@@ -120,6 +128,18 @@ import Testing
                     .utf8
             ).span.bytes, to: .getComposite(connector: 1, seconds: 1, unit: nil))
         #expect(answer.value == .composite(nil))
+    }
+
+    @Test func `with times beyond a year is none in the house's own spelling`() {
+        let schedule = ChargingSchedule(
+            unit: .amperes, periods: [.init(start: 0, tenths: 60)], durationSeconds: 60)
+        #expect(ChargingSchedule(json: schedule.json) == schedule)
+        var late = schedule
+        late.periods[0].start = .max
+        #expect(ChargingSchedule(json: late.json) == nil)
+        var long = schedule
+        long.durationSeconds = .max
+        #expect(ChargingSchedule(json: long.json) == nil)
     }
 
     @Test func `comes back the same from the house's own spelling`() {
