@@ -100,6 +100,9 @@ extension MeterReading {
         var power: Watts?
     }
 
+    /// 100 MW: beyond any connector, a meter's fault that says nothing, as a current beyond any cable.
+    private static let mostWatts: Int64 = 100_000_000
+
     /// nil for a reading that says nothing of it.
     var currents: Currents? {
         var phases: [Amperes?] = [nil, nil, nil]
@@ -113,7 +116,9 @@ extension MeterReading {
         }
         let known = phases.contains { $0 != nil } ? phases.map { $0 ?? .zero } : nil
         let sum = current.flatMap(\.milliamperes)
-        let power = total(.powerImport).flatMap(\.floor).map { Watts($0) }
+        let power = total(.powerImport).flatMap(\.floor).flatMap { watts in
+            watts < Self.mostWatts ? Watts(watts) : nil
+        }
         guard known != nil || sum != nil || power != nil else { return nil }
         return Currents(phases: known, sum: sum, power: power)
     }
