@@ -261,9 +261,13 @@ extension Sites {
         }
         let isRefused: Bool
         switch command {
-        case .startLimited(let connector, _, _): isRefused = isShared(connector)
+        case .startLimited(let connector, _, let profile):
+            isRefused = isShared(connector) || GridProfile.isOurs(profile.id)
         case .setProfile(let connector, let profile):
-            isRefused = profile.purpose != .stationMaximum && isShared(connector)
+            // One with an id of ours would take the place of ours, wherever it is put.
+            isRefused =
+                profile.purpose != .stationMaximum && isShared(connector)
+                || GridProfile.isOurs(profile.id)
         case .clearProfiles(let filter):
             isRefused = clears(filter.id, filter.connector, filter.purpose?.rawValue, isShared)
         case .foreign(let action, let payload):
@@ -277,10 +281,21 @@ extension Sites {
         _ id: Int?, _ connector: Int?, _ purpose: String?, _ isShared: (Int?) -> Bool
     ) -> Bool {
         if let id { return GridProfile.isOurs(id) }
-        // Ours lie on the connectors themselves.
-        guard connector != 0 else { return false }
+        // Ours lie on the connectors themselves, but not every station tells 0 from none.
+        guard connector != 0 else {
+            return purpose != ChargingProfile.Purpose.stationMaximum.rawValue
+        }
         return isShared(connector)
             && (purpose == nil || purpose == ChargingProfile.Purpose.transactionDefault.rawValue)
+    }
+
+    private static func isOurs(_ profile: JSONValue?) -> Bool {
+        number(profile?["chargingProfileId"]).map(GridProfile.isOurs) ?? false
+    }
+
+    /// A number as stations read it: as text, too, and without its fraction.
+    private static func number(_ value: JSONValue?) -> Int? {
+        (value?.decimal ?? value?.string.flatMap { Decimal($0) })?.floor.map { Int($0) }
     }
 
     /// The raw hatch speaks OCPP; only what these three actions say of connector and purpose counts.
@@ -291,15 +306,17 @@ extension Sites {
         guard let body = try? JSONValue(parsing: payload) else { return false }
         switch action.lowercased() {
         case "setchargingprofile":
-            let purpose = body["csChargingProfiles"]?["chargingProfilePurpose"]?.string
+            let profile = body["csChargingProfiles"]
+            let purpose = profile?["chargingProfilePurpose"]?.string
             return purpose != ChargingProfile.Purpose.stationMaximum.rawValue
-                && isShared(body["connectorId"]?.int)
+                && isShared(Self.number(body["connectorId"])) || Self.isOurs(profile)
         case "clearchargingprofile":
             return clears(
-                body["id"]?.int, body["connectorId"]?.int,
+                Self.number(body["id"]), Self.number(body["connectorId"]),
                 body["chargingProfilePurpose"]?.string, isShared)
         case "remotestarttransaction":
-            return body["chargingProfile"] != nil && isShared(body["connectorId"]?.int)
+            guard let profile = body["chargingProfile"] else { return false }
+            return isShared(Self.number(body["connectorId"])) || Self.isOurs(profile)
         default: return false
         }
     }
