@@ -242,6 +242,8 @@ extension FuseTree {
         package static let windows = 50
         package static let amperes: ClosedRange<Int64> = 1...10_000
         package static let milliamperes: ClosedRange<Int64> = 0...10_000_000
+        /// With none a connector would never be admitted.
+        package static let minimum = Amperes(1)
         package static let watts: ClosedRange<Int64> = 0...100_000_000
     }
 
@@ -299,6 +301,9 @@ extension FuseTree {
             }
             guard known.contains(outlet.node) else {
                 return .init("\(place).node", "\(outlet.node) is none of the nodes")
+            }
+            guard outlet.minimum >= Bounds.minimum else {
+                return .init("\(place).minimumAmperes", "must be at least 1")
             }
             guard outlet.minimum <= outlet.most else {
                 return .init("\(place).minimumAmperes", "is more than `amperes`")
