@@ -313,7 +313,8 @@ package struct GridMachine: Sendable {
         for (outlet, load) in waiting {
             guard var order = rise(outlet, now) else { continue }
             let held = held(outlet.id, now)
-            let most = held.milliamperes + max(0, sharing.room(for: load, left))
+            // Less than it holds where a node is over: it must not rise into what others overdraw.
+            let most = held.milliamperes + sharing.room(for: load, left)
             if order.limit.milliamperes > most {
                 let step = CurrentSharing.step
                 order.limit = Amperes(milliamperes: most / step * step)

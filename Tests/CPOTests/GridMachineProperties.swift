@@ -39,7 +39,7 @@ import Testing
     private static func trouble(_ site: inout GridSite, _ random: inout SeededGenerator) {
         let id = site.tree.outlets.randomElement(using: &random)!.id
         let now = site.now.time
-        switch Int.random(in: 0...10, using: &random) {
+        switch Int.random(in: 0...11, using: &random) {
         case 0...2: site.stations[id]?.isActive.toggle()
         case 3:
             for other in site.stations.keys where other.station == id.station {
@@ -60,6 +60,11 @@ import Testing
         case 7:
             site.stations[id]?.cap = [nil, Amperes(0), Amperes(9)].randomElement(using: &random)!
         case 8:
+            // More than it may, or less, or nobody knows.
+            site.stations[id]?.measured =
+                [nil, Amperes(0), Amperes(.random(in: 6...40, using: &random))]
+                .randomElement(using: &random)!
+        case 9:
             // The server is killed: what it remembers is what it had written down. What was on its way
             // has arrived or never will, and no answer is heard.
             site.machine = GridMachine(site.tree, zone: .utc, told: site.told)
@@ -101,6 +106,7 @@ import Testing
         for id in site.stations.keys {
             site.stations[id]?.isOnline = true
             site.stations[id]?.refuses = false
+            site.stations[id]?.measured = nil
         }
         site.limits = []
         // What was refused is asked for again after ten minutes, and a limit of before may run out.
@@ -132,11 +138,12 @@ import Testing
         probe = answers.afterAnswers(at: site.second)
         _ = probe.handle(.step(facts, site.limits), at: site.now)
         let (machine, now) = (site.machine, site.now)
-        let over = site.excess { machine.held($0.id, now) }
-        for order in orders where order.limit > probe.held(order.id, now) {
+        for order in orders where order.limit > probe.bound(order.id, now) {
             guard let outlet = site.tree.outlets.first(where: { $0.id == order.id }) else {
                 continue
             }
+            // With all that the others count with, and as much as it may draw now.
+            let over = site.excess { $0.id == order.id ? order.limit : machine.held($0.id, now) }
             #expect(
                 over.isDisjoint(with: site.path(outlet)),
                 "\(order) raises what is over already, second \(site.second)")
