@@ -93,7 +93,7 @@ package final class GridControl: Sendable {
         let now = moment
         for tree in trees where known[tree.id] != tree {
             let zone = rules(of: tree.timeZone)
-            state.withLock { state in
+            let effects: [GridMachine.Effect] = state.withLock { state in
                 if state.machines[tree.id] == nil {
                     state.machines[tree.id] = GridMachine(
                         tree, zone: zone,
@@ -102,9 +102,11 @@ package final class GridControl: Sendable {
                         })
                 } else {
                     state.machines[tree.id]?.recall(rows)
-                    _ = state.machines[tree.id]?.handle(.configured(tree, zone), at: now)
+                    return state.machines[tree.id]?.handle(.configured(tree, zone), at: now) ?? []
                 }
+                return []
             }
+            try await remember(effects, of: tree.id, house)
         }
         state.withLock { state in
             for id in state.machines.keys where !trees.contains(where: { $0.id == id }) {

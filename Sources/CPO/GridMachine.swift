@@ -174,6 +174,18 @@ package struct GridMachine: Sendable {
         var peak = DrawnPeak()
         var target: Amperes = .zero
         var fallbackTarget: Amperes = .zero
+
+        /// It has no fallback any more: what its station holds of it is cleared, with all else there,
+        /// before the next limit is told. Until that is taken it may hold anything.
+        mutating func dropFallback() {
+            fallbackTarget = .zero
+            guard told.fallback != Slot() || told.refused == .fallback else { return }
+            told.fallback = Slot()
+            told.present.doubt()
+            told.isTakenOver = false
+            if told.refused == .fallback { told.refused = nil }
+            open = nil
+        }
     }
 
     package internal(set) var tree: FuseTree
@@ -237,6 +249,7 @@ package struct GridMachine: Sendable {
         for outlet in tree.outlets {
             loads[outlet.id] = tree.load(outlet)
             states[outlet.id, default: State()].target = .zero
+            if outlet.fallback == nil { states[outlet.id]?.dropFallback() }
         }
     }
 
@@ -384,7 +397,9 @@ package struct GridMachine: Sendable {
         // One that runs out where there is no fallback any more must be told without an end.
         let isOpen = slot.pending != nil || slot.expires != nil || state.told.refused != nil
         guard isOpen || (slot.most.map { wanted < $0 } ?? true) else { return nil }
-        return order(outlet, .present, min(wanted, counted), state, now)
+        // Of one that may have lost its limit no more than that: what it counts with beyond is a fear.
+        let known = slot.confirmed == nil ? slot.pending ?? counted : counted
+        return order(outlet, .present, min(wanted, counted, known), state, now)
     }
 
     /// Where there is a fallback, its limit of the moment must be told only while it differs.

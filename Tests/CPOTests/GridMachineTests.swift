@@ -126,6 +126,43 @@ import Testing
         #expect(Self.allowed(site) == [26, 6])
     }
 
+    @Test func `clears a fallback that is taken away, and tells it again when it is given again`() {
+        var site = Self.site(32, fallback: Amperes(6))
+        Self.charge(&site, "S1")
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [26, 6])
+        site.configure { for index in $0.outlets.indices { $0.outlets[index].fallback = nil } }
+        #expect(site.told[OutletID("S1", 1)]?.fallback == GridMachine.Slot())
+        let orders = site.tick()
+        #expect(orders.count == 2 && orders.allSatisfy { $0.takesOver && $0.part == .present })
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [32, 0])
+        site.configure {
+            for index in $0.outlets.indices { $0.outlets[index].fallback = Amperes(6) }
+        }
+        #expect(site.tick().map(\.part) == [.fallback, .fallback])
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [26, 6])
+        #expect(site.stations[OutletID("S1", 1)]?.base == Amperes(6))
+    }
+
+    @Test func `raises nobody while a node is over by what is measured`() {
+        var site = Self.site(32)
+        Self.charge(&site, "S1", "S2")
+        site.stations[OutletID("S1", 1)]?.cap = Amperes(8)
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [8, 24])
+        // Both draw more than they may, and the one may now have more.
+        site.stations[OutletID("S1", 1)]?.measured = Amperes(16)
+        site.stations[OutletID("S2", 1)]?.measured = Amperes(28)
+        site.stations[OutletID("S1", 1)]?.cap = nil
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [8, 16])
+        site.stations[OutletID("S2", 1)]?.measured = Amperes(16)
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [16, 16])
+    }
+
     @Test func `takes a boot for the loss of all it was told, and tells it again`() {
         var site = Self.site(32)
         Self.charge(&site, "S1", "S2")

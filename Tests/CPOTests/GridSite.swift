@@ -31,7 +31,7 @@ struct GridSite {
 
     static let start = Timestamp(seconds: 1_800_014_400)
 
-    let tree: FuseTree
+    private(set) var tree: FuseTree
     var machine: GridMachine
     var stations: [OutletID: Station] = [:]
     var limits: [GridLimit] = []
@@ -49,6 +49,13 @@ struct GridSite {
         machine = GridMachine(tree, zone: .utc)
         for outlet in tree.outlets {
             stations[outlet.id] = Station(bootedAt: Self.start.advanced(bySeconds: -3600))
+        }
+    }
+
+    mutating func configure(_ change: (inout FuseTree) -> Void) {
+        change(&tree)
+        for case .remember(let id, let told) in machine.handle(.configured(tree, .utc), at: now) {
+            self.told[id] = told
         }
     }
 
@@ -123,6 +130,10 @@ struct GridSite {
 
     private mutating func apply(_ order: GridMachine.Order) -> Bool {
         guard stations[order.id]?.refuses == false else { return false }
+        if order.takesOver {
+            stations[order.id]?.base = nil
+            stations[order.id]?.top = nil
+        }
         let hasFallback = tree.outlets.contains { $0.id == order.id && $0.fallback != nil }
         switch order.part {
         case .fallback: stations[order.id]?.base = order.limit
