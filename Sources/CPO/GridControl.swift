@@ -227,7 +227,8 @@ package final class GridControl: Sendable {
     ) -> Amperes? {
         guard !records.isEmpty else { return nil }
         let zone = rules(of: tree.timeZone)
-        return InstalledProfiles(Self.entries(records, charge, in: zone, at: now))
+        // Every second for every connector: of a plan by the time of the day only this minute.
+        return InstalledProfiles(Self.entries(records, charge, in: zone, at: now, ahead: 1))
             .piece(
                 at: now,
                 InstalledProfiles.Question(
@@ -240,13 +241,14 @@ package final class GridControl: Sendable {
     /// The rows as a station would hold them; the running charge has the number 1.
     static func entries(
         _ records: [StationProfiles.Record], _ charge: Sessions.Charge?, in zone: LocalTimeRules,
-        at now: Timestamp
+        at now: Timestamp, ahead: Int64 = ProfilePlan.aheadSeconds
     ) -> [InstalledProfiles.Entry] {
         records.map { record in
             InstalledProfiles.Entry(
                 connector: record.connector,
                 profile: record.plan.profile(
-                    id: record.id, transaction: charge?.transaction, in: zone, at: now),
+                    id: record.id, transaction: charge?.transaction, in: zone, at: now, ahead: ahead
+                ),
                 charge: record.session != nil && record.session == charge?.session ? 1 : nil)
         }
     }

@@ -28,14 +28,14 @@ package struct ProfilePlan: Hashable, Sendable {
     }
 
     /// How far ahead windows are told; beyond, the last limit before them holds.
-    static let aheadSeconds: Int64 = 3 * 86_400
+    package static let aheadSeconds: Int64 = 3 * 86_400
     /// Periods of one schedule; most stations take no more (ChargingScheduleMaxPeriods).
     static let mostPeriods = 24
 
-    /// As a station is told it now.
+    /// As a station is told it now; windows for `ahead` seconds.
     package func profile(
         id: Int, transaction: TransactionReference? = nil, in zone: LocalTimeRules,
-        at now: Timestamp
+        at now: Timestamp, ahead: Int64 = ProfilePlan.aheadSeconds
     ) -> ChargingProfile {
         let kind: ChargingProfile.Kind
         let schedule: ChargingSchedule
@@ -45,7 +45,7 @@ package struct ProfilePlan: Hashable, Sendable {
             schedule = told
         case .windows(let windows, let unit, let otherwise):
             kind = .absolute
-            schedule = Self.schedule(windows, unit, otherwise, zone, now)
+            schedule = Self.schedule(windows, unit, otherwise, zone, now, ahead)
         }
         return ChargingProfile(
             id: id, stackLevel: stackLevel, purpose: purpose, kind: kind,
@@ -55,7 +55,7 @@ package struct ProfilePlan: Hashable, Sendable {
 
     private static func schedule(
         _ windows: [FuseTree.Window], _ unit: ChargingSchedule.Unit, _ otherwise: Int64,
-        _ zone: LocalTimeRules, _ now: Timestamp
+        _ zone: LocalTimeRules, _ now: Timestamp, _ ahead: Int64
     ) -> ChargingSchedule {
         // On the minute, because windows are.
         let minute = now.milliseconds / 60_000
@@ -71,7 +71,7 @@ package struct ProfilePlan: Hashable, Sendable {
         }
         var periods: [ChargingSchedule.Period] = []
         var second: Int64 = 0
-        while second < aheadSeconds, periods.count < mostPeriods {
+        while second < ahead, periods.count < mostPeriods {
             let limit = tenths(start.advanced(bySeconds: second))
             if periods.last?.tenths != limit {
                 periods.append(.init(start: Int(second), tenths: limit))

@@ -122,6 +122,7 @@ import Testing
                 .init(start: 0, tenths: 320), .init(start: 3600, tenths: 160),
                 .init(start: 3 * 3600, tenths: 320),
             ])
+        #expect(plan.profile(id: 1, in: berlin, at: start, ahead: 1).schedule.periods.count == 1)
     }
 
     @Test func `is part of what its connector is expected to be allowed`() async throws {
