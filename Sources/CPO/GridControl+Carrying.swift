@@ -21,25 +21,13 @@ extension GridControl {
         _ order: GridMachine.Order, of site: String, _ house: ChargePointOperator,
         _ links: any StationLinks
     ) async throws {
-        guard let tree = sites.tree(site),
-            let outlet = tree.outlets.first(where: { $0.id == order.id })
-        else { return }
-        let deadline = house.settings.commandDeadlineSeconds
-        let (station, connector) = (order.id.station, order.id.connector)
-        if order.takesOver {
-            // What others set there would stand above or in the place of ours. Whatever the answer is,
-            // the connector counts with everything until it has taken the limit.
-            _ = await ask(
-                .clearProfiles(ProfileFilter(connector: connector)), station, links, deadline)
-        }
-        let profile = GridProfile.profile(
-            order.part, order.limit, expires: order.expires, outlet, in: tree, at: clock.now)
-        let (answer, word) = await ask(
-            .setProfile(connector: connector, profile), station, links, deadline)
+        let (answer, word) = await tell(order, of: site, house, links)
         if answer != .accepted {
             log.warning(
                 "a charging limit was not taken",
-                ["station": station, "connector": connector, "answer": word])
+                [
+                    "station": order.id.station, "connector": order.id.connector, "answer": word,
+                ])
         }
         let now = moment
         let effects = state.withLock { state in
@@ -49,29 +37,85 @@ extension GridControl {
         try await remember(effects, of: site, house)
     }
 
+    private func tell(
+        _ order: GridMachine.Order, of site: String, _ house: ChargePointOperator,
+        _ links: any StationLinks
+    ) async -> (GridMachine.Answer, String) {
+        guard let tree = sites.tree(site),
+            let outlet = tree.outlets.first(where: { $0.id == order.id })
+        else { return (.unsent, "not shared any more") }
+        let deadline = house.settings.commandDeadlineSeconds
+        if order.takesOver, let word = await takeOver(order.id, links, deadline) {
+            // Ours would not be what counts there.
+            return (.unsent, "what others set was not cleared: \(word)")
+        }
+        let profile = GridProfile.profile(
+            order.part, order.limit, expires: order.expires, outlet, in: tree)
+        return await ask(
+            .setProfile(connector: order.id.connector, profile), order.id.station, links, deadline)
+    }
+
+    /// Clears what would stand above ours or in its place: all on the connector, and the defaults of
+    /// the whole station on connector 0.
+    ///
+    /// - Returns: nil once it is gone, else what the station said.
+    private func takeOver(
+        _ id: OutletID, _ links: any StationLinks, _ deadline: Int
+    ) async -> String? {
+        var filters = [ProfileFilter(connector: id.connector)]
+        // Once one connector of the station is ours nobody else can set these. And they go first: a
+        // station that takes connector 0 for all must not lose a limit of ours with them.
+        let isFirst = state.withLock { state in
+            !state.machines.values.contains { $0.hasTakenOver(id.station) }
+        }
+        if isFirst {
+            filters.insert(ProfileFilter(connector: 0, purpose: .transactionDefault), at: 0)
+        }
+        for filter in filters {
+            let (answer, word) = await ask(.clearProfiles(filter), id.station, links, deadline)
+            guard Self.isGone(answer, word) else { return word }
+        }
+        return nil
+    }
+
+    /// What a clear is answered with when nothing of it is left: Unknown says that nothing was there.
+    static func isGone(_ answer: GridMachine.Answer, _ word: String) -> Bool {
+        answer == .accepted || answer == .refused && word == "Unknown"
+    }
+
     private func carry(
         _ errand: StationProfiles.Errand, _ house: ChargePointOperator, _ links: any StationLinks
     ) async throws {
         let record = errand.record
         defer { state.withLock { _ = $0.telling.remove(record.station) } }
-        let command: StationCommand
-        if record.state == .withdrawn {
-            command = .clearProfiles(ProfileFilter(id: record.id))
+        let (answer, word): (GridMachine.Answer, String)
+        if let command = command(for: record, house) {
+            (answer, word) = await ask(
+                command, record.station, links, house.settings.commandDeadlineSeconds)
         } else {
-            let charge = house.sessions.charge(at: OutletID(record.station, record.connector))
-            let zone = house.locations.places(station: record.station).first?.location.timeZone
-            command = .setProfile(
-                connector: record.connector,
-                record.plan.profile(
-                    id: record.id, transaction: charge?.transaction,
-                    in: rules(of: zone ?? "UTC"), at: clock.now))
+            (answer, word) = (.unsent, "its charge is not the one that runs there")
         }
-        let (answer, word) = await ask(
-            command, record.station, links, house.settings.commandDeadlineSeconds)
         let now = clock.now
         try await house.write { [profiles] transaction in
             try profiles.done(errand, answer, word, at: now, in: transaction)
         }
+    }
+
+    /// nil for a profile of a charge that is not the one on its connector: it must not bound another.
+    private func command(
+        for record: StationProfiles.Record, _ house: ChargePointOperator
+    ) -> StationCommand? {
+        if record.state == .withdrawn || record.state == .keeping {
+            return .clearProfiles(ProfileFilter(id: record.id))
+        }
+        let charge = house.sessions.charge(at: OutletID(record.station, record.connector))
+        guard record.session == nil || charge?.session == record.session else { return nil }
+        let zone = house.locations.places(station: record.station).first?.location.timeZone
+        return .setProfile(
+            connector: record.connector,
+            record.plan.profile(
+                id: record.id, transaction: charge?.transaction, in: rules(of: zone ?? "UTC"),
+                at: clock.now))
     }
 
     /// Connectors of no site any more get their limits taken back, one at a time.

@@ -36,7 +36,7 @@ extension GridControl {
             try profiles.list(station, in: $0).filter { $0.state == .told }
         }
         var entries = Self.entries(records, charge, in: zone, at: start)
-        if let shared, let tree { entries += told(shared, in: tree, at: start) }
+        if let shared, let tree { entries += told(shared, in: tree) }
         return InstalledProfiles(entries).composite(
             from: start, seconds: seconds,
             InstalledProfiles.Question(
@@ -46,7 +46,7 @@ extension GridControl {
     }
 
     private func told(
-        _ outlet: FuseTree.Outlet, in tree: FuseTree, at now: Timestamp
+        _ outlet: FuseTree.Outlet, in tree: FuseTree
     ) -> [InstalledProfiles.Entry] {
         guard let told = state.withLock({ $0.machines[tree.id]?.told(outlet.id) }) else {
             return []
@@ -57,7 +57,7 @@ extension GridControl {
                 InstalledProfiles.Entry(
                     connector: outlet.id.connector,
                     profile: GridProfile.profile(
-                        part, limit, expires: slot.expires, outlet, in: tree, at: now))
+                        part, limit, expires: slot.expires, outlet, in: tree))
             }
         }
     }

@@ -276,7 +276,8 @@ package final class GridControl: Sendable {
         let due = try await house.write { [self] transaction in
             try profiles.due(
                 at: now, isRunning: { house.sessions.isRunning($0) },
-                isKept: { record in isKept(record) }, in: transaction)
+                isKept: { record in isKept(record) }, isBusy: { busy.contains($0) },
+                in: transaction)
         }.filter { !busy.contains($0.record.station) }
         state.withLock { state in
             for errand in due { state.telling.insert(errand.record.station) }

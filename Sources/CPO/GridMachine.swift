@@ -234,6 +234,11 @@ package struct GridMachine: Sendable {
 
     package func told(_ id: OutletID) -> Told? { states[id]?.told }
 
+    /// Whether a limit was taken by any connector of a station after others' were cleared.
+    func hasTakenOver(_ station: String) -> Bool {
+        states.contains { $0.key.station == station && $0.value.told.isTakenOver }
+    }
+
     /// What connectors that come into the tree were told before.
     package mutating func recall(_ told: [OutletID: Told]) {
         for (id, told) in told where states[id] == nil { states[id, default: State()].told = told }

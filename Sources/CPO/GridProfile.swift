@@ -6,6 +6,9 @@ enum GridProfile {
     /// One number a connector and part, so that a new one replaces the old.
     private static let first: [GridMachine.Part: Int] = [.fallback: 991_000, .present: 992_000]
 
+    /// 2020-01-01: so long past that a clock far behind ours does not put a limit off.
+    private static let start = Timestamp(seconds: 1_577_836_800)
+
     static func id(_ part: GridMachine.Part, _ connector: ConnectorNumber) -> Int {
         (first[part] ?? 0) + connector
     }
@@ -16,7 +19,7 @@ enum GridProfile {
     /// survive boot and end of charge. The one of the moment lies above the fallback and runs out.
     static func profile(
         _ part: GridMachine.Part, _ limit: Amperes, expires: Timestamp?,
-        _ outlet: FuseTree.Outlet, in tree: FuseTree, at now: Timestamp
+        _ outlet: FuseTree.Outlet, in tree: FuseTree
     ) -> ChargingProfile {
         let supply = tree.supply(of: outlet)
         let isAbove = part == .present && outlet.fallback != nil
@@ -30,8 +33,7 @@ enum GridProfile {
                         start: 0, tenths: supply.tenths(of: limit, in: outlet.unit),
                         phases: supply.phases)
                 ],
-                // Long past, so that a clock behind ours does not put the limit off.
-                start: Timestamp(seconds: now.milliseconds / 1000 - 86_400)))
+                start: start))
     }
 }
 

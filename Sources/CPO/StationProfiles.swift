@@ -12,7 +12,10 @@ package final class StationProfiles: Sendable {
         /// The station took it.
         case told
         case refused
-        /// Not sent: the connector's current is shared from here, and the profile bounds its share.
+        /// To be cleared at the station, and `kept` once it has said so.
+        case keeping
+        /// Not held by the station: the connector's current is shared from here, and the profile bounds
+        /// its share.
         case kept
         /// To be cleared at the station.
         case withdrawn
@@ -102,7 +105,9 @@ package final class StationProfiles: Sendable {
             changed_at, revision) VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, 0)
             ON CONFLICT (station, name) DO UPDATE SET connector = excluded.connector,
             session = excluded.session, body = excluded.body, source = excluded.source,
-            state = excluded.state, changed_at = excluded.changed_at, answer = NULL,
+            state = CASE WHEN charging_profile.state = 'kept'
+                AND charging_profile.connector = excluded.connector THEN 'kept' ELSE 'wanted' END,
+            changed_at = excluded.changed_at, answer = NULL,
             told_at = NULL, retry_at = NULL, revision = charging_profile.revision + 1 RETURNING *
             """, station, name, connector, session, plan.json.text, source, at)
         guard let record = try row.map(Record.init(row:)) else { throw StoredError(key: "number") }
@@ -152,9 +157,10 @@ package final class StationProfiles: Sendable {
     /// The next of each station that is online, at most; what is over goes first.
     func due(
         at now: Timestamp, isRunning: (String) -> Bool,
-        isKept: (Record) -> Bool, in transaction: Transaction
+        isKept: (Record) -> Bool, isBusy: (String) -> Bool, in transaction: Transaction
     ) throws -> [Errand] {
-        try sweep(at: now, isRunning: isRunning, isKept: isKept, in: transaction)
+        try sweep(
+            at: now, isRunning: isRunning, isKept: isKept, isBusy: isBusy, in: transaction)
         var tasks: [String: Errand] = [:]
         for row in try transaction.query(
             """
@@ -162,7 +168,7 @@ package final class StationProfiles: Sendable {
             WHERE s.is_online = 1 AND s.registration = 'Accepted'
             AND (p.retry_at IS NULL OR p.retry_at <= ?)
             AND (s.booted_at IS NULL OR s.booted_at <= ?)
-            AND (p.state IN ('wanted', 'withdrawn')
+            AND (p.state IN ('wanted', 'withdrawn', 'keeping')
                 OR (p.state IN ('told', 'refused') AND s.booted_at > p.told_at)
                 OR (p.state = 'told' AND p.told_at < ? AND p.body LIKE '%"windows"%'))
             ORDER BY p.number LIMIT 500
@@ -179,11 +185,12 @@ package final class StationProfiles: Sendable {
     /// What ended with its charge goes; what is shared from here is not sent, and the other way round.
     private func sweep(
         at now: Timestamp, isRunning: (String) -> Bool, isKept: (Record) -> Bool,
-        in transaction: Transaction
+        isBusy: (String) -> Bool, in transaction: Transaction
     ) throws {
         for row in try transaction.query(
             """
-            SELECT * FROM charging_profile WHERE session IS NOT NULL OR state = 'kept'
+            SELECT * FROM charging_profile WHERE session IS NOT NULL
+            OR state IN ('kept', 'keeping')
             OR station IN (SELECT station FROM site_connector WHERE site IS NOT NULL)
             ORDER BY number
             """)
@@ -196,13 +203,22 @@ package final class StationProfiles: Sendable {
                 try note(record, at: now, in: transaction)
                 continue
             }
-            let isKept = isKept(record)
-            guard isKept != (record.state == .kept), record.state != .withdrawn else { continue }
+            let revision = try row.int("revision")
+            let next: State
+            switch (isKept(record), record.state) {
+            case (_, .withdrawn), (true, .kept), (true, .keeping): continue
+            case (true, _):
+                // What was sent once may lie at the station, above our limits there.
+                let isNew = record.state == .wanted && record.answer == nil && revision == 0
+                next = isNew && !isBusy(record.station) ? .kept : .keeping
+            case (false, .kept), (false, .keeping): next = .wanted
+            case (false, _): continue
+            }
             try transaction.execute(
                 """
                 UPDATE charging_profile SET state = ?, revision = revision + 1, retry_at = NULL
                 WHERE number = ?
-                """, isKept ? State.kept.rawValue : State.wanted.rawValue, record.number)
+                """, next.rawValue, record.number)
         }
     }
 
@@ -219,6 +235,17 @@ package final class StationProfiles: Sendable {
             try transaction.execute(
                 "DELETE FROM charging_profile WHERE number = ? AND revision = ?", number,
                 task.revision)
+        case (.keeping, _):
+            let isGone = GridControl.isGone(answer, word)
+            let retryAt = isGone ? nil : now.advanced(bySeconds: Self.retrySeconds)
+            try transaction.execute(
+                """
+                UPDATE charging_profile SET state = ?, answer = ?, retry_at = ?
+                WHERE number = ? AND revision = ?
+                """, (isGone ? State.kept : .keeping).rawValue, word,
+                retryAt, number, task.revision)
+            guard isGone else { return }
+            record.state = .kept
         case (_, .accepted), (_, .refused):
             record.state = answer == .accepted ? .told : .refused
             try transaction.execute(

@@ -49,7 +49,53 @@ import Testing
         try await run(house, station, seconds: 60)
         #expect([station.limit(1), station.limit(2)] == [0, 32])
         // What was set by others on these connectors went first.
-        #expect(station.asked.first == .clearProfiles(ProfileFilter(connector: 1)))
+        #expect(
+            Array(station.asked.prefix(2)) == [
+                .clearProfiles(ProfileFilter(connector: 0, purpose: .transactionDefault)),
+                .clearProfiles(ProfileFilter(connector: 1)),
+            ])
+        // A clock that is years behind must not put a limit off.
+        #expect(
+            station.held.allSatisfy {
+                $0.profile.schedule.start == Timestamp(seconds: 1_577_836_800)
+            })
+    }
+
+    @Test func `tells no limit while what others set is not cleared`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.tree(), house)
+        station.answerClears("Rejected")
+        try await run(house, station, seconds: 50)
+        #expect(station.held.isEmpty)
+        #expect(house.cpo.grid.view(of: "yard")?.outlets.map(\.standing) == [.waiting, .waiting])
+        #expect(
+            house.cpo.grid.view(of: "yard")?.outlets.map(\.counted) == [Amperes(32), Amperes(32)])
+        station.answerClears("Unknown")
+        try await run(house, station, seconds: 50)
+        #expect([station.limit(1), station.limit(2)] == [0, 0])
+    }
+
+    @Test func `a power beyond any connector says nothing`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.tree(), house)
+        let (number, _) = try await house.started(House.start())
+        for watts: Int128 in [999_999_999_999_999_999, 100_000_000, 11_040] {
+            _ = try await house.apply(
+                .metered(
+                    MeterReport(
+                        connector: 1, transaction: .number(number),
+                        readings: [
+                            MeterReading(
+                                at: house.clock.now,
+                                samples: [
+                                    MeterSample(
+                                        .powerImport, Decimal(significand: watts, scale: 0))
+                                ])
+                        ])))
+            try await run(house, station, seconds: 1)
+            let measured = house.cpo.grid.view(of: "yard")?.nodes.first?.measured
+            #expect(measured == (watts == 11_040 ? PhaseCurrents(Amperes(16)) : .zero))
+        }
     }
 
     @Test func `remembers over a restart what it told`() async throws {
@@ -143,6 +189,12 @@ import Testing
             schedule: ChargingSchedule(
                 unit: .amperes, periods: [.init(start: 0, tenths: 320)], start: House.noon))
         let raw = #"{"connectorId":1,"csChargingProfiles":{"chargingProfilePurpose":"TxProfile"}}"#
+        var taken = profile
+        taken.id = 991_002
+        taken.purpose = .stationMaximum
+        let rawTaken =
+            #"{"connectorId":0,"csChargingProfiles":{"chargingProfileId":992001.0,"#
+            + #""chargingProfilePurpose":"ChargePointMaxProfile"}}"#
         for command: StationCommand in [
             .setProfile(connector: 1, profile), .setProfile(connector: 0, profile),
             .clearProfiles(ProfileFilter()), .clearProfiles(ProfileFilter(connector: 2)),
@@ -150,6 +202,17 @@ import Testing
             .startLimited(connector: 1, token: "X", profile),
             .foreign(action: "SetChargingProfile", payload: raw),
             .foreign(action: "ClearChargingProfile", payload: "{}"),
+            .foreign(action: "ClearChargingProfile", payload: #"{"id":"992001"}"#),
+            .foreign(action: "ClearChargingProfile", payload: #"{"connectorId":0}"#),
+            .clearProfiles(ProfileFilter(connector: 0)),
+            .clearProfiles(ProfileFilter(connector: 0, purpose: .transactionDefault)),
+            // Ids of ours, wherever they are put.
+            .setProfile(connector: 0, taken), .setProfile(connector: 3, taken),
+            .startLimited(connector: 3, token: "X", taken),
+            .foreign(action: "SetChargingProfile", payload: rawTaken),
+            .foreign(
+                action: "RemoteStartTransaction",
+                payload: #"{"connectorId":3,"chargingProfile":{"chargingProfileId":992002}}"#),
         ] {
             await #expect(throws: CommandRefusal.shared, "\(command)") {
                 _ = try await house.cpo.send(
@@ -160,6 +223,9 @@ import Testing
         maximum.purpose = .stationMaximum
         _ = try await house.cpo.send(
             .setProfile(connector: 0, maximum), to: "CS-1",
+            origin: CommandOrigin(door: "api", reference: "t"))
+        _ = try await house.cpo.send(
+            .clearProfiles(ProfileFilter(connector: 0, purpose: .stationMaximum)), to: "CS-1",
             origin: CommandOrigin(door: "api", reference: "t"))
     }
 
@@ -178,6 +244,8 @@ import Testing
             try await problem { $0.outlets[1].id = OutletID("CS-1", 1) }
                 == "connectors[1].connector")
         #expect(try await problem { $0.outlets[0].id.station = "NO" } == "connectors[0].station")
+        #expect(
+            try await problem { $0.outlets[1].minimum = .zero } == "connectors[1].minimumAmperes")
         #expect(try await problem { $0.timeZone = "Mars/Base" } == "timeZone")
         #expect(try await problem { $0.nodes[0].parent = "main" } == "nodes[0].parent")
         #expect(try await problem { $0.nodes[0].limit = .init() } == "nodes[0].amperes")

@@ -13,6 +13,7 @@ final class HoldingStation: StationLinks {
         var held: [Held] = []
         var asked: [StationCommand] = []
         var answer: Result<CommandAnswer, StationLinkError> = .success(.status("Accepted"))
+        var clearAnswer: String?
     }
 
     private let state = Lock(State())
@@ -22,6 +23,14 @@ final class HoldingStation: StationLinks {
 
     func answer(_ answer: Result<CommandAnswer, StationLinkError>) {
         state.withLock { $0.answer = answer }
+    }
+
+    /// What it says to every clear, and does nothing; nil: it clears.
+    func answerClears(_ word: String?) { state.withLock { $0.clearAnswer = word } }
+
+    /// As if others had told it.
+    func hold(_ profile: ChargingProfile, connector: ConnectorNumber) {
+        state.withLock { $0.held.append(Held(connector: connector, profile: profile)) }
     }
 
     /// A boot that keeps nothing.
@@ -41,11 +50,13 @@ final class HoldingStation: StationLinks {
                 state.held.removeAll { $0.profile.id == profile.id }
                 state.held.append(Held(connector: connector, profile: profile))
             case .clearProfiles(let filter):
+                if let word = state.clearAnswer { return .status(word) }
                 let before = state.held.count
                 state.held.removeAll {
                     one in
                     filter.id.map { $0 == one.profile.id }
-                        ?? (filter.connector == nil || filter.connector == one.connector)
+                        ?? ((filter.connector ?? one.connector) == one.connector
+                            && (filter.purpose ?? one.profile.purpose) == one.profile.purpose)
                 }
                 return .status(before == state.held.count ? "Unknown" : "Accepted")
             default: break

@@ -106,6 +106,47 @@ import Testing
         #expect(station.held.allSatisfy { (991_000..<993_000).contains($0.profile.id) })
     }
 
+    @Test(arguments: [0, 1])
+    func `that was told is cleared before it bounds a share`(connector: Int) async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.plan(9), house, connector: connector)
+        try await run(house, station, seconds: 3)
+        #expect(try await state(house) == .told)
+        let id = try #require(station.held.first?.profile.id)
+        station.answerClears("Rejected")
+        let now = house.clock.now
+        try await house.cpo.write { [cpo = house.cpo] transaction in
+            _ = try cpo.sites.put(`Sharing by the house`.tree(), at: now, in: transaction)
+        }
+        _ = try await house.apply(House.start())
+        try await run(house, station, seconds: 30)
+        #expect(try await state(house) == .keeping)
+        #expect(station.asked.contains(.clearProfiles(ProfileFilter(id: id))))
+        station.answerClears(nil)
+        try await run(house, station, seconds: 90)
+        #expect(try await state(house) == .kept)
+        #expect(station.limit(1) == 9)
+        #expect(!station.held.contains { $0.profile.id == id })
+        // Put again it need not be cleared again: it is not there.
+        try await put(Self.plan(7), house, connector: connector)
+        #expect(try await state(house) == .kept)
+        try await run(house, station, seconds: 30)
+        #expect(station.limit(1) == 7)
+    }
+
+    @Test func `of a charge is not told for another`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        _ = try await house.apply(House.start())
+        let session = try #require(house.cpo.sessions.running().first)
+        _ = try await house.apply(House.start(connector: 2, register: 5))
+        var plan = Self.plan(9)
+        plan.purpose = .transaction
+        try await put(plan, house, connector: 2, session: session.id)
+        try await run(house, station, seconds: 3)
+        #expect(station.asked.isEmpty)
+        #expect(try await state(house) == .wanted)
+    }
+
     @Test func `by the time of the day follows the clock of its place over a change of it`() throws
     {
         let berlin = try LocalTimeRules(tzif: ZoneInfo.load("Europe/Berlin"))
@@ -140,5 +181,8 @@ import Testing
             expected.differences(from: reported) == [
                 .init(from: 302, until: 600, expected: 100, reported: 320)
             ])
+        // A clock that is anywhere cannot be compared with.
+        reported.start = Timestamp(seconds: 250_000_000_000)
+        #expect(expected.differences(from: reported) == nil)
     }
 }
