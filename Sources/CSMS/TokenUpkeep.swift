@@ -135,14 +135,16 @@ final class TokenUpkeep: Sendable {
         await withDiscardingTaskGroup { group in
             for await _ in wakes {
                 await readTokens()
-                for station in take() {
+                // One moment for both looks: whose turn comes between them would be missed by either.
+                let (now, wall) = (house.clock.monotonicMilliseconds, house.clock.now)
+                for station in take(now, wall) {
                     group.addTask {
                         await self.attend(station)
                         self.state.withLock { _ = $0.busy.remove(station.lowercased()) }
                         self.wake()
                     }
                 }
-                if let due = nextTimer() {
+                if let due = nextTimer(now, wall) {
                     group.addTask { await self.sleep(until: due) }
                 }
             }
@@ -152,9 +154,8 @@ final class TokenUpkeep: Sendable {
     }
 
     /// One sleeping task at most; it looks again when it wakes.
-    private func nextTimer() -> Int64? {
-        let (now, wall) = (house.clock.monotonicMilliseconds, house.clock.now)
-        return state.withLock { state in
+    private func nextTimer(_ now: Int64, _ wall: Timestamp) -> Int64? {
+        state.withLock { state in
             guard state.queue.isEmpty,
                 !state.records.isEmpty || settings.keepsLocalLists
                     || !state.caches.isEmpty
@@ -188,9 +189,8 @@ final class TokenUpkeep: Sendable {
     }
 
     /// Stations whose turn it is, marked as busy.
-    private func take() -> [String] {
-        let (now, wall) = (house.clock.monotonicMilliseconds, house.clock.now)
-        return state.withLock { state in
+    private func take(_ now: Int64, _ wall: Timestamp) -> [String] {
+        state.withLock { state in
             let room = Self.mostAtOnce - state.busy.count
             guard room > 0 else { return [] }
             if state.queue.isEmpty {
