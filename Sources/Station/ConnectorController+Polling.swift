@@ -44,9 +44,14 @@ extension ConnectorController {
                 let reading = try await devices.pilot.reading()
                 note("pilot", nil)
                 lastOffered = reading.value.offered
-                take(
-                    .pilot(reading.value.state, diode: reading.value.diode),
-                    askedAt: reading.askedAt)
+                if reading.value.isRepeated, !machine.isContactorClosed {
+                    // A lost answer spares a closed contactor; it closes none.
+                    take(.pilot(.e, diode: .unknown))
+                } else {
+                    take(
+                        .pilot(reading.value.state, diode: reading.value.diode),
+                        askedAt: reading.askedAt)
+                }
             } catch {
                 note("pilot", error)
                 // A pilot nobody can read is one on which nothing may flow.

@@ -61,6 +61,39 @@ import Testing
         #expect(try await pilot.reading().value.offered == Amperes(16))
     }
 
+    @Test(arguments: [SlaveFault.Kind.silence, .checkSum, .wrongUnit, .truncated])
+    func `tells its last answer again for one that was lost, and for no second`(
+        fault: SlaveFault.Kind
+    ) async throws {
+        let cabinet = try Cabinet()
+        defer { cabinet.stop() }
+        let pilot = cabinet.pilot
+        cabinet.bench.now { $0.plugIn(.init()) }
+        let good = try await pilot.reading()
+        cabinet.slave.units.suffer(SlaveFault(fault, requests: nil), unit: 20)
+        cabinet.clock.advance(milliseconds: ModbusEVSE.staleMilliseconds)
+        let again = try await pilot.reading()
+        #expect(again.value.isRepeated && again.value.state == good.value.state)
+        #expect(again.askedAt == good.askedAt)
+        cabinet.clock.advance(milliseconds: 1)
+        await #expect(throws: DeviceError.self) { try await pilot.reading() }
+    }
+
+    @Test func `tells nothing again for an answer that cannot be`() async throws {
+        let cabinet = try Cabinet(firmware: 16)
+        defer { cabinet.stop() }
+        // A map that is wrong on purpose: the state is looked for where the current stands.
+        let pilot = ModbusEVSE(
+            name: "P1", bus: cabinet.bus, unit: 20,
+            profile: .init(stateRegister: 1000, gapMilliseconds: 0))
+        cabinet.bench.now { $0.offer(milliamperes: 2_000) }
+        #expect(try await pilot.reading().value.state == .b)
+        cabinet.bench.now { $0.offer(milliamperes: 0) }
+        await #expect(throws: DeviceError.wrongAnswer("pilot state 0")) {
+            try await pilot.reading()
+        }
+    }
+
     @Test func `shows a car with a broken diode as a fault`() async throws {
         let cabinet = try Cabinet()
         defer { cabinet.stop() }

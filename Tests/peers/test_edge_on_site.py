@@ -181,6 +181,22 @@ def test_a_silent_meter_ends_the_charge_and_never_reads_as_zero(site):
     assert site.evse()["contactor"]["hotOpenings"] == 0
 
 
+def test_one_lost_answer_of_the_pilot_controller_opens_nothing_and_its_silence_does(site):
+    site.charge()
+    for kind in ("silence", "checkSum", "wrongUnit"):
+        before = site.evse()["meter"]["registerWattHours"]
+        site.post("/buses/control/units/11/fault", {"kind": kind, "requests": 1})
+        site.until(lambda: site.evse()["meter"]["registerWattHours"] >= before + 5)
+    contactor = site.evse()["contactor"]
+    assert (contactor["isClosed"], contactor["closings"], contactor["hotOpenings"]) == (True, 1, 0)
+    before = time.time()
+    site.post("/buses/control/units/11/fault", {"kind": "silence"})
+    site.until(lambda: not site.evse()["contactor"]["isClosed"], seconds=5)
+    # A second of bridging, one more try with its quarantine, and the card's pulse.
+    assert instant(site.evse()["contactor"]["openedAt"]) - before <= 1 + 0.6 + DEAD_MAN_SECONDS
+    site.stays_open(time.time())
+
+
 @pytest.mark.parametrize("units", [(10,), (10, 11)], ids=["the relay card", "the whole bus"])
 def test_a_relay_bus_that_hangs_lets_the_contactor_go_and_ends_the_charge(site, units):
     site.charge()

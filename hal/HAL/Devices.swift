@@ -112,7 +112,7 @@ package enum PilotSignal: Hashable, Sendable {
     case f
 }
 
-package enum DiodeCheck: Hashable, Sendable { case unknown, passed, failed }
+package enum DiodeCheck: String, Hashable, Sendable { case unknown, passed, failed }
 
 package struct PilotReading: Hashable, Sendable {
     package var state: PilotState
@@ -120,11 +120,17 @@ package struct PilotReading: Hashable, Sendable {
     package var diode: DiodeCheck
     /// What the hardware says it offers; zero on X1, E and F.
     package var offered: Amperes
+    /// True where this answer was lost and the last good one is told once more. It keeps closed what
+    /// is closed, for as long as the driver allows, and closes nothing.
+    package var isRepeated: Bool
 
-    package init(state: PilotState, diode: DiodeCheck = .unknown, offered: Amperes) {
+    package init(
+        state: PilotState, diode: DiodeCheck = .unknown, offered: Amperes, isRepeated: Bool = false
+    ) {
         self.state = state
         self.diode = diode
         self.offered = offered
+        self.isRepeated = isRepeated
     }
 }
 
@@ -161,6 +167,9 @@ package enum DeviceError: Error, Hashable, Sendable {
     case busDown(String)
     /// The device refused, with its Modbus exception code.
     case refused(code: Int)
+    /// The line spoilt the answer: check sum, length or sender are wrong. The next may be whole.
+    case damaged(String)
+    /// The device said what cannot be believed.
     case wrongAnswer(String)
     /// Failed often and is left alone for a while. Outputs that open are sent all the same.
     case resting(milliseconds: Int64)
@@ -179,7 +188,8 @@ extension DeviceError: CustomStringConvertible {
         case .noAnswer: "the device does not answer"
         case .busDown(let why): "the device's bus is down: \(why)"
         case .refused(let code): "the device refuses with exception \(code)"
-        case .wrongAnswer(let what): "the answer is not the device's: \(what)"
+        case .damaged(let what): "the answer came damaged: \(what)"
+        case .wrongAnswer(let what): "the device's answer cannot be: \(what)"
         case .resting(let left): "the device failed repeatedly and rests for \(left) ms"
         case .busBusy: "too much waits for the device's bus"
         case .outputNotSet(let why): "the output could not be set: \(why)"

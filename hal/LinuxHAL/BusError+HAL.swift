@@ -20,7 +20,7 @@ extension BusError {
         case .noAnswer: .noAnswer
         case .down(let why): .busDown(why)
         case .refused(let code): .refused(code: code)
-        case .wrongAnswer(let what): .wrongAnswer(what)
+        case .wrongAnswer(let what): .damaged(what)
         case .resting(let milliseconds): .resting(milliseconds: milliseconds)
         case .busy, .superseded: .busBusy
         case .closed: .busDown("closed")

@@ -17,6 +17,12 @@ package final class ModbusEVSE: Pilot {
     private let offset: Int
     private let rules: DeviceRules
     private let memory = Lock(Memory())
+    private let last = LastReading<PilotReading>(staleMilliseconds: staleMilliseconds)
+
+    /// An older reading tells nothing: one lost frame with its quarantine is bridged, no more. The
+    /// contactor would else break the full current for every disturbance on the line; a controller
+    /// that is gone still opens it well within `ConnectorTimings.inputIsLost`.
+    package static let staleMilliseconds: Int64 = 1_000
 
     private struct Memory: Sendable {
         var signal = PilotSignal.x1
@@ -106,6 +112,16 @@ package final class ModbusEVSE: Pilot {
     }
 
     package func reading() async throws(DeviceError) -> Measured<PilotReading> {
+        do throws(DeviceError) {
+            return last.keep(try await freshReading())
+        } catch {
+            var before = try last.instead(of: error, at: bus.clock.monotonicMilliseconds)
+            before.value.isRepeated = true
+            return before
+        }
+    }
+
+    private func freshReading() async throws(DeviceError) -> Measured<PilotReading> {
         let askedAt = bus.clock.monotonicMilliseconds
         let at = bus.clock.now
         let perAmpere = try await perAmpere()
