@@ -163,6 +163,10 @@ package actor SmartCharging {
     }
 
     private func take(_ readings: MeterReadings) {
+        // A meter whose answers stand still would leave to the cars what others draw by now.
+        if let (quantity, doubt) = readings.doubts.first(where: \.value.isOfCurrents) {
+            return takeMeterError(.implausible(quantity, found: "\(doubt)"))
+        }
         if isMeterFailing { log.notice("site meter is back") }
         isMeterFailing = false
         var currents = readings.currents

@@ -46,6 +46,12 @@ import Testing
             #expect(await station.smartCharging?.view().state == "safe")
             meter.isDead.withLock { $0 = false }
             await offers(station.board, 12)
+            // It answers, and always the same: nobody knows what the house draws by now.
+            meter.doubts.withLock { $0 = [.power: .valuesStandStill(milliseconds: 60_000)] }
+            await offers(station.board, 8)
+            #expect(await station.smartCharging?.view().state == "safe")
+            meter.doubts.withLock { $0 = [:] }
+            await offers(station.board, 12)
         }
     }
 
@@ -105,6 +111,7 @@ import Testing
 private final class SiteMeter: EnergyMeter {
     let name = "site"
     let isDead = Lock(false)
+    let doubts = Lock([MeterQuantity: MeterDoubt]())
     private let board: TestBoard
 
     init(_ board: TestBoard) { self.board = board }
@@ -117,6 +124,7 @@ private final class SiteMeter: EnergyMeter {
             currents: [
                 Amperes(milliamperes: 20_000 + board.drawn.milliamperes), Amperes(20), Amperes(20),
             ],
+            doubts: doubts.withLock { $0 },
             source: name, askedAt: clock.monotonicMilliseconds, at: clock.now)
     }
 

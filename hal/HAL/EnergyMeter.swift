@@ -102,6 +102,16 @@ package enum MeterDoubt: Hashable, Sendable {
     case rolledOver(at: WattHours)
 }
 
+extension MeterDoubt {
+    /// True where the currents of the same answers cannot be believed either.
+    package var isOfCurrents: Bool {
+        switch self {
+        case .registerStandsStill, .valuesStandStill, .unitJump: true
+        case .missing, .outOfBounds, .registerRunsAhead, .rolledOver: false
+        }
+    }
+}
+
 extension MeterDoubt: CustomStringConvertible {
     package var description: String {
         switch self {
