@@ -122,7 +122,7 @@ package actor ConnectorController {
         lastTaken = now.milliseconds
         if askedAt >= resumedAt || input.isAlarm { apply(machine.handle(input, at: now)) }
         recorder?.saw(input, machine, at: now)
-        logVerdict(at: now)
+        if case .tick = input { logVerdict(at: now) }
     }
 
     /// Tells the machine whether the wall's clock can be believed, when that changed.

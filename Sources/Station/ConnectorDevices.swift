@@ -49,9 +49,9 @@ package struct PollIntervals: Hashable, Sendable {
     package var safety: Int64 = 50
     package var mirror: Int64 = 100
     /// Pilot, mirror contact and tick while nobody is there and the contactor is known to be open: a car that
-    /// comes is offered current within 3 s (IEC 61851-1 Table A.6 sequence 3), and eight rounds fit into
-    /// `ConnectorTimings.inputIsLost`. A cabinet of four outlets asks its bus 32 times a second, not 120.
-    package var resting: Int64 = 250
+    /// comes is offered current within 3 s (IEC 61851-1 Table A.6 sequence 3), and five rounds fit into
+    /// `ConnectorTimings.inputIsLost`. A cabinet of four outlets asks its bus 20 times a second, not 120.
+    package var resting: Int64 = 400
     package var meter: Int64 = 1000
     package var temperature: Int64 = 5000
     package var tick: Int64 = 100

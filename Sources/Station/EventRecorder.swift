@@ -32,6 +32,7 @@ package final class EventRecorder: Sendable {
         var next = 0
         var last: [Key: String] = [:]
         var faults: [ConnectorNumber: Set<Fault>] = [:]
+        var hindrances: [ConnectorNumber: [Hindrance]] = [:]
         /// Connectors on which a fault began that nobody has asked about yet.
         var occasions: Set<ConnectorNumber> = []
     }
@@ -122,14 +123,14 @@ extension EventRecorder {
         let connector = machine.number
         switch input {
         case .pilot(let state, let diode):
-            note(.pilot, "\(state.rawValue), diode \(diode)", of: connector)
+            note(.pilot, "\(state.rawValue), diode \(diode.rawValue)", of: connector)
         case .mirror(let state): note(.mirror, state.rawValue, of: connector)
         case .meter(let snapshot):
             note(.register, "\(snapshot.register.value)", of: connector)
             let currents = snapshot.currents.map { String($0.milliamperes) }
             note(.currents, currents.joined(separator: " "), of: connector)
         case .emergencyStop(let isActive): note(.emergencyStop, "\(isActive)", of: connector)
-        case .residualCurrent(let state): note(.residualCurrent, "\(state)", of: connector)
+        case .residualCurrent(let state): note(.residualCurrent, state.rawValue, of: connector)
         case .door(let isOpen): note(.door, isOpen ? "open" : "closed", of: connector)
         case .protectiveEarth(let isLost):
             note(.protectiveEarth, isLost ? "lost" : "good", of: connector)
@@ -147,6 +148,11 @@ extension EventRecorder {
     private func noteVerdict(_ machine: ConnectorMachine, _ now: Instant) {
         let question: ConnectorMachine.Question = machine.isContactorClosed ? .stay : .close
         let hindrances = machine.mayEnergise(question, at: now).hindrances
+        let before = state.withLock {
+            $0.hindrances.updateValue(hindrances, forKey: machine.number)
+        }
+        // Ten times a second, nearly always the same: put into words when it is not.
+        guard before != hindrances else { return }
         note(
             .hindrances, hindrances.map(\.description).joined(separator: "; "), of: machine.number)
     }

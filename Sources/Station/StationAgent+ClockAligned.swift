@@ -12,8 +12,10 @@ extension StationAgent {
     func keepClockAligned() async {
         var last: Timestamp?
         while !Task.isCancelled {
-            do { try await clock.sleep(milliseconds: 250) } catch { return }
             let interval = settings.int(.clockAlignedIntervalSeconds, else: 0)
+            // Nobody waits for a moment of the day while none is wanted.
+            let pause: Int64 = interval > 0 ? 250 : 1_000
+            do { try await clock.sleep(milliseconds: pause) } catch { return }
             guard interval > 0 else {
                 last = nil
                 continue
