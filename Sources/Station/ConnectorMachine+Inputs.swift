@@ -10,7 +10,7 @@ extension ConnectorMachine {
             if outdated.remove(sensor) != nil, sensor == .pilot { pilotSince = now.milliseconds }
         }
         switch input {
-        case .pilot(let state, let diode): absorbPilot(state, diode, now)
+        case .pilot(let state, let diode): absorbPilot(state, diode, now, &effects)
         case .proximity(let rating): cable = rating
         case .mirror(let state): mirror = state
         case .locked(let locked): isLocked = locked
@@ -59,14 +59,16 @@ extension ConnectorMachine {
         }
     }
 
-    private mutating func absorbPilot(_ state: PilotState, _ diode: DiodeCheck, _ now: Instant) {
+    private mutating func absorbPilot(
+        _ state: PilotState, _ diode: DiodeCheck, _ now: Instant, _ effects: inout Effects
+    ) {
         if state != pilot {
             pilot = state
             pilotSince = now.milliseconds
         }
         if state == .a {
             isDiodePassed = false
-            latched = latched.filter { $0.latch != .unplugged }
+            unlatchUnplugged(&effects)
             forgetSupply()
             isVended = false
             ending = nil
@@ -76,7 +78,7 @@ extension ConnectorMachine {
             case .passed: isDiodePassed = true
             case .failed:
                 isDiodePassed = false
-                if board.reportsDiode { latched.insert(.diode) }
+                if board.reportsDiode { latch(.diode, &effects) }
             }
         }
     }
@@ -136,18 +138,27 @@ extension ConnectorMachine {
     private mutating func checkOverCurrent(
         _ snapshot: MeterSnapshot, _ now: Instant, _ effects: inout Effects
     ) {
-        let most = available.milliamperes * 11 / 10 + 500
+        let most = mostOffered(now).milliamperes * 11 / 10 + 500
         guard contactor.isClosed, snapshot.currents.contains(where: { $0.milliamperes > most })
         else {
             overCurrentSince = nil
             return
         }
-        // A car has its time to follow a lower offer before it can be blamed.
-        let since = max(
-            overCurrentSince ?? now.milliseconds,
-            signalSince + ConnectorTimings.betweenDutyChanges)
+        let since = overCurrentSince ?? now.milliseconds
         overCurrentSince = since
         if now.since(since) >= ConnectorTimings.overCurrentLasts { latch(.overCurrent, &effects) }
+    }
+
+    /// The highest offer that a car may still follow: it has its time for a lower one before it can
+    /// be blamed. However often the offer changes, what draws more than all of them is blamed.
+    private func mostOffered(_ now: Instant) -> Amperes {
+        var most = available
+        if case .pwm(let offered) = signal { most = offered }
+        for former in formerOffers
+        where now.since(former.until) < ConnectorTimings.betweenDutyChanges {
+            most = max(most, former.amperes)
+        }
+        return most
     }
 
     private func keepRegister(
@@ -171,8 +182,16 @@ extension ConnectorMachine {
     }
 
     mutating func latch(_ fault: Fault, _ effects: inout Effects) {
-        guard latched.insert(fault).inserted, fault.latch == .person else { return }
-        effects.journal.append(.latched(latched.filter { $0.latch == .person }.sorted()))
+        guard latched.insert(fault).inserted else { return }
+        effects.journal.append(.latched(latched.sorted()))
+    }
+
+    /// What holds until the car is unplugged holds over a restart as well: it is the same car.
+    private mutating func unlatchUnplugged(_ effects: inout Effects) {
+        let kept = latched.filter { $0.latch != .unplugged }
+        guard kept != latched else { return }
+        latched = kept
+        effects.journal.append(.latched(kept.sorted()))
     }
 
     private mutating func clearLatched(_ effects: inout Effects) {

@@ -98,6 +98,10 @@ extension ConnectorMachine {
         } else {
             offeredSince = nil
         }
+        formerOffers.removeAll { now.since($0.until) >= ConnectorTimings.betweenDutyChanges }
+        if case .pwm(let offered) = signal {
+            formerOffers.append((amperes: offered, until: now.milliseconds))
+        }
         signal = wanted
         signalSince = now.milliseconds
         effects.outputs.append(.pilot(wanted))

@@ -48,6 +48,8 @@ package struct ConnectorMachine: Sendable {
     var contactor: Contactor
     var signal: PilotSignal = .x1
     var signalSince: Int64
+    /// What was offered before, and until when: a car has its time to follow a lower offer.
+    var formerOffers: [(amperes: Amperes, until: Int64)] = []
     /// Since when current is offered without a break; nil while none is.
     var offeredSince: Int64?
     var isLockCommanded = false

@@ -41,7 +41,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     package enum Latch: Hashable, Sendable {
         /// Gone when its cause is.
         case none
-        /// Stays until the car is unplugged.
+        /// Stays, over restarts too, until the car is unplugged.
         case unplugged
         /// Stays, over restarts too, until a person clears it.
         case person

@@ -222,6 +222,8 @@ extension ConnectorChaos {
             throw Broken(rule: "danger opens")
         }
         if board.hasLock, !isLocked { throw Broken(rule: "energy only through a locked plug") }
+        if board.reportsDiode, isDiodeBad { throw Broken(rule: "no energy past a bad diode") }
+        if board.hasProximity, cable == nil { throw Broken(rule: "no energy without a cable") }
         if open == nil || !isStartDurable || pendingStart {
             throw Broken(rule: "energy only under a durable start")
         }
@@ -244,7 +246,7 @@ extension ConnectorChaos {
     /// The offer follows heat within a duty change, and limits and bad voltage end it.
     private mutating func checkOffer() throws(Broken) {
         guard case .pwm(let offered) = machine.signal else {
-            hotOfferSince = nil
+            (hotOfferSince, thinCableSince) = (nil, nil)
             isOffering = false
             return
         }
@@ -262,6 +264,15 @@ extension ConnectorChaos {
             see("derated")
         } else {
             hotOfferSince = nil
+        }
+        if board.hasProximity, let cable, offered > cable {
+            let since = thinCableSince ?? now.milliseconds
+            thinCableSince = since
+            if now.milliseconds - since > 5_000 {
+                throw Broken(rule: "no more is offered than the cable carries")
+            }
+        } else {
+            thinCableSince = nil
         }
         if let seconds = open?.limits.seconds, let started = open?.startedAt,
             now.milliseconds - started.milliseconds > seconds * 1000

@@ -40,6 +40,9 @@ struct ConnectorChaos {
     var isEarthLost = false
     var degrees = 25
     var isLocked = false
+    /// The car's diode failed since it was plugged in.
+    var isDiodeBad = false
+    var cable: Amperes? = Amperes(32)
     var draws: Int64 = 10_000
     var volts: Int64 = 230_000
     var isTested = false
@@ -72,6 +75,7 @@ struct ConnectorChaos {
     var overCurrentOpening: Int64?
     var windDownSince: Int64?
     var hotOfferSince: Int64?
+    var thinCableSince: Int64?
     var badVoltsSince: Int64?
 
     // What it got to see.
@@ -82,7 +86,7 @@ struct ConnectorChaos {
         board = BoardCapabilities.bench(
             hasLock: seed % 2 == 0, hasProximity: seed % 3 == 0,
             hasVentilation: seed % 5 == 0, hasDoor: true, hasProtectiveEarth: true,
-            hasTemperature: true)
+            hasTemperature: true, reportsDiode: seed % 4 == 3)
         var rules = ConnectorRules()
         rules.stopsOnDisconnect = seed % 7 != 0
         rules.sampleIntervalMilliseconds = 10_000
@@ -168,7 +172,10 @@ extension ConnectorChaos {
             let states: [PilotState] = [.a, .b, .b, .c, .c, .c, .c, .c, .c, .c, .c, .d]
             pilot =
                 perMille(6) ? (chance(50) ? .e : .f) : states.randomElement(using: &random) ?? .a
-            return .pilot(pilot, diode: .passed)
+            let isBad = perMille(4)
+            if isBad, pilot != .a { isDiodeBad = true }
+            if pilot == .a { isDiodeBad = false }
+            return .pilot(pilot, diode: isBad ? .failed : .passed)
         case 6:
             isStopPressed = chance(2)
             return .emergencyStop(isActive: isStopPressed)
@@ -182,7 +189,10 @@ extension ConnectorChaos {
         case 9:
             degrees = chance(1) ? 90 : Int.random(in: 25...80, using: &random)
             return .temperature(degrees: degrees)
-        case 10: return .proximity(chance(99) ? Amperes(32) : nil)
+        case 10:
+            cable =
+                chance(99) ? Amperes([13, 20, 32, 32].randomElement(using: &random) ?? 32) : nil
+            return .proximity(cable)
         case 11: return mended()
         case 12: return .mirror(chance(1) ? .unknown : relay ? .closed : .open)
         case 13: return .outputs(areWorking: chance(99))
@@ -352,8 +362,12 @@ extension ConnectorChaos {
             .emergencyStop(isActive: false), .door(isOpen: false),
             .protectiveEarth(isLost: false), .temperature(degrees: 25),
         ]
-        (dangerAt, overCurrentOpening, windDownSince) = (nil, nil, nil)
-        (hotOfferSince, badVoltsSince) = (nil, nil)
+        (dangerAt, windDownSince) = (nil, nil)
+        // Known over the cut for as long as the same car is plugged in.
+        if !kept.contains(.overCurrent) { overCurrentOpening = nil }
+        (hotOfferSince, badVoltsSince, thinCableSince) = (nil, nil, nil)
+        // The board looks at both anew.
+        if board.reportsDiode, !kept.contains(.diode) { isDiodeBad = false }
         heardSinceAbsence = []
         if let reservation, reservation.expires > now.wall {
             try give(.reserve(reservation))

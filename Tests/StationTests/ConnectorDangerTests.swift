@@ -210,6 +210,126 @@ import Testing
         #expect(bench.machine.faults == [])
     }
 
+    @Test func `faults a car that draws too much however often the offer changes`() {
+        var bench = BenchBoard.charging()
+        bench.milliamperes = 40_000
+        for step in 0..<5 {
+            bench.give(.limit(.profile, Amperes(step % 2 == 0 ? 10 : 16)))
+            bench.pass(6_000)
+        }
+        #expect(bench.machine.faults == [.overCurrent])
+    }
+
+    @Test func `gives a car its five seconds to follow each lower offer`() {
+        var bench = BenchBoard.charging()
+        bench.milliamperes = 31_000
+        bench.give(.limit(.profile, Amperes(10)))
+        // Ours lasts 5 s between two changes, the car's 5 s, and seven more are no blame yet.
+        bench.pass(10_000)
+        bench.milliamperes = 10_000
+        bench.pass(10_000)
+        #expect(bench.machine.faults == [])
+        bench.milliamperes = 12_000
+        bench.pass(8_000)
+        #expect(bench.machine.faults == [.overCurrent])
+    }
+
+    @Test func `knows over a restart that this car drew too much, and rests as long`() throws {
+        var bench = BenchBoard.charging()
+        bench.milliamperes = 40_000
+        bench.pass(20_000)
+        let kept = bench.effects.compactMap {
+            if case .journal(.latched(let faults)) = $0 { faults } else { nil }
+        }
+        #expect(kept == [[.overCurrent]])
+        var again = BenchBoard(latched: Set(try #require(kept.first)))
+        again.readInputs(pilot: .c)
+        again.give(.remoteStart(token: "TAG", needsAuthorization: false))
+        again.pass(20_000)
+        #expect(again.machine.faults == [.overCurrent])
+        again.give(.pilot(.a, diode: .unknown))
+        again.pass(500)
+        #expect(again.machine.faults == [])
+        #expect(
+            again.verdict(.close).contains { if case .restsAfterFault = $0 { true } else { false } }
+        )
+        #expect(
+            again.effects.contains {
+                if case .journal(.latched([])) = $0 { true } else { false }
+            })
+        #expect(again.contactorCommands == [])
+    }
+
+    @Test func `opens at once for a bad diode, until the car is unplugged`() {
+        var bench = BenchBoard.charging(board: BoardCapabilities.bench(reportsDiode: true))
+        #expect(bench.machine.isContactorClosed)
+        let made = bench.give(.pilot(.c, diode: .failed))
+        #expect(made.first == .output(.contactor(closed: false)))
+        bench.give(.pilot(.c, diode: .passed))
+        bench.pass(40_000)
+        #expect(bench.machine.faults == [.diode])
+        bench.give(.pilot(.a, diode: .unknown))
+        #expect(bench.machine.faults == [])
+    }
+
+    @Test func `offers no more than the cable carries, and nothing to one that carries less`() {
+        var bench = BenchBoard.charging(board: BoardCapabilities.bench(hasProximity: true))
+        bench.give(.proximity(Amperes(13)))
+        bench.pass(6_000)
+        #expect(bench.machine.signal == .pwm(Amperes(13)))
+        bench.give(.proximity(Amperes(5)))
+        #expect(bench.verdict().contains(.limitBelowMinimum(milliamperes: 5_000)))
+        bench.pass(6_000)
+        #expect(bench.contactorCommands == [true, false])
+    }
+
+    @Test func `opens at once when the cable cannot be told any more`() {
+        var bench = BenchBoard.charging(board: BoardCapabilities.bench(hasProximity: true))
+        #expect(bench.machine.isContactorClosed)
+        #expect(bench.give(.proximity(nil)).first == .output(.contactor(closed: false)))
+        #expect(bench.machine.faults == [.proximity])
+        #expect(bench.stops.isEmpty || bench.stops.map(\.reason) == [.other])
+    }
+
+    @Test func `opens at once for a lost lock, and ends the charge`() {
+        var bench = BenchBoard.charging(board: BoardCapabilities.bench(hasLock: true))
+        #expect(bench.machine.isContactorClosed)
+        #expect(bench.give(.locked(false)).first == .output(.contactor(closed: false)))
+        bench.pass(1_000)
+        #expect(bench.stops.map(\.reason) == [.other])
+    }
+
+    @Test func `calls a pilot in E a fault when it lasts, and a plug being pulled none`() {
+        var bench = BenchBoard.charging()
+        #expect(bench.give(.pilot(.e, diode: .unknown)).first == .output(.contactor(closed: false)))
+        bench.pass(300)
+        #expect(bench.machine.faults == [])
+        bench.pass(500)
+        #expect(bench.machine.faults == [.pilot])
+        #expect(bench.machine.status(at: bench.now).vendorErrorCode == "MREC14PilotFault")
+    }
+
+    @Test func `shows F for 300 ms at the least`() {
+        var bench = BenchBoard.charging()
+        bench.give(.emergencyStop(isActive: true))
+        #expect(bench.machine.signal == .f)
+        bench.give(.emergencyStop(isActive: false))
+        bench.pass(200)
+        #expect(bench.machine.signal == .f)
+        bench.pass(200)
+        #expect(bench.machine.signal == .x1)
+    }
+
+    @Test func `takes a temperature that nobody tells any more for lost`() {
+        var bench = BenchBoard.charging(board: BoardCapabilities.bench(hasTemperature: true))
+        bench.standing.removeAll { $0.sensor == .temperature }
+        bench.pass(ConnectorTimings.temperatureIsLost - 1_000)
+        #expect(bench.machine.isContactorClosed)
+        bench.pass(2_000)
+        #expect(bench.machine.faults == [.inputMissing])
+        #expect(!bench.machine.isContactorClosed)
+    }
+
     @Test func `calls an input fault what never gave a reading`() {
         var bench = BenchBoard()
         bench.give(.mirror(.open))
