@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import pathlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -47,7 +48,28 @@ ORDERS = {
         connector_id=2, expiry_date="2099-01-01T00:00:00Z", id_tag="GOOD-2", reservation_id=5),
     "limits": lambda: call.DataTransfer(
         vendor_id="kerb", message_id="ChargeLimit", data='{"connectorId": 1, "energyWh": 1000000}'),
+    # Never due while the test lasts: what is kept is the order.
+    "firmware": lambda: call.UpdateFirmware(
+        location="http://127.0.0.1:9/kerb.deb", retrieve_date="2099-01-01T00:00:00Z"),
 }
+# Answers without a word for it.
+WORDLESS = ("limits", "firmware")
+UPDATES = """\
+transfers: {hosts: [127.0.0.1]}
+firmware: {installCommand: [/bin/true, "{file}"], acceptUnsigned: true}
+"""
+# Steps with a test of their own below, and those without any.
+ALONE = {"latch"}
+EXCUSED = {"probe": "written only while the disk fails, changes nothing; StationTests/JournalTroubleTests"}
+
+
+def test_every_step_of_the_journal_is_killed_in_or_excused():
+    text = (pathlib.Path(__file__).resolve().parents[2] / "Sources/Station/JournalStep.swift").read_text()
+    cases = re.findall(r"\w+", re.search(r"enum JournalStep\b[^{]*\{(.*?)\n\}", text, re.S)[1])
+    steps = {word for word in cases if word != "case"}
+    assert len(steps) > 20
+    killed = {step for step, _, _ in STEPS} | set(ORDERS) | ALONE
+    assert killed | set(EXCUSED) == steps and not killed & set(EXCUSED)
 
 
 def status(site):
@@ -230,8 +252,38 @@ def test_kill_9_while_an_order_is_written_keeps_the_bill_and_takes_the_order_aga
                 is_billed_right(system, site)
                 while system.central is before or not system.connected.is_set():
                     await asyncio.sleep(0.05)
-                if step != "limits":
+                if step in WORDLESS:
+                    await system.central.call(ORDERS[step]())
+                else:
                     assert (await system.central.call(ORDERS[step]())).status in ("Accepted", "Scheduled")
+    visited(tmp_path, lambda text: sampled(0)(text) + UPDATES, body)
+
+
+def test_kill_9_while_a_fault_is_latched_bills_the_charge_and_holds_what_was_kept(tmp_path):
+    """A contactor that does not follow: stuck until a person clears it, over the death of the agent too."""
+    async def body(system, site, watch):
+        site.plug_in(1)
+        clear = [BIN / "kerb-edge", "clear", "1", "--config", site.folder / "edge.yaml"]
+        for number, moment in enumerate(MOMENTS, 1):
+            async with asyncio.timeout(LIMIT):
+                site.kill_edge()
+                site.site("POST", "/evses/EVSE-1/defect", {"stuck": True})
+                site.start_edge(JOURNAL_KILL_AT=f"latch.{moment}.1")
+                assert await watch.until(lambda: watch.is_ready(1), alive=True)
+                site.show_token("GOOD")
+                await watch.until(lambda: watch.is_dead, alive=False)
+                await is_dead(site, 1)
+                site.site("POST", "/evses/EVSE-1/defect", {"stuck": False})
+                site.start_edge()
+                await watch.until(watch.is_settled, alive=True)
+                assert len(bill(system)) == number, "the charge began before the contactor was to close"
+                is_billed_right(system, site)
+                # A fault that did not reach the disk shows itself again at the next closing.
+                is_latched = watch.connector()["status"] == "Faulted"
+                assert is_latched == (moment == "committed"), (moment, watch.connector())
+                run = await asyncio.to_thread(subprocess.run, clear, capture_output=True, env=ENVIRONMENT)
+                assert run.returncode == 0, run
+                assert await watch.until(lambda: watch.is_ready(1), alive=True)
     visited(tmp_path, sampled(0), body)
 
 
