@@ -71,6 +71,16 @@ def test_the_agent_is_in_the_groups_that_own_its_devices():
         assert f"`{group}`" in (ROOT / "udev" / "README.md").read_text()
 
 
+def test_the_unit_opens_the_serial_ports_that_boards_have():
+    """By the kernel's names: USB adapters, 8250, PL011, i.MX, LPUART, SC16IS7xx."""
+    text = (ROOT / "Config" / "kerb-edge.service").read_text()
+    classes = dict(re.findall(r"^DeviceAllow=char-(\w+) (\w+)$", text, re.M))
+    for name in "ttyUSB", "ttyACM", "ttyS", "ttyAMA", "ttymxc", "ttyLP", "ttySC":
+        assert classes[name] == "rw"
+        assert f"`{name}`" in (ROOT / "udev" / "README.md").read_text()
+    assert setting("kerb-edge", "DevicePolicy") == ["closed"]
+
+
 def installed(folder):
     """The units and what they start, where the package puts them; nothing else of a system."""
     for line in (ROOT / "debian" / "kerb-edge.install").read_text().splitlines():
