@@ -197,9 +197,11 @@ package actor ConnectorController {
             noticeWriter.yield(.status(status))
         case .tokenRefused(let status):
             refusal = .byOperator(status)
+            devices.indicator?.show(.refused)
             log.notice("token refused", ["connector": number, "status": status.rawValue])
         case .startAbandoned(let why):
             refusal = .byConnector(why)
+            devices.indicator?.show(.refused)
             log.notice("start abandoned", ["connector": number, "reason": why.rawValue])
         case .reservationEnded(let id, let why):
             log.notice(

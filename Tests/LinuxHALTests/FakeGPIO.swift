@@ -196,6 +196,7 @@ struct GPIORig {
         .lock: LineProfile(name: "LOCK{n}"), .unlock: LineProfile(name: "UNLOCK{n}"),
         .locked: LineProfile(name: "LOCKED{n}"), .lightRed: LineProfile(name: "RED{n}"),
         .lightGreen: LineProfile(name: "GREEN{n}", isActiveLow: true),
+        .buzzer: LineProfile(name: "BUZZER{n}"),
     ]
 
     static func wishes(connectors: Int = 1) -> [GPIOWish] {

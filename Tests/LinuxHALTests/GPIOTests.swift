@@ -64,6 +64,31 @@ import Testing
     }
 }
 
+@Suite struct `Lights and a buzzer on lines` {
+    @Test func `sound a refusal three times and then show what they showed`() throws {
+        let rig = try GPIORig()
+        let lights = try #require(GPIOIndicator(board: rig.board, connector: 1))
+        lights.show(.faulted)
+        _ = rig.board.advance()
+        #expect(rig.gpio["RED1"] && !rig.gpio["BUZZER1"])
+        lights.show(.refused)
+        _ = rig.board.advance()
+        #expect(rig.gpio["RED1"] && rig.gpio["BUZZER1"])
+        rig.pass(milliseconds: 6 * LightPattern.refusalMilliseconds)
+        // Silent before and between.
+        #expect(rig.gpio.terminal("BUZZER1").written.filter { $0 }.count == 3)
+        #expect(rig.gpio["RED1"] && !rig.gpio["BUZZER1"])
+        // What came meanwhile is shown behind it, at its own place in time.
+        lights.show(.refused)
+        lights.show(.available)
+        _ = rig.board.advance()
+        #expect(rig.gpio["RED1"] && rig.gpio["BUZZER1"])
+        rig.pass(milliseconds: 6 * LightPattern.refusalMilliseconds)
+        // The green light is active low.
+        #expect(!rig.gpio["RED1"] && !rig.gpio["GREEN1"] && !rig.gpio["BUZZER1"])
+    }
+}
+
 @Suite struct `Lines of a board` {
     @Test func `may be the agent's while its configuration is checked, and nobody else's`() throws {
         let gpio = GPIORig.fake()

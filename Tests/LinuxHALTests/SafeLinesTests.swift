@@ -10,7 +10,7 @@ import Testing
         throws
     {
         let lines = SafeLines(GPIORig.wishes())
-        #expect(lines.lines.count == 7)
+        #expect(lines.lines.count == 8)
         let text = lines.text
         #expect(text.contains("*\tK1\tlow\tpushPull\n"))
         #expect(text.contains("*\tGREEN1\thigh\tpushPull\n"))
@@ -56,7 +56,7 @@ import Testing
         let gpio = GPIORig.fake()
         gpio["K1"] = true
         let held = SafeLines(GPIORig.wishes()).hold(gpio)
-        #expect(held.count == 7)
+        #expect(held.count == 8)
         #expect(held.problems.isEmpty)
         #expect(!gpio["K1"])
         #expect(gpio["GREEN1"])
@@ -97,7 +97,7 @@ import Testing
         let first = try gpio.request(
             [GPIOLineSetting(offset: place.offset, isOutput: true)], chip: place.chip)
         let held = SafeLines(GPIORig.wishes()).hold(gpio)
-        #expect(held.count == 6)
+        #expect(held.count == 7)
         #expect(held.problems.count == 1)
         withExtendedLifetime(first) {}
     }

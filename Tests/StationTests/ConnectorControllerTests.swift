@@ -63,6 +63,26 @@ import Testing
         await station.journal.close()
     }
 
+    @Test func `sounds a refusal to the driver, of the operator and of the connector`()
+        async throws
+    {
+        let station = try await station()
+        let controller = station.controller
+        func refusals() -> Int {
+            station.board.state.withLock { $0.indications.count { $0 == .refused } }
+        }
+        await controller.take(.token("TAG"))
+        #expect(refusals() == 0)
+        await controller.take(.authorization(token: "TAG", AuthorizationInfo(.blocked)))
+        #expect(refusals() == 1)
+        await controller.take(.token("TAG"))
+        await controller.take(.authorization(token: "TAG", AuthorizationInfo(.accepted)))
+        #expect(refusals() == 1)
+        await controller.take(.operative(false))
+        #expect(refusals() == 2)
+        await station.journal.close()
+    }
+
     @Test func `leaves out a reading that was asked for before an absence`() async throws {
         let station = try await station()
         let controller = station.controller

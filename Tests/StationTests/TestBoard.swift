@@ -5,7 +5,7 @@ import Service
 /// A board with a car in the process: the car answers the pilot, the meter counts while the relay
 /// is closed, and a test breaks what it likes.
 final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCurrentDevice,
-    TemperatureSensor, ConnectorLock
+    TemperatureSensor, ConnectorLock, Indicator
 {
     struct State {
         var isPlugged = false
@@ -28,6 +28,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var tenthsOfDegree = 250
         /// What the board was told, in order.
         var contactor: [Bool] = []
+        var indications: [Indication] = []
     }
 
     let state = Lock(State())
@@ -115,6 +116,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
             if !locked, $0.isClosed { $0.wasUnlockedHot = true }
         }
     }
+    func show(_ indication: Indication) { state.withLock { $0.indications.append(indication) } }
     func isLocked() async throws(DeviceError) -> Measured<Bool> {
         measured(state.withLock { $0.isLocked })
     }

@@ -88,7 +88,7 @@ struct TestStation {
                     contactor: board, pilot: board, meter: board,
                     lock: capabilities.hasLock ? board : nil, residualCurrent: board,
                     emergencyStop: board,
-                    temperature: capabilities.hasTemperature ? board : nil),
+                    temperature: capabilities.hasTemperature ? board : nil, indicator: board),
                 journal: journal, executor: executor, polls: polls, clock: clock, log: log)
         }
         let smartCharging = smart.map {

@@ -8,6 +8,9 @@ package struct LightPattern: Hashable, Sendable {
         package var milliseconds: Int64
     }
 
+    /// A driver at the plug hears and sees three of these, with as long a pause behind each.
+    package static let refusalMilliseconds: Int64 = 150
+
     package var steps: [Step]
     package var repeats: Bool
 
@@ -26,8 +29,8 @@ package struct LightPattern: Hashable, Sendable {
         case .faulted: return steady([.red])
         case .refused:
             // Three short ones with the buzzer, then the light is somebody else's again.
-            let on = Step(lit: [.red], isBuzzing: true, milliseconds: 150)
-            let off = Step(lit: [], isBuzzing: false, milliseconds: 150)
+            let on = Step(lit: [.red], isBuzzing: true, milliseconds: refusalMilliseconds)
+            let off = Step(lit: [], isBuzzing: false, milliseconds: refusalMilliseconds)
             return LightPattern(steps: [on, off, on, off, on, off], repeats: false)
         }
     }
