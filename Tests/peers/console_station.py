@@ -10,6 +10,8 @@ from ocpp.v16.datatypes import MeterValue, SampledValue
 from ocpp.v16.enums import Measurand, RegistrationStatus, RemoteStartStopStatus, UnitOfMeasure
 
 POWER_WATTS = 7200
+# Why no energy flows although nothing is wrong.
+REASON = "<b>door contact not read</b>"
 
 
 def now():
@@ -26,11 +28,11 @@ class Charger(ChargePoint):
         answer = await self.call(call.BootNotification("Console", "Tester"))
         assert answer.status == RegistrationStatus.accepted
         await self.status(0, "Available")
-        await self.status(1, "Available")
+        await self.status(1, "Available", REASON)
         await self.call(call.StatusNotification(2, "OtherError", "Faulted", info=info, timestamp=now()))
 
-    async def status(self, connector, status):
-        await self.call(call.StatusNotification(connector, "NoError", status, timestamp=now()))
+    async def status(self, connector, status, info=None):
+        await self.call(call.StatusNotification(connector, "NoError", status, info=info, timestamp=now()))
 
     @on("RemoteStartTransaction")
     def remote_start(self, id_tag, connector_id=None, **_):

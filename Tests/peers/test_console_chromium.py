@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from console_station import ChargerThread
+from console_station import REASON, ChargerThread
 from cpo_server import Server
 
 CHROMIUM = "/usr/bin/chromium"
@@ -92,6 +92,9 @@ def test_a_charge_is_started_and_stopped(page, server, charger):
     # What a charger says is text, whatever it looks like.
     expect(bay.get_by_text(HOSTILE)).to_be_visible()
     assert bay.locator("img").count() == 0
+    # A connector without an error says why it gives nothing; one that says nothing has a dash.
+    expect(bay.get_by_role("row").filter(has_text="Available").get_by_text(REASON)).to_be_visible(timeout=PATIENCE)
+    assert bay.locator("td b").count() == 0
 
     page.get_by_role("button", name="Start connector 1 of BAY7").click()
     dialog = page.get_by_role("dialog", name="Start connector 1 of BAY7")
@@ -100,6 +103,7 @@ def test_a_charge_is_started_and_stopped(page, server, charger):
     # Nobody reloads: the event stream brings all of it.
     expect(bay.get_by_text("Charging")).to_be_visible(timeout=PATIENCE)
     expect(bay.get_by_text("7.20 kW")).to_be_visible(timeout=PATIENCE)
+    expect(bay.get_by_role("row").filter(has_text="Charging").get_by_role("cell").nth(3)).to_have_text("–")
     expect(page.get_by_role("status").filter(has_text="Start of connector 1")).to_have_text(
         re.compile("accepted|seen"), timeout=PATIENCE)
 

@@ -4,6 +4,8 @@ import { el, fill, notice, power, state, time } from "./dom.js";
 import * as upkeep from "./upkeep.js";
 
 export const title = "Stations";
+/** Characters of what a connector says of itself; OCPP 1.6 allows 50. */
+const MOST_WORDS = 100;
 /** Kinds of events this page redraws for. */
 export const kinds = ["station.", "connector.", "session.", "resync", "poll"];
 
@@ -94,7 +96,7 @@ function card(station, me) {
       }, "Enrol")),
     el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Connectors of ${station.id}` },
       el("table", {},
-        el("thead", {}, el("tr", {}, ...["Connector", "Status", "Since", "Power", "Error", "Charge"]
+        el("thead", {}, el("tr", {}, ...["Connector", "Status", "Since", "Power", "Error or reason", "Charge"]
           .map((text) => el("th", { scope: "col" }, text)))),
         el("tbody", {}, ...connectors.map((/** @type {any} */ one) => row(station, one, me))))));
 }
@@ -122,8 +124,14 @@ function row(station, connector, me) {
     el("td", {}, station.online ? state(connector.status) : el("span", { class: "quiet" }, known)),
     el("td", {}, time(connector.at)),
     el("td", { class: "number" }, power(connector.powerWatts)),
-    el("td", {}, connector.errorCode === "NoError" ? "–" : `${connector.errorCode} ${connector.info ?? ""}`),
+    el("td", {}, trouble(connector)),
     el("td", {}, action(station, connector, me)));
+}
+
+/** What is wrong, or why no energy flows although nothing is. A station may send any text of any length. @param {any} connector */
+function trouble(connector) {
+  const words = [connector.errorCode === "NoError" ? "" : connector.errorCode, connector.info ?? ""].filter(Boolean).join(" ");
+  return words.length > MOST_WORDS ? `${words.slice(0, MOST_WORDS)}…` : words || "–";
 }
 
 /** @param {any} station @param {any} connector @param {any} me */
