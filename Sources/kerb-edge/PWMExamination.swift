@@ -6,8 +6,6 @@ import Station
 /// Whether the agent, as its own user and under its own unit, may write the PWM that makes the pilot.
 /// Who runs the doctor may be root and outside that unit: it asks systemd and looks at the files' group.
 struct PWMExamination {
-    private static let systemctl = "/usr/bin/systemctl"
-
     /// Of the chip's folder, `/sys/class/pwm/pwmchipN`.
     static func findings(_ chip: String) -> [Finding] {
         guard let found = realpath(chip, nil) else { return [] }
@@ -32,15 +30,9 @@ struct PWMExamination {
 
     /// nil where no unit of ours is known to a systemd.
     private static func unit(_ path: String) -> Finding? {
-        guard access(systemctl, X_OK) == 0 else { return nil }
-        let shown = Pipe.output(
-            of: [
-                systemctl, "show", "kerb-edge.service", "--property=ProtectKernelTunables",
-                "--property=ReadWritePaths",
-            ], limitBytes: 65_536)
-        guard !shown.isEmpty else { return nil }
+        guard let sandbox = UnitExamination.sandbox() else { return nil }
         let topic = "PWM and unit"
-        if UnitSandbox(show: shown).mayWrite(path) {
+        if sandbox.mayWrite(path) {
             return .fine(topic, "the unit leaves it writable")
         }
         // The chip's number moves between boots, its device's path does not.

@@ -3,7 +3,8 @@ import Service
 import Web
 
 extension Program {
-    /// Reads the file and every profile it names.
+    /// Reads the file and every profile it names. What only the board itself can have, GPIO chips,
+    /// serial ports and readers, is noted where it is missing, and the exit code stays 0.
     static func checkConfiguration(_ path: String) throws -> ExitCode {
         let read = try Configuration.load(file: path) { file in
             let settings = EdgeSettings.read(file)
@@ -19,6 +20,10 @@ extension Program {
         print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
         if !cabinet.areLinesChecked {
             print("no GPIO chip on this machine: the names of lines were not looked up")
+        }
+        // A configuration may be made on a desk: it is right although nothing is plugged in there.
+        for missing in BusExamination(settings: settings).missing(in: read.settings) {
+            print("\(missing) (on another machine than the board itself that is fine)")
         }
         if let note = writeSafeLines(path, try Cabinet.wishes(cabinet.board, settings)) {
             print(note)
