@@ -7,6 +7,33 @@ import Testing
 
 @testable import Station
 
+@Suite struct `Faults that only a person clears` {
+    @Test func `are what they were after a restart, connector by connector`() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("j.db")
+        let clock = ManualClock(Timestamp(seconds: 1_800_000_000))
+        let first = try await BoardJournal(path: path, bootID: "a", clock: clock)
+        try await first.setLatched([.weldedContact, .residualCurrent], connector: 1)
+        try await first.setLatched([.meterAbsurd], connector: 2)
+        // The last word counts: one was cleared, another came.
+        try await first.setLatched([.weldedContact, .selfTestFailed], connector: 1)
+        await first.close()
+        let second = try await BoardJournal(path: path, bootID: "b", clock: clock)
+        let found = try await second.latchedFaults()
+        #expect(found == [1: [.weldedContact, .selfTestFailed], 2: [.meterAbsurd]])
+        // A machine that begins with them closes nothing, and shows them.
+        var bench = BenchBoard(latched: try #require(found[1]))
+        bench.readInputs()
+        #expect(bench.machine.faults.isSuperset(of: [.weldedContact, .selfTestFailed]))
+        #expect(bench.statuses.last == .faulted)
+        try await second.setLatched([], connector: 1)
+        await second.close()
+        let third = try await BoardJournal(path: path, bootID: "c", clock: clock)
+        #expect(try await third.latchedFaults() == [2: [.meterAbsurd]])
+        await third.close()
+    }
+}
+
 @Suite struct `Every write of a journal` {
     let folder = TemporaryFolder()
     let clock = ManualClock(Timestamp(seconds: 1_800_000_000))
