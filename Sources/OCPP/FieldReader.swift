@@ -178,6 +178,17 @@ package struct FieldReader: Sendable {
         return time
     }
 
+    /// A time that may be left out; null is absent, and counted.
+    @_lifetime(reader: copy reader)
+    package mutating func timeOrNull(
+        _ reader: inout JSONReader
+    ) throws(JSONError) -> Timestamp? {
+        guard try reader.peek() == UInt8(ascii: "n") else { return try time(&reader) }
+        try reader.null()
+        deviations.insert(.nullField)
+        return nil
+    }
+
     /// A word of a closed list; nil for another one, which is then in `foreign` and a deviation
     /// unless it is one of `legal`.
     @_lifetime(reader: copy reader)

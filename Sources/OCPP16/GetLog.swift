@@ -22,9 +22,9 @@ enum GetDiagnostics {
         var (from, until): (Timestamp?, Timestamp?) = (nil, nil)
         let fields = try FieldReader.read(payload) { r, key, f throws(JSONError) in
             if r.matches(key, "startTime") {
-                from = try f.time(&r)
+                from = try f.timeOrNull(&r)
             } else if r.matches(key, "stopTime") {
-                until = try f.time(&r)
+                until = try f.timeOrNull(&r)
             } else if try !transfer.take(&r, key, &f) {
                 try f.unknown(&r)
             }
@@ -89,9 +89,9 @@ enum GetLog {
             if r.matches(key, "log") {
                 _ = try f.object(&r, "log") { r, key, f throws(JSONError) in
                     if r.matches(key, "oldestTimestamp") {
-                        from = try f.time(&r)
+                        from = try f.timeOrNull(&r)
                     } else if r.matches(key, "latestTimestamp") {
-                        until = try f.time(&r)
+                        until = try f.timeOrNull(&r)
                     } else if try !transfer.take(&r, key, &f) {
                         try f.unknown(&r)
                     }

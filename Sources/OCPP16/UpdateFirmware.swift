@@ -71,7 +71,7 @@ enum SignedUpdateFirmware {
                     if r.matches(key, "retrieveDateTime") {
                         retrieveAt = try f.time(&r)
                     } else if r.matches(key, "installDateTime") {
-                        installAt = try f.time(&r)
+                        installAt = try f.timeOrNull(&r)
                     } else if r.matches(key, "signingCertificate") {
                         certificate = try f.text(
                             &r, "signingCertificate", maximum: certificateCharacters)
@@ -126,10 +126,14 @@ struct TransferFields {
         return true
     }
 
-    /// A place, certificate or signature cut to fit would be another one.
+    /// A place, certificate or signature cut to fit would be another one; without its date an update
+    /// would begin at once, and a log would have no bounds.
     func checked(_ fields: FieldReader) throws(CallError) -> TransferOrder {
         let place = try fields.required(location, "location")
         try fields.refuseCut()
+        if fields.deviations.contains(.timestampUnreadable) {
+            throw CallError(.propertyViolation, "a date is not a time")
+        }
         return TransferOrder(location: place, retries: retries, retrySeconds: retrySeconds)
     }
 }

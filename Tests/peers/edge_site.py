@@ -117,7 +117,8 @@ class EdgeSite:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=5) as answer:
-            return json.load(answer)
+            text = answer.read()
+        return json.loads(text) if text else None
 
     def evse(self, number):
         return self.site("GET", f"/evses/EVSE-{number}")

@@ -75,10 +75,41 @@ async def boots_are_repeated_at_their_intervals(system, site):
     await system.until("Heartbeat", lambda f: True)
 
 
+def test_a_dead_pilot_controller_stops_its_own_outlet_and_no_other(tmp_path):
+    visited(tmp_path, Central, the_first_outlet_charges_while_the_seconds_controller_is_dead)
+
+
+async def the_first_outlet_charges_while_the_seconds_controller_is_dead(system, site):
+    """Both controllers and the relay card hang on one bus."""
+    async def until(is_so, seconds=30):
+        async with asyncio.timeout(seconds):
+            while not await asyncio.to_thread(is_so):
+                await asyncio.sleep(0.05)
+
+    await system.until("BootNotification", lambda f: True)
+    site.plug_in(1)
+    await system.status(1, "Preparing")
+    site.show_token("GOOD")
+    await until(lambda: site.evse(1)["contactor"]["isClosed"])
+    site.site("POST", "/buses/control/units/12/fault", {"kind": "silence"})
+    await system.status(2, "Faulted")
+    before = site.evse(1)
+    # It still counts, and nobody opened and closed it meanwhile.
+    await until(lambda: site.evse(1)["meter"]["registerWattHours"] >= before["meter"]["registerWattHours"] + 5)
+    after = site.evse(1)
+    assert after["contactor"]["isClosed"] and after["contactor"]["closings"] == 1, after["contactor"]
+    assert status(site)["connectors"][0]["status"] == "Charging"
+    assert not site.evse(2)["contactor"]["isClosed"]
+    # Answered again, it is an outlet again.
+    since = len(system.events)
+    site.site("POST", "/buses/control/units/12/fault", {})
+    await system.status(2, "Available", since=since)
+
+
 def test_frames_triggers_and_profiles_that_are_absurd(tmp_path):
     visited(
         tmp_path, Central, a_frame_too_long_ends_the_link_alone, every_message_is_triggered,
-        absurd_profiles_change_nothing, a_daily_profile_follows_the_clock_of_the_place,
+        absurd_profiles_change_nothing, absurd_dates_change_nothing, a_daily_profile_follows_the_clock_of_the_place,
         extra=f"timeZone: {ZONE}\n")
 
 
@@ -158,6 +189,38 @@ async def absurd_profiles_change_nothing(system, site):
     assert not wrong, wrong
     assert json.dumps(status(site)["charging"]["connectors"]) == before
     assert status(site)["charging"]["profiles"] == 0
+
+
+SIGNED = {"location": "http://127.0.0.1:9/x.deb", "signingCertificate": "none", "signature": "none"}
+# What has a date, with a place for it: CALLERROR where it is none at all.
+DATED = {
+    "ReserveNow": lambda at: {"connectorId": 2, "expiryDate": at, "idTag": "GOOD", "reservationId": 1},
+    "UpdateFirmware": lambda at: {"location": "http://127.0.0.1:9/x.deb", "retrieveDate": at},
+    "SignedUpdateFirmware": lambda at: {"requestId": 1, "firmware": {**SIGNED, "retrieveDateTime": at}},
+    "GetDiagnostics": lambda at: {"location": "ftp://127.0.0.1:9/", "startTime": at},
+    "GetLog": lambda at: {
+        "requestId": 1, "logType": "SecurityLog", "log": {"remoteLocation": "ftp://127.0.0.1:9/", "latestTimestamp": at}},
+}
+NO_DATES = ["", "soon", "2024-02-31T00:00:00Z", "2024-01-01T25:00:00Z", "+275760-09-13", "0", 1e300, 1767225600]
+
+
+async def absurd_dates_change_nothing(system, site):
+    """A date that is none is no date of ours: no reservation without an end, no update at once, no log without bounds."""
+    since, wrong = len(system.capture.sent_by_kerb), []
+    for action, payload in DATED.items():
+        for number, at in enumerate(NO_DATES):
+            answer = await system.stray(json.dumps([2, f"stray-{action}-{number}", action, payload(at)]))
+            if answer[0] != 4 or answer[2] not in ("PropertyConstraintViolation", "TypeConstraintViolation"):
+                wrong.append((action, at, answer))
+    assert not wrong, wrong
+    # A time that is over keeps nothing; one that never comes is a time, kept and taken back.
+    for at, word in ("1970-01-01T00:00:00Z", "Rejected"), ("9999-12-31T23:59:59Z", "Accepted"):
+        answer = await system.central.call(call.ReserveNow(
+            connector_id=2, expiry_date=at, id_tag="GOOD", reservation_id=1))
+        assert answer.status == word, (at, answer)
+    assert (await system.central.call(call.CancelReservation(reservation_id=1))).status == "Accepted"
+    told = {frame[2] for frame in map(json.loads, system.capture.sent_by_kerb[since:]) if frame[0] == 2}
+    assert not told & {"FirmwareStatusNotification", "DiagnosticsStatusNotification", "LogStatusNotification"}, told
 
 
 async def a_daily_profile_follows_the_clock_of_the_place(system, site):
