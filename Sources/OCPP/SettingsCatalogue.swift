@@ -10,7 +10,7 @@ package struct SettingsCatalogue: Sendable {
         case maximumKeysPerRead, resetRetries, stopOnVehicleDisconnect, stopOnInvalidToken
         case supportedProfiles, transactionMessageAttempts, transactionMessageRetrySeconds
         case unlockOnVehicleDisconnect, webSocketPingSeconds, basicAuthPassword, securityProfile
-        case operatorName
+        case operatorName, transferProtocols
         case additionalRootCheck, certificateChainCharacters, certificateStoreCount
         case localListEnabled, localListMaximum, localListUpdateMaximum
         case blinkRepeat, lightIntensityPercent, phaseRotation, phaseRotationMaximum

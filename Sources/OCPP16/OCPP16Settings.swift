@@ -1,9 +1,9 @@
 import OCPP
 
 extension SettingsCatalogue {
-    /// Every standard configuration key of OCPP 1.6 §9 and of its security extension.
+    /// Every standard configuration key of OCPP 1.6 §9, its errata and its security extension.
     package static let ocpp16 = SettingsCatalogue(
-        core + localList + smartCharging + security)
+        core + localList + smartCharging + firmware + security)
 
     /// Longer than a day no interval of a station makes sense.
     private static let seconds = Kind.integer(0...86_400)
@@ -92,6 +92,11 @@ extension SettingsCatalogue {
         Definition("MaxChargingProfilesInstalled", .profileCount, count, .readOnly),
     ]
 
+    // OCPP 1.6 errata: of FTP, FTPS, HTTP, HTTPS and SFTP those that carry firmware and logs.
+    private static let firmware: [Definition] = [
+        Definition("SupportedFileTransferProtocols", .transferProtocols, .list(of: []), .readOnly)
+    ]
+
     // Improved security for OCPP 1.6-J §2.
     private static let security: [Definition] = [
         Definition("AdditionalRootCertificateCheck", .additionalRootCheck, .boolean, .readOnly),
@@ -99,6 +104,6 @@ extension SettingsCatalogue {
         Definition("CertificateSignedMaxChainSize", .certificateChainCharacters, count, .readOnly),
         Definition("CertificateStoreMaxLength", .certificateStoreCount, count, .readOnly),
         Definition("CpoName", .operatorName, .text(maximum: 255)),
-        Definition("SecurityProfile", .securityProfile, .integer(0...3), needsReboot: true),
+        Definition("SecurityProfile", .securityProfile, .integer(0...3)),
     ]
 }

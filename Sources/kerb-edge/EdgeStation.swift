@@ -103,6 +103,7 @@ struct EdgeStation: Sendable {
                 + "Reservation,SmartCharging",
             .securityProfile: String(settings.csms.securityProfile),
             .basicAuthPassword: "", .operatorName: "",
+            .transferProtocols: settings.upkeep.protocols,
             .additionalRootCheck: String(settings.csms.additionalRootCheck),
             .certificateChainCharacters: String(RootStore.Limits().chainCharacters),
             .certificateStoreCount: String(RootStore.Limits().certificates),

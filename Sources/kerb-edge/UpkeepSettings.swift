@@ -16,6 +16,9 @@ struct UpkeepSettings: Sendable {
     var maximumMegabytes: Int
     var healthMinutes: Int
 
+    /// SupportedFileTransferProtocols: without TLS only the hosts that are named are reached.
+    var protocols: String { hosts.isEmpty ? "FTPS,HTTPS" : "FTP,FTPS,HTTP,HTTPS" }
+
     static func read(_ file: ConfigSection) -> UpkeepSettings {
         let transfers = file.section(
             "transfers", about: "where firmware may come from and logs may go to")

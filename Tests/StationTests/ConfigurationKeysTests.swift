@@ -7,7 +7,7 @@ import Testing
 
 @testable import Station
 
-/// Every key of OCPP 1.6 §9, its type, its access, and whether a board of ours offers it.
+/// Every key of OCPP 1.6 §9 and its errata, its type, its access, and whether a board of ours offers it.
 private struct Key: Sendable {
     enum Kind: Sendable { case boolean, integer, list }
 
@@ -55,6 +55,7 @@ private struct Key: Sendable {
         Key("LocalAuthListMaxLength", .integer, readOnly: true),
         Key("SendLocalListMaxLength", .integer, readOnly: true),
         Key("ReserveConnectorZeroSupported", .boolean, readOnly: true),
+        Key("SupportedFileTransferProtocols", .list, readOnly: true),
     ]
 }
 
@@ -65,7 +66,7 @@ private struct Key: Sendable {
             defaults: [
                 .connectorCount: "2", .maximumKeysPerRead: "100",
                 .supportedProfiles: "Core,LocalAuthListManagement",
-                .securityProfile: "2",
+                .securityProfile: "2", .transferProtocols: "FTPS,HTTPS",
             ], written: written)
     }
 
@@ -119,7 +120,7 @@ private struct Key: Sendable {
         for good in [least, most] {
             #expect(
                 keys.verdict(on: String(good), for: key)
-                    == .accepted(String(good), needsReboot: key == "SecurityProfile"))
+                    == .accepted(String(good), needsReboot: false))
         }
         for bad in [least - 1, most + 1] {
             #expect(keys.verdict(on: String(bad), for: key) == .rejected)
@@ -136,7 +137,7 @@ private struct Key: Sendable {
         func words(_ key: String) -> [Substring]? {
             lines.first { $0.hasPrefix(key + " ") }?.split(separator: " ")
         }
-        #expect(words("SecurityProfile") == ["SecurityProfile", "read,", "write", "0-3", "yes"])
+        #expect(words("SecurityProfile") == ["SecurityProfile", "read,", "write", "0-3"])
         #expect(words("NumberOfConnectors") == ["NumberOfConnectors", "read", "0-64"])
         #expect(
             words("ResetRetries") == ["ResetRetries", "read,", "write", "0-10", "1"])
@@ -148,7 +149,6 @@ private struct Key: Sendable {
         let others = [
             "ChargeProfile", "ChargingSchedule", "ConnectorSwitch", "MaxChargingProfiles",
             "AdditionalRoot", "AuthorizationKey", "Certificate", "CpoName", "SecurityProfile",
-            "SupportedFileTransferProtocols",
         ]
         let known = Set(Key.all.map(\.name))
         let strange = SettingsCatalogue.ocpp16.definitions.map(\.key).filter { key in

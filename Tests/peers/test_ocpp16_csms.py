@@ -196,6 +196,9 @@ async def settings_are_read_and_written(system):
     central = system.central
     everything = await central.call(call.GetConfiguration())
     keys = {entry["key"]: entry for entry in everything.configuration_key}
+    # No host is named in this configuration: what is not encrypted would be refused.
+    carried = keys["SupportedFileTransferProtocols"]
+    assert carried["readonly"] and carried["value"] == "FTPS,HTTPS"
     assert keys["NumberOfConnectors"]["value"] == "2" and keys["NumberOfConnectors"]["readonly"]
     assert "AuthorizationKey" not in keys or "value" not in keys["AuthorizationKey"]
     some = await central.call(call.GetConfiguration(key=["HeartbeatInterval", "NoSuchKey"]))
