@@ -1,5 +1,9 @@
 /// Every bound the connector's safety depends on that is no duration, each with where it comes from.
 package enum ConnectorBounds {
+    // No standard sets the four figures for heat, and no source gives them: they are ours. What may
+    // not be exceeded is the board's `maximumDegrees`, above which the contactor opens; these decide
+    // only how gently an outlet gets there and back.
+
     /// From so many degrees below the hottest allowed on, the offer falls in a straight line, down
     /// to the least that can be offered at the hottest; above that the charge stops.
     package static let deratingDegrees = 15

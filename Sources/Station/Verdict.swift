@@ -38,6 +38,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
     case controlWasAbsent
     case meterNeverRead
     case meterStale(ageMilliseconds: Int64)
+    /// Below `minimumAmperes` of the board, 6 A or more.
     case limitBelowMinimum(milliamperes: Int64)
     /// By the operator's schedule no energy is offered at this hour.
     case outsideSchedule
@@ -64,7 +65,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .restsAfterFault: "rests after a fault"
         case .meterStale: "meter stale"
-        case .limitBelowMinimum: "the limit is below 6 A"
+        case .limitBelowMinimum: "the limit is below what can be offered"
         case .starting, .inoperative, .fault, .pilotState, .ventilationMissing, .pilotSettling,
             .noCurrentOffered, .diodeNotChecked, .notAuthorized, .reserved, .journal,
             .reservationsUnread, .startNotJournalled, .resuming, .tokenRefused, .stopping,
@@ -122,7 +123,7 @@ package enum Hindrance: Hashable, Sendable, CustomStringConvertible {
         case .controlWasAbsent: "control was absent, inputs are read again"
         case .meterNeverRead: "meter never read"
         case .meterStale(let age): "meter stale \(age / 1000) s"
-        case .limitBelowMinimum(let limit): "limit \(limit / 1000) A is below 6 A"
+        case .limitBelowMinimum(let limit): "limit \(limit / 1000) A is below what can be offered"
         }
     }
 

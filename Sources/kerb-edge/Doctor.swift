@@ -71,7 +71,7 @@ struct Doctor {
 
     /// What keeps the clock right: a time server now, a battery clock over a power cut.
     private static func timeSource() -> Finding {
-        let hasBattery = FileSystem.exists("/dev/rtc0")
+        let hasBattery = KernelClock.hasBattery()
         switch (KernelClock.isSynchronised, hasBattery) {
         case (true, true): return .fine("time source", "time server, battery clock")
         case (true, false):

@@ -135,7 +135,7 @@ import Testing
         ),
         ("feedback: input}", "feedback: coil}", "coil with coilOnly"),
         ("feedback: normallyClosed", "feedback: none", "does not fit `contactor.feedback`"),
-        ("kind: modbus-pulse", "kind: watchdog", "a relay card has no watchdog"),
+        ("kind: modbus-pulse", "kind: simulated", "a relay card has no simulated"),
         ("kind: modbus-pulse", "kind: safety-mcu", "a relay card has no safety-mcu"),
         ("pulseAddressOffset: 0x0200, ", "", "needs `pulseAddressOffset: 0x0200`"),
         ("opensWithinMilliseconds: 1000", "opensWithinMilliseconds: 1500", "within 1000 ms"),

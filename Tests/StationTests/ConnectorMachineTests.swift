@@ -192,7 +192,7 @@ import Testing
         bench.give(.pilot(.b, diode: .passed))
         bench.pass(3_000)
         let told = bench.reports.last
-        #expect(told == .init(.suspendedEVSE, info: "the limit is below 6 A"))
+        #expect(told == .init(.suspendedEVSE, info: "the limit is below what can be offered"))
         for amperes in [4, 3, 2, 1] as [Int64] {
             bench.give(.limit(.profile, Amperes(amperes)))
             bench.pass(3_000)

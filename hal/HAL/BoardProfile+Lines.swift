@@ -245,7 +245,7 @@ extension BoardProfile {
                 deadMan.problem(
                     "kind", "a kicked line is a dead-man: say gpio-toggle or safety-mcu")
             }
-        case .modbusPulse, .watchdog, .simulated:
+        case .modbusPulse, .simulated:
             deadMan.problem(
                 "kind",
                 "lines have no \(self.deadMan.kind.rawValue); say gpio-toggle, safety-mcu or none"

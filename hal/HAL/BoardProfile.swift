@@ -9,8 +9,6 @@ package struct DeadMan: Hashable, Sendable {
         case modbusPulse = "modbus-pulse"
         /// A safety controller wants a heartbeat, and opens or falls back without it.
         case safetyController = "safety-mcu"
-        /// `/dev/watchdog` resets the board; the boot is dead time.
-        case watchdog
         /// The process itself is the contactor: the simulated board.
         case simulated
         /// Nothing opens it. Needs `acceptNoDeadman: true`, and every start-up says so.

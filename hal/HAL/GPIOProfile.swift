@@ -113,7 +113,10 @@ package struct GPIOProfile: Hashable, Sendable {
     package var residualCurrentTest: ResidualCurrentTest
     package var lockPulseMilliseconds: Int
 
-    /// The self-test of an RCD's sensor.
+    /// The self-test of an RCD's sensor. A board whose sensor's data sheet says otherwise gives its own.
+    ///
+    /// - Source: the test of the WARP charger's 6 mA sensor (Tinkerforge evse-v2-bricklet,
+    ///   `dc_fault.c`) goes in steps of 250, 740, 660 and 400 ms.
     package struct ResidualCurrentTest: Hashable, Sendable {
         /// How long the test line is held.
         package var pulseMilliseconds: Int
@@ -122,9 +125,16 @@ package struct GPIOProfile: Hashable, Sendable {
         /// By then, counted from the end of the pulse, it must be inactive again.
         package var recoversWithinMilliseconds: Int
 
+        /// `dc_fault.c`: 250 ms, and a poll of 50 ms.
+        package static let usualPulse = 300
+        /// `dc_fault.c`: 740 ms.
+        package static let usualTrip = 740
+        /// `dc_fault.c`: 660 ms, and most of a poll.
+        package static let usualRecovery = 700
+
         package init(
-            pulseMilliseconds: Int = 300, tripsWithinMilliseconds: Int = 740,
-            recoversWithinMilliseconds: Int = 700
+            pulseMilliseconds: Int = usualPulse, tripsWithinMilliseconds: Int = usualTrip,
+            recoversWithinMilliseconds: Int = usualRecovery
         ) {
             self.pulseMilliseconds = pulseMilliseconds
             self.tripsWithinMilliseconds = tripsWithinMilliseconds
