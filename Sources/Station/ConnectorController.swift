@@ -103,6 +103,7 @@ package actor ConnectorController {
             group.addTask(executorPreference: executor) { await self.pollSocket() }
             group.addTask(executorPreference: executor) { await self.pollTemperature() }
             group.addTask(executorPreference: executor) { await self.pollMeter() }
+            group.addTask(executorPreference: executor) { await self.compareMeter() }
             group.addTask { await self.writeJournal() }
             group.addTask { await self.sign() }
             // Any of them ends only by cancellation.

@@ -63,6 +63,31 @@ import Testing
         await station.journal.close()
     }
 
+    @Test func `tells once that the meter was exchanged while nobody was running`() async throws {
+        let lines = Lock<[String]>([])
+        let log = Log(sink: { line in
+            if line.contains(text: "meter exchanged") { lines.withLock { $0.append(line) } }
+        })
+        for (serial, told) in [("A1", 0), ("A1", 0), ("B2", 1), ("B2", 1), ("A1", 2)] {
+            let station = try await TestStation.make(path: folder.file("board.db"), log: log)
+            station.board.change { $0.serial = serial }
+            try await station.during { () async throws in
+                let key = ConnectorController.meterKey(of: 1)
+                await until { (try? await station.journal.settings()[key]) == serial }
+                #expect(try await station.journal.settings()[key] == serial)
+                let notices = try await station.journal.view().notices
+                #expect(notices.count == told)
+                if told > 0 {
+                    #expect(
+                        notices.contains {
+                            $0.contains(text: "serial B2") && $0.contains(text: "A1")
+                        })
+                }
+            }
+        }
+        #expect(lines.withLock { $0.count } == 2)
+    }
+
     @Test func `sounds a refusal to the driver, of the operator and of the connector`()
         async throws
     {

@@ -29,6 +29,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         /// What the board was told, in order.
         var contactor: [Bool] = []
         var indications: [Indication] = []
+        var serial: String?
     }
 
     let state = Lock(State())
@@ -109,7 +110,9 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
     }
 
     var signer: (any MeterSigner)? { state.withLock { $0.signer } }
-    func identity() async throws(MeterError) -> MeterIdentity { MeterIdentity() }
+    func identity() async throws(MeterError) -> MeterIdentity {
+        MeterIdentity(serial: state.withLock { $0.serial })
+    }
     func set(locked: Bool) {
         state.withLock {
             $0.isLocked = locked
