@@ -231,7 +231,8 @@ extension Sessions {
         }
     }
 
-    /// The row follows the book; a journal line at most once a second unless it is due `always`.
+    /// Row and journal line follow the book at most once a second unless they are due `always`: the
+    /// reading itself is a row already, and what is left behind is played again from those.
     private func touch(
         _ key: Int64, _ receivedAt: Timestamp, always: Bool, in transaction: Transaction
     ) throws {
@@ -244,11 +245,10 @@ extension Sessions {
                 return (entry.session.id, entry.builder.meterLast, isDue)
             }
         }
-        guard let now else { return }
+        guard let now, now.isDue else { return }
         try transaction.execute(
             "UPDATE session SET meter_last_wh = ?, last_updated = ? WHERE key = ?",
             now.register.value, receivedAt, key)
-        guard now.isDue else { return }
         try stores.journal.append(.sessionUpdated, now.id, at: receivedAt, in: transaction)
     }
 }
