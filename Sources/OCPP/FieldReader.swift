@@ -178,13 +178,22 @@ package struct FieldReader: Sendable {
         return time
     }
 
-    /// A time that may be left out; null is absent, and counted.
+    /// A time that may be left out; null and an empty text are absent, and counted.
     @_lifetime(reader: copy reader)
     package mutating func timeOrNull(
         _ reader: inout JSONReader
     ) throws(JSONError) -> Timestamp? {
-        guard try reader.peek() == UInt8(ascii: "n") else { return try time(&reader) }
-        try reader.null()
+        let before = deviations
+        switch try reader.peek() {
+        case UInt8(ascii: "n"): try reader.null()
+        case UInt8(ascii: "\""):
+            var ahead = reader
+            let slice = try ahead.rawString()
+            guard slice.start == slice.end else { return try time(&reader) }
+            reader = ahead
+        default: return try time(&reader)
+        }
+        deviations = before
         deviations.insert(.nullField)
         return nil
     }
