@@ -48,7 +48,7 @@ extension BoardJournal {
         }
     }
 
-    // MARK: Faults that a person has to clear
+    // MARK: Faults that hold until somebody acts
 
     package func latchedFaults() async throws -> [ConnectorNumber: Set<Fault>] {
         try await database.read { sql in

@@ -21,8 +21,12 @@ extension ConnectorController {
     func pollProtectiveEarth() async {
         guard let device = devices.protectiveEarth else { return }
         repeat {
+            let began = clock.monotonicMilliseconds
             do throws(DeviceError) {
                 let isLost = try await device.isLost()
+                // One from before is told for a lost answer: nothing new can be learnt from it, and the
+                // last good one goes on ageing.
+                guard isLost.askedAt >= began || isLost.value else { continue }
                 note("protectiveEarth", nil)
                 take(.protectiveEarth(isLost: isLost.value), askedAt: isLost.askedAt)
             } catch {

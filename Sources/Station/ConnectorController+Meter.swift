@@ -8,6 +8,8 @@ extension ConnectorController {
     /// A meter that did not say who it is is asked again after this.
     private static let asksMeterAgain: Int64 = 10_000
 
+    private static let meterMemory = "memory of the meter"
+
     /// The journal's key of the serial number of the connector's meter.
     static func meterKey(of connector: ConnectorNumber) -> String { "meter.\(connector).serial" }
 
@@ -28,7 +30,7 @@ extension ConnectorController {
         do {
             let known = try await journal.settings()[key]
             guard known != serial else { return true }
-            if let known {
+            if let known, toldMeter != serial {
                 log.warning(
                     "meter exchanged while the agent did not run",
                     ["connector": number, "serial": serial, "before": known])
@@ -36,11 +38,12 @@ extension ConnectorController {
                     "connector \(number): its meter says serial \(serial), before this start it was "
                         + "\(known); if nobody was to exchange it, its seals want to be looked at")
             }
+            toldMeter = serial
             try await journal.set(key, to: serial)
+            note(Self.meterMemory, nil)
             return true
         } catch {
-            log.error(
-                "journal not written", ["connector": number, "error": String(describing: error)])
+            note(Self.meterMemory, error)
             return false
         }
     }

@@ -42,12 +42,11 @@ extension ConnectorController {
         repeat {
             do throws(DeviceError) {
                 let reading = try await devices.pilot.reading()
-                note("pilot", nil)
-                lastOffered = reading.value.offered
-                if reading.value.isRepeated, !machine.isContactorClosed {
-                    // A lost answer spares a closed contactor; it closes none.
-                    take(.pilot(.e, diode: .unknown))
+                if let error = reading.value.repeatedFor {
+                    takeLostPilot(error, last: reading.value.state)
                 } else {
+                    note("pilot", nil)
+                    lastOffered = reading.value.offered
                     take(
                         .pilot(reading.value.state, diode: reading.value.diode),
                         askedAt: reading.askedAt)
@@ -58,6 +57,14 @@ extension ConnectorController {
                 take(.pilot(.e, diode: .unknown))
             }
         } while await pause(machine.isResting ? polls.resting : polls.pilot)
+    }
+
+    /// A lost answer spares a closed contactor, and tells nothing: `ConnectorTimings.inputIsLost`
+    /// counts from the last good one. An open contactor it lets nobody close.
+    private func takeLostPilot(_ error: DeviceError, last state: PilotState) {
+        noteFailure("pilot", error)
+        guard !machine.isContactorClosed, state == .c || state == .d else { return }
+        take(.pilot(.e, diode: .unknown))
     }
 
     func pollMirror() async {

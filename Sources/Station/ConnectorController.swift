@@ -42,6 +42,8 @@ package actor ConnectorController {
     var refusal: TokenRefusal?
     /// What the gate said when it was last logged, and when.
     var loggedVerdict: [String]?
+    /// The serial number of a meter of which a notice was left already.
+    var toldMeter: String?
     var loggedVerdictAt = Int64.min / 2
     var isFailing: Set<String> = []
     /// Ended charges whose signed record is not settled yet.
@@ -106,7 +108,7 @@ package actor ConnectorController {
             group.addTask(executorPreference: executor) { await self.compareMeter() }
             group.addTask { await self.writeJournal() }
             group.addTask { await self.sign() }
-            // Any of them ends only by cancellation.
+            // All but the comparison of the meter end only by cancellation.
             await group.waitForAll()
         }
         devices.makeSafe()
@@ -202,7 +204,8 @@ package actor ConnectorController {
             log.notice("token refused", ["connector": number, "status": status.rawValue])
         case .startAbandoned(let why):
             refusal = .byConnector(why)
-            devices.indicator?.show(.refused)
+            // A minute later nobody stands there any more.
+            if why != .timedOut { devices.indicator?.show(.refused) }
             log.notice("start abandoned", ["connector": number, "reason": why.rawValue])
         case .reservationEnded(let id, let why):
             log.notice(

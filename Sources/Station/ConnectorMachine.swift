@@ -6,7 +6,7 @@ import HAL
 ///
 /// A pure value: no I/O, no clock, no randomness. Each input is first taken in, then one `settle`
 /// derives everything that follows, so that no path around the gate exists. The caller applies the
-/// effects in order and calls with `.tick` at least every 100 ms, every 250 ms while it rests.
+/// effects in order and calls with `.tick` at least every 100 ms, every 400 ms while it rests.
 package struct ConnectorMachine: Sendable {
     package let number: ConnectorNumber
     package let board: BoardCapabilities

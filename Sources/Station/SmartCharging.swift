@@ -27,6 +27,7 @@ package actor SmartCharging {
     var loads: [ConnectorNumber: ConnectorLoad] = [:]
     var balancer: LoadBalancer
     var siteLoad = SiteLoad()
+    private var standstill = MeterStandstill()
     var fileLimit: SiteLimitReading = .none
     var fileHeardAt: Int64?
     var heldLimit: HeldLimit?
@@ -163,9 +164,15 @@ package actor SmartCharging {
     }
 
     private func take(_ readings: MeterReadings) {
-        // A meter whose answers stand still would leave to the cars what others draw by now.
-        if let (quantity, doubt) = readings.doubts.first(where: \.value.isOfCurrents) {
+        if let (quantity, doubt) = readings.doubts.first(where: \.value.isOfSmallCurrents) {
             return takeMeterError(.implausible(quantity, found: "\(doubt)"))
+        }
+        let outlets = outletCurrents(at: readings.askedAt)
+        // A meter whose answers stand still would leave to the cars what others draw by now.
+        if let stood = standstill.take(readings, outlets: outlets) {
+            return takeMeterError(
+                .implausible(
+                    .currentL1, found: "\(MeterDoubt.valuesStandStill(milliseconds: stood))"))
         }
         if isMeterFailing { log.notice("site meter is back") }
         isMeterFailing = false
@@ -179,17 +186,21 @@ package actor SmartCharging {
                 currents[index].milliamperes = -abs(currents[index].milliamperes)
             }
         }
+        siteLoad.take(
+            site: PhaseWiring.rst.onSupply(currents), outlets: outlets, askedAt: readings.askedAt)
+    }
+
+    private func outletCurrents(at moment: Int64) -> PhaseCurrents {
         var outlets = PhaseCurrents.zero
         for outlet in settings.outlets {
             // An outlet whose meter fell silent counts as the others' load: too much is safe here, and
             // what it drew when it was last heard may be nobody's any more.
             guard let load = loads[outlet.connector], load.mayDraw, let at = load.currentsAskedAt,
-                readings.askedAt - at <= SiteLoad.isLost
+                moment - at <= SiteLoad.isLost
             else { continue }
             outlets = outlets + outlet.wiring.onSupply(load.currents)
         }
-        siteLoad.take(
-            site: PhaseWiring.rst.onSupply(currents), outlets: outlets, askedAt: readings.askedAt)
+        return outlets
     }
 
     private func take(_ reading: SiteLimitReading) {

@@ -115,8 +115,8 @@ struct Doctor {
                 findings.append(
                     .bad(
                         topic, state + reason,
-                        mend: "remove the cause; a latched fault then ends with "
-                            + "`kerb-edge clear \(number)`"))
+                        mend: "remove the cause; over-current and a bad diode end by "
+                            + "unplugging, other latched faults with `kerb-edge clear \(number)`"))
             } else {
                 findings.append(.fine(topic, state + reason))
             }

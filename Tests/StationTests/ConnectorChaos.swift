@@ -216,6 +216,7 @@ extension ConnectorChaos {
     private mutating func mended() -> ConnectorMachine.Input {
         guard chance(30) else { return .tick }
         welds = false
+        isDiodeBad = false
         relay = commanded
         return .latchedFaultsCleared
     }
@@ -366,8 +367,6 @@ extension ConnectorChaos {
         // Known over the cut for as long as the same car is plugged in.
         if !kept.contains(.overCurrent) { overCurrentOpening = nil }
         (hotOfferSince, badVoltsSince, thinCableSince) = (nil, nil, nil)
-        // The board looks at both anew.
-        if board.reportsDiode, !kept.contains(.diode) { isDiodeBad = false }
         heardSinceAbsence = []
         if let reservation, reservation.expires > now.wall {
             try give(.reserve(reservation))

@@ -145,6 +145,32 @@ import Testing
         }
     }
 
+    @Test func `closes nothing by a pilot's answer of before, and is spared an opening by it`()
+        async throws
+    {
+        let station = try await station()
+        let controller = station.controller
+        try await station.during { () async throws in
+            station.board.change { $0.isPlugged = true }
+            await until { await controller.machine.pilot == .b }
+            await until {
+                await controller.remoteStart(token: "T", needsAuthorization: false) == nil
+            }
+            station.board.change { $0.isPilotLost = true }
+            await until { await controller.machine.pilot == .e }
+            #expect(!station.board.state.withLock { $0.contactor.contains(true) })
+            station.board.change { $0.isPilotLost = false }
+            await until { await controller.machine.isContactorClosed }
+            station.board.change { $0.isPilotLost = true }
+            await until { await !controller.machine.isContactorClosed }
+            // Two seconds after the last good answer, by the age of it alone.
+            #expect(await controller.machine.faults.contains(.inputMissing))
+            let heard = await controller.machine.heardAt[.pilot] ?? .max
+            let silent = SystemClock().monotonicMilliseconds - heard
+            #expect(silent > ConnectorTimings.inputIsLost)
+        }
+    }
+
     @Test
     func `believes neither meter, temperature nor outputs what they were asked before an absence`()
         async throws

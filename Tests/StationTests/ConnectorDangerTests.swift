@@ -288,7 +288,8 @@ import Testing
         #expect(bench.machine.isContactorClosed)
         #expect(bench.give(.proximity(nil)).first == .output(.contactor(closed: false)))
         #expect(bench.machine.faults == [.proximity])
-        #expect(bench.stops.isEmpty || bench.stops.map(\.reason) == [.other])
+        bench.pass(1_000)
+        #expect(bench.stops.map(\.reason) == [.other])
     }
 
     @Test func `opens at once for a lost lock, and ends the charge`() {

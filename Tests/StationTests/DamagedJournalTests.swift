@@ -224,8 +224,15 @@ import Testing
             }
             if seed % 10 == 0 { bytes.removeLast(Int.random(in: 1..<most, using: &random)) }
             try FileSystem.writeAtomically(bytes, to: path)
-            let journal = try await open()
-            let found = try await told(journal)
+            let journal: BoardJournal
+            let found: [String: [Int64]]
+            do {
+                journal = try await open()
+                found = try await told(journal)
+            } catch {
+                Issue.record(error, "seed \(seed)")
+                return
+            }
             for (token, registers) in found {
                 let number = Int64(token.dropFirst(4)) ?? -1
                 let right = [number * 1_000, number * 1_000 + 7]

@@ -46,11 +46,12 @@ import Testing
             #expect(await station.smartCharging?.view().state == "safe")
             meter.isDead.withLock { $0 = false }
             await offers(station.board, 12)
-            // It answers, and always the same: nobody knows what the house draws by now.
-            meter.doubts.withLock { $0 = [.power: .valuesStandStill(milliseconds: 60_000)] }
+            // It answers, and its currents are a thousandth of what its power says.
+            meter.doubts.withLock { $0 = [.power: .unitJump(watts: 20_000, voltAmperes: 20)] }
             await offers(station.board, 8)
             #expect(await station.smartCharging?.view().state == "safe")
-            meter.doubts.withLock { $0 = [:] }
+            // One that gives a small net power beside large currents is to be believed.
+            meter.doubts.withLock { $0 = [.power: .unitJump(watts: 9, voltAmperes: 5_000)] }
             await offers(station.board, 12)
         }
     }

@@ -20,6 +20,8 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         var isStopPressed = false
         var signer: (any MeterSigner)?
         var isOutputLost = false
+        /// Answers of the pilot are lost, and the last state is told again.
+        var isPilotLost = false
         var isLocked = false
         /// The plug was let go while the relay was closed.
         var wasUnlockedHot = false
@@ -91,7 +93,10 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
             offered = amperes
             if state.isPlugged, state.wantsEnergy { pilot = .c }
         }
-        return measured(PilotReading(state: pilot, diode: .passed, offered: offered))
+        return measured(
+            PilotReading(
+                state: pilot, diode: .passed, offered: offered,
+                repeatedFor: state.isPilotLost ? .noAnswer : nil))
     }
 
     func readings() async throws(MeterError) -> MeterReadings {

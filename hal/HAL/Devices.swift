@@ -120,17 +120,18 @@ package struct PilotReading: Hashable, Sendable {
     package var diode: DiodeCheck
     /// What the hardware says it offers; zero on X1, E and F.
     package var offered: Amperes
-    /// True where this answer was lost and the last good one is told once more. It keeps closed what
-    /// is closed, for as long as the driver allows, and closes nothing.
-    package var isRepeated: Bool
+    /// Why no answer came this time: then this is the last good one, told for as long as the driver
+    /// bridges. Nothing new can be learnt from it.
+    package var repeatedFor: DeviceError?
 
     package init(
-        state: PilotState, diode: DiodeCheck = .unknown, offered: Amperes, isRepeated: Bool = false
+        state: PilotState, diode: DiodeCheck = .unknown, offered: Amperes,
+        repeatedFor: DeviceError? = nil
     ) {
         self.state = state
         self.diode = diode
         self.offered = offered
-        self.isRepeated = isRepeated
+        self.repeatedFor = repeatedFor
     }
 }
 

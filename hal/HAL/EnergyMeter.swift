@@ -103,12 +103,10 @@ package enum MeterDoubt: Hashable, Sendable {
 }
 
 extension MeterDoubt {
-    /// True where the currents of the same answers cannot be believed either.
-    package var isOfCurrents: Bool {
-        switch self {
-        case .registerStandsStill, .valuesStandStill, .unitJump: true
-        case .missing, .outOfBounds, .registerRunsAhead, .rolledOver: false
-        }
+    /// True where the currents of the same answers are far too small to be so.
+    package var isOfSmallCurrents: Bool {
+        if case .unitJump(let watts, let voltAmperes) = self { return abs(watts) > voltAmperes }
+        return false
     }
 }
 

@@ -19,9 +19,8 @@ package final class ModbusEVSE: Pilot {
     private let memory = Lock(Memory())
     private let last = LastReading<PilotReading>(staleMilliseconds: staleMilliseconds)
 
-    /// An older reading tells nothing: one lost frame with its quarantine is bridged, no more. The
-    /// contactor would else break the full current for every disturbance on the line; a controller
-    /// that is gone still opens it well within `ConnectorTimings.inputIsLost`.
+    /// A lost frame with its quarantine is bridged, and nothing older is told. The contactor would
+    /// else break the full current for every disturbance on the line.
     package static let staleMilliseconds: Int64 = 1_000
 
     private struct Memory: Sendable {
@@ -116,7 +115,7 @@ package final class ModbusEVSE: Pilot {
             return last.keep(try await freshReading())
         } catch {
             var before = try last.instead(of: error, at: bus.clock.monotonicMilliseconds)
-            before.value.isRepeated = true
+            before.value.repeatedFor = error
             return before
         }
     }
