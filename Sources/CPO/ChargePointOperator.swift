@@ -28,6 +28,7 @@ package final class ChargePointOperator: Sendable {
     package let sites: Sites
     package let profiles: StationProfiles
     package let grid: GridControl
+    package let privacy: Privacy
 
     /// Opens the house on a database that was migrated already, and reads what is hot into memory.
     package init(
@@ -53,13 +54,17 @@ package final class ChargePointOperator: Sendable {
             database: database, journal: journal, settings: settings, clock: clock, log: log)
         campaigns = Campaigns(database: database, journal: journal)
         templates = Templates(database: database, journal: journal)
+        let erasureKey = ErasureKeyStore()
+        privacy = Privacy(
+            database: database, writer: writer, settings: settings.retention,
+            erasureKey: erasureKey, clock: clock, log: log)
         sessions = Sessions(
             database: database, settings: settings,
             stores: Sessions.Stores(
                 writer: writer, journal: journal, stations: stations, locations: locations,
                 tariffs: tariffs,
                 tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions,
-                realTime: realTime))
+                realTime: realTime, erasureKey: erasureKey))
         stations.onRemoval { try Templates.forget($0, in: $1) }
         sites = Sites(journal: journal, stations: stations)
         profiles = StationProfiles(journal: journal)
@@ -72,12 +77,19 @@ package final class ChargePointOperator: Sendable {
         writer.watch(sites)
         writer.watch(tariffs)
         writer.watch(sessions)
-        try await write { [locations, sessions, tariffs, sites] transaction in
+        let key = try await write { [locations, sessions, tariffs, sites] transaction in
             try sites.load(in: transaction)
             try locations.load(in: transaction)
             try tariffs.load(in: transaction)
             try sessions.load(in: transaction)
+            return try ErasureKey.stored(in: transaction)
         }
+        erasureKey.keep(key)
+        privacy.register(
+            HouseRows(tokens: tokens, journal: journal, clock: clock, key: key) {
+                [weak privacy] row, now, transaction in
+                try privacy?.hold(on: row, at: now, in: transaction)
+            })
     }
 
     deinit { writer.unwatchAll() }

@@ -53,6 +53,8 @@ package enum CorrectionRefusal: Error, Hashable, Sendable {
     case nothingChanges
     /// A bill has had as many corrections as its number can tell.
     case tooMany
+    /// Its readings went by their age, so nothing can be counted again; it can be voided.
+    case readingsGone
 }
 
 /// What a correction came to.

@@ -147,6 +147,27 @@ extension ChargePointOperator {
                 most_charges BIGINT NOT NULL, PRIMARY KEY (party, folded));
             """),
         Migration(
+            25, "what became anonymous, and which erasures were made",
+            """
+            ALTER TABLE session ADD COLUMN anonymous_at BIGINT;
+            ALTER TABLE session ADD COLUMN thinned_at BIGINT;
+            CREATE INDEX session_named ON session(ended_at, key)
+                WHERE anonymous_at IS NULL AND ended_at IS NOT NULL;
+            CREATE INDEX session_fine ON session(ended_at, key)
+                WHERE thinned_at IS NULL AND ended_at IS NOT NULL;
+            CREATE INDEX suspicion_session ON suspicion(session, state);
+            ALTER TABLE command ADD COLUMN anonymous_at BIGINT;
+            CREATE INDEX command_named ON command(created_at, id) WHERE anonymous_at IS NULL;
+            ALTER TABLE parked ADD COLUMN anonymous_at BIGINT;
+            CREATE INDEX parked_named ON parked(received_at, id) WHERE anonymous_at IS NULL;
+            CREATE INDEX shown_tag_at ON shown_tag(at);
+            CREATE TABLE erasure (
+                hash TEXT PRIMARY KEY, kind TEXT NOT NULL, party TEXT NOT NULL, at BIGINT NOT NULL,
+                state TEXT NOT NULL, made_by TEXT NOT NULL);
+            CREATE TABLE erasure_key (id BIGINT PRIMARY KEY, secret TEXT NOT NULL);
+            CREATE TABLE retention_count (kind TEXT PRIMARY KEY, total BIGINT NOT NULL);
+            """),
+        Migration(
             27, "sites whose current is shared, limits on them, and what connectors were told",
             """
             CREATE TABLE site (id TEXT PRIMARY KEY, body TEXT NOT NULL, updated_at BIGINT NOT NULL);

@@ -25,6 +25,7 @@ package struct OperatorSettings: Hashable, Sendable {
     package var corrections: [ModelCorrection] = []
     /// How long a token's owner may take to say whether it may charge.
     package var ownerDeadlineSeconds = 5
+    package var retention = RetentionSettings()
 
     package init(
         party: PartyID, name: String, currency: String, moneyDigits: Int = 2,

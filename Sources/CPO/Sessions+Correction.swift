@@ -89,6 +89,9 @@ extension Sessions {
             start == before.startedAt && end == before.endedAt && first == before.meterStart
             && last == before.meterLast && before.status == .completed
         guard !isSame else { throw CorrectionRefusal.nothingChanges }
+        let thinned = try transaction.queryOne(
+            "SELECT thinned_at FROM session WHERE key = ?", key)?.timestampOrNil("thinned_at")
+        guard thinned == nil else { throw CorrectionRefusal.readingsGone }
         try transaction.execute(
             "UPDATE session SET started_at = ?, result = ? WHERE key = ?", start,
             Outcome(usage: Usage(segments: []), cost: nil, meterStart: first).storedText, key)

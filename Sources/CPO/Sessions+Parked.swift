@@ -51,9 +51,12 @@ extension Sessions {
     func isParked(
         _ content: ParkedMessage.Content, _ station: String, in transaction: Transaction
     ) throws -> Bool {
-        try transaction.queryOne(
-            "SELECT id FROM parked WHERE station = ? AND reference = ? AND finger = ?", station,
-            content.reference?.storedText ?? "", content.finger) != nil
+        // One whose person was erased is known by a hint of its finger alone.
+        let finger = content.finger
+        return try transaction.queryOne(
+            "SELECT id FROM parked WHERE station = ? AND reference = ? AND finger IN (?, ?)",
+            station, content.reference?.storedText ?? "", finger,
+            stores.erasureKey.value(in: transaction).mark(finger: finger)) != nil
     }
 
     /// False where no more of the kind are kept for the station; a person is told so once.

@@ -13,11 +13,16 @@ extension Sessions {
         let idTag = Tokens.folded(start.token)
         let natural = start.at?.milliseconds ?? 0
         let connector = try actualConnector(start.connector, at: station, in: transaction)
+        let key = try stores.erasureKey.value(in: transaction)
         let known = try transaction.queryOne(
             """
-            SELECT * FROM session WHERE station = ? AND connector = ? AND id_tag = ?
+            SELECT * FROM session WHERE station = ? AND connector = ? AND id_tag IN (?, ?)
             AND natural_at = ? AND meter_start_wh = ? ORDER BY repetition DESC LIMIT 1
-            """, station, connector, idTag, natural, start.meterStart.value)
+            """, station, connector, idTag,
+            // The same start, whose driver was erased meanwhile.
+            key.mark(
+                tag: idTag, station: station, connector: connector, at: natural,
+                register: start.meterStart.value), natural, start.meterStart.value)
         var repetition = 0
         if let known {
             // Chargers that count per session and never set their clock repeat 0 and 1970.

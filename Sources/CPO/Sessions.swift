@@ -24,6 +24,7 @@ package final class Sessions: Remembering {
         let commands: Commands
         let suspicions: Suspicions
         let realTime: RealTimeAuthorization
+        let erasureKey: ErasureKeyStore
     }
 
     /// How a session's row stands to its end.

@@ -124,6 +124,16 @@ package final class Tokens: Sendable {
             .tokenChanged, uid, ["party": .string(party.description)], at: at, in: transaction)
         return true
     }
+
+    /// What memory holds of a token that was erased.
+    func forget(_ token: Token) {
+        answers.used(token)
+        forget(shown: Self.folded(Self.idTag(of: token.uid)))
+    }
+
+    func forget(shown tag: String) {
+        remembered.withLock { $0 = $0.filter { $0.idTag != tag } }
+    }
 }
 
 extension Token {

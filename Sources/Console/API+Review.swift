@@ -267,6 +267,10 @@ extension CorrectionRefusal {
             .field("meterStopWh", "would bill \(energy), more than one charge can come to")
         case .nothingChanges: APIProblem(409, "nothing would change")
         case .tooMany: APIProblem(409, "this session was corrected too often")
+        case .readingsGone:
+            APIProblem(
+                409, "its readings are gone",
+                detail: "they went after `retention.readingsDays`; it can be voided")
         }
     }
 }
