@@ -48,6 +48,7 @@ package final class CentralSystem: Sendable {
             try StationAccess.forget(station, in: transaction)
             try LocalListRecord.forget(station, in: transaction)
         }
+        house.privacy.onErasure { [weak log] in await log?.flush() }
     }
 
     /// Reads who may connect. Before the server starts.

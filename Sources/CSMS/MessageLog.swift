@@ -197,6 +197,10 @@ final class MessageLog: Sendable {
         try transaction.execute(
             "DELETE FROM csms_message WHERE at < ?",
             now.advanced(bySeconds: -Int64(settings.messageDays) * 86_400))
+        // Their addresses may be those of people's homes.
+        try transaction.execute(
+            "DELETE FROM csms_refusal WHERE last_at < ?",
+            now.advanced(bySeconds: -Int64(settings.messageDays) * 86_400))
     }
 
     private static func trim(_ settings: CentralSystemSettings, in transaction: Transaction) throws
