@@ -51,5 +51,11 @@ extension OCPIDoor {
                 session TEXT NOT NULL, peer TEXT NOT NULL, unit TEXT NOT NULL,
                 PRIMARY KEY (session, peer));
             """),
+        Migration(
+            207, "commands OCPI partners gave, by age",
+            """
+            CREATE INDEX ocpi_command_created ON ocpi_command(created_at);
+            CREATE INDEX ocpi_cdr_receipt_cdr ON ocpi_cdr_receipt(cdr);
+            """),
     ]
 }
