@@ -273,10 +273,14 @@ extension BecknDoor {
     /// A driver we know only by his order: a token that is good for this one charge, under the
     /// contract of the apps' eMSP where there is one.
     private func token(for order: Order, _ now: Timestamp) -> Token {
-        let digits = order.id.filter { $0 != "-" }.prefix(18).uppercased()
-        return Token(
-            party: settings.appParty ?? house.settings.party, uid: "BK\(digits)", kind: .appUser,
-            contractID: order.id,
+        Token(
+            party: settings.appParty ?? house.settings.party, uid: Self.tokenUID(of: order.id),
+            kind: .appUser, contractID: order.id,
             issuer: String(order.context.bapID.prefix(64)), whitelist: .never, lastUpdated: now)
+    }
+
+    /// The part of an order's id that a station's tag has room for.
+    static func tokenUID(of order: String) -> String {
+        "BK\(order.filter { $0 != "-" }.prefix(18).uppercased())"
     }
 }

@@ -34,6 +34,15 @@ extension BecknDoor {
             CREATE TABLE beckn_ticket (
                 id TEXT PRIMARY KEY, bap_id TEXT NOT NULL, reference TEXT, body TEXT NOT NULL,
                 state TEXT NOT NULL, at BIGINT NOT NULL);
-            """)
+            """),
+        Migration(
+            301, "which orders and tickets name nobody any more",
+            """
+            ALTER TABLE beckn_order ADD COLUMN anonymous_at BIGINT;
+            CREATE INDEX beckn_order_named ON beckn_order (updated_at, id)
+                WHERE anonymous_at IS NULL;
+            ALTER TABLE beckn_ticket ADD COLUMN anonymous_at BIGINT;
+            CREATE INDEX beckn_ticket_named ON beckn_ticket (at, id) WHERE anonymous_at IS NULL;
+            """),
     ]
 }

@@ -103,7 +103,7 @@ struct OrderStore: Sendable {
             "DELETE FROM beckn_outbox WHERE state = 'delivered' AND created_at < ?", before)
     }
 
-    private static func order(_ row: Row) throws -> Order {
+    static func order(_ row: Row) throws -> Order {
         try JSONCoder.decode(Order.self, from: Array(try row.text("body").utf8))
     }
 }
