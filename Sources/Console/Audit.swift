@@ -6,7 +6,8 @@ import SQL
 import Service
 import Web
 
-/// Who did what: rows nobody can edit, written in the transaction of what they tell.
+/// Who did what: rows nobody can edit, written in the transaction of what they tell. Only a driver's
+/// erasure takes his token out of them, and their age all of them.
 struct Audit: Sendable {
     let clock: any ServiceClock
 

@@ -140,7 +140,7 @@ package final class Console: Sendable {
         accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
             + partnerRoutes + importRoutes + alertRoutes + fileRoutes + certificateRoutes
             + campaignRoutes + templateRoutes + reservationRoutes + siteRoutes + profileRoutes
-            + eventRoutes
+            + privacyRoutes + eventRoutes
     }
 
     private func answer(_ request: HTTPRequest, _ route: APIRoute) async -> HTTPResponse {

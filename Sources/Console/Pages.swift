@@ -35,6 +35,7 @@ enum Pages {
         "firmware.js": File(script, PackageResources.firmware_js),
         "templates.js": File(script, PackageResources.templates_js),
         "upkeep.js": File(script, PackageResources.upkeep_js),
+        "privacy.js": File(script, PackageResources.privacy_js),
         "imports.js": File(script, PackageResources.imports_js),
         "style.css": File("text/css; charset=utf-8", PackageResources.style_css),
         "icon.svg": File("image/svg+xml", PackageResources.icon_svg),

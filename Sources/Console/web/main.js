@@ -7,6 +7,7 @@ import * as live from "./live.js";
 import * as login from "./login.js";
 import * as messages from "./messages.js";
 import * as onboarding from "./onboarding.js";
+import * as privacy from "./privacy.js";
 import * as review from "./review.js";
 import * as sessions from "./sessions.js";
 import * as sites from "./sites.js";
@@ -19,6 +20,7 @@ const pages = new Map([
   ["/console/", stations], ["/console/sessions", sessions], ["/console/sites", sites], ["/console/review", review],
   ["/console/tokens", tokens], ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
   ["/console/firmware", firmware], ["/console/settings", templates], ["/console/import", imports],
+  ["/console/privacy", privacy],
 ]);
 
 /** @type {any} */
