@@ -18,6 +18,11 @@ struct Doors: Sendable {
         ChargePointOperator.migrations + CentralSystem.migrations + OCPIDoor.migrations
         + BecknDoor.migrations + Console.migrations + Alerts.migrations
 
+    /// What each of them keeps of people. A door that is shut may have rows of a time when it was open.
+    static let personalRows: [any PersonalRows] = [
+        StationPersonalRows(), PartnerPersonalRows(), BookingPersonalRows(), ConsolePersonalRows(),
+    ]
+
     let house: ChargePointOperator
     let settings: Settings
     let log: Log
@@ -35,6 +40,7 @@ struct Doors: Sendable {
         self.house = house
         self.settings = settings
         self.log = log
+        for rows in Self.personalRows { house.privacy.register(rows) }
         var door = settings.centralSystem
         door.enrolment = try settings.enrolment
         door.files = settings.upkeep.files
@@ -91,6 +97,7 @@ struct Doors: Sendable {
                     await keep("campaigns") { try await house.campaigns.run(house, files) }
                 }
             }
+            group.addTask { await keep("privacy") { try await house.privacy.run() } }
             group.addTask { await keep("templates") { try await house.templates.run(house) } }
             if let authority = stations.authority {
                 group.addTask { await keep("authority") { try await authority.run() } }

@@ -93,5 +93,13 @@ struct Health: Sendable {
             name: "kerb_journal_parked_lines", kind: "gauge", help: "Lines set aside, by reader.",
             label: "reader",
             sql: "SELECT reader AS label, COUNT(*) AS n FROM journal_parked GROUP BY reader"),
+        Figure(
+            name: "kerb_retention_rows_total", kind: "counter",
+            help: "Rows that went or became anonymous by their age, by kind.", label: "kind",
+            sql: "SELECT kind AS label, total AS n FROM retention_count"),
+        Figure(
+            name: "kerb_erasures", kind: "gauge",
+            help: "Erasures on request: done, waiting for what is held, due.", label: "state",
+            sql: "SELECT state AS label, COUNT(*) AS n FROM erasure GROUP BY state"),
     ]
 }

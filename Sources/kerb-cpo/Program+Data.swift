@@ -85,10 +85,11 @@ extension Program {
             throw failure(error, settings.database)
         }
         let database = try await open(settings)
+        let due = try await erasures(since: before, into: database)
         await database.close()
         print(
             "\(settings.database): restored from \(source)"
-                + (before.map { "; what was there before is in \($0)" } ?? ""))
+                + (before.map { "; what was there before is in \($0)" } ?? "") + due)
         return .done
     }
 

@@ -60,7 +60,7 @@ struct Program {
             .init(
                 "restore", arguments: ["FILE"], flags: [config],
                 "put a backup in the database's place; the server must be down"),
-            exportCommand,
+            exportCommand, eraseCommand,
             .init("doctor", flags: [config], "look for what would keep the server from working"),
         ], manual: manual)
 
@@ -124,6 +124,7 @@ struct Program {
             case "migrate": return try await migrate(invocation)
             case "backup": return try await backup(invocation)
             case "export": return try await export(invocation)
+            case "erase": return try await erase(invocation)
             case "restore": return try await restore(invocation)
             case "doctor": return try await doctor(invocation)
             default: preconditionFailure("every command of the table has its case")

@@ -114,6 +114,7 @@ struct Settings: Sendable {
         var house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
         let ocpi = ocpi(top, publicURL: url)
         house.ownerDeadlineSeconds = ocpi.authorizeDeadlineSeconds
+        house.retention = retention(top)
         return Settings(
             listeners: listeners, database: database,
             readers: top.int(

@@ -289,3 +289,10 @@ private final class TestChannel: AlertChannel {
         #expect(letter.split(separator: "\r\n").allSatisfy { $0.utf8.count <= 78 })
     }
 }
+
+@Suite struct `Personal data in alerts` {
+    @Test func `is listed, column by column`() async throws {
+        #expect(
+            try await PersonalDataInventory.differences(Alerts.migrations, section: "Alerts") == [])
+    }
+}
