@@ -79,4 +79,11 @@ extension Sessions {
     func lagSeconds(of station: String) -> Int64 {
         clocks.withLock { max(0, -($0[station]?.milliseconds ?? 0) / 1000) }
     }
+
+    /// How far a station's times are from ours; positive: ahead. A clock that is more than five minutes ahead
+    /// is not believed, so its times are ours.
+    func clockErrorMilliseconds(of station: String) -> Int64 {
+        let skew = clocks.withLock { $0[station]?.milliseconds } ?? 0
+        return skew > StationTime.mostAheadSeconds * 1000 ? 0 : skew
+    }
 }

@@ -12,6 +12,11 @@ extension Sessions {
     /// The same of a station that nobody took in: it is asked to keep silent.
     static let mostParkedOfPending = 20
 
+    /// Why a stop of no known transaction waits.
+    static let noneFits = "no session has this transaction, and none fits"
+    /// It is of one of those: a later start is not its own, however well it fits.
+    static let severalFit = "no session has this transaction, and several fit"
+
     /// Why a parked message cannot be bound to a session.
     package enum BindingRefusal: Error, Hashable, Sendable {
         case nothingParked
@@ -144,11 +149,12 @@ extension Sessions {
     ) throws {
         let waiting = try parked(.waiting, station: opened.session.station, in: transaction)
         guard !waiting.isEmpty else { return }
-        let lag = lagSeconds(of: opened.session.station)
+        let error = clockErrorMilliseconds(of: opened.session.station)
         // It began, by our clock, before we heard of its end: what came earlier is of another charge.
-        let begun = opened.session.startedAt.advanced(bySeconds: lag)
+        let begun = opened.session.startedAt.advanced(byMilliseconds: -error)
         let candidates = waiting.filter { begun <= $0.receivedAt }
-        let fitting = candidates.filter { Self.fits($0, opened) }
+        let outlets = try outlets(of: opened.session.station, in: transaction)
+        let fitting = candidates.filter { Self.fits($0, opened, outlets: outlets) }
         // Two that fit are a person's to tell apart.
         let stop = fitting.count == 1 ? fitting[0] : nil
         var end: Timestamp?
@@ -171,17 +177,28 @@ extension Sessions {
     static let startCame = "its start came"
 
     /// By tag, register and time. A station that never learnt its number says 0 or −1, and need not
-    /// tell a tag; a number of its own making is believed only with the tag.
-    private static func fits(_ message: ParkedMessage, _ entry: SessionBook.Entry) -> Bool {
-        guard case .stop(let stop) = message.content else { return false }
+    /// tell a tag where it has one outlet; a number of its own making is believed only with the tag.
+    private static func fits(
+        _ message: ParkedMessage, _ entry: SessionBook.Entry, outlets: Int
+    ) -> Bool {
+        guard case .stop(let stop) = message.content, message.reason != severalFit else {
+            return false
+        }
         let tag = stop.token.map(Tokens.folded)
         guard !entry.isAcknowledged,
-            tag == entry.idTag || (tag == nil && isUnset(stop.transaction))
+            tag == entry.idTag || (tag == nil && isUnset(stop.transaction) && outlets <= 1)
         else { return false }
         let (at, _) = StationTime.repaired(stop.at, receivedAt: message.receivedAt)
         // The register at which a charge began is the one at which the charge before it ended, so an
         // equal one tells nothing; a charge without energy owes nothing either way.
         return stop.meterStop > entry.session.meterStart && at >= entry.session.startedAt
+    }
+
+    /// Connectors that the station told of.
+    private func outlets(of station: String, in transaction: Transaction) throws -> Int {
+        try transaction.queryOne(
+            "SELECT COUNT(*) AS n FROM station_connector WHERE station = ? AND number > 0", station
+        )?.int("n") ?? 0
     }
 
     private static func belongs(

@@ -14,11 +14,13 @@ extension Sessions {
         var info = try stop.token.map {
             try authorize($0, at: station, receivedAt: receivedAt, in: transaction).info
         }
-        guard let row = try session(for: stop, at: station, receivedAt, in: transaction) else {
+        let row: Row
+        switch try owner(of: stop, at: station, receivedAt, in: transaction) {
+        case .session(let found): row = found
+        case .unknown(let reason):
             try park(
-                .stop(stop), .stopOfUnknownTransaction,
-                because: "no session has this transaction, and not exactly one fits",
-                detail: Self.raw(stop), from: station, receivedAt, in: transaction)
+                .stop(stop), .stopOfUnknownTransaction, because: reason, detail: Self.raw(stop),
+                from: station, receivedAt, in: transaction)
             return .stopped(info)
         }
         // Nobody is asked at a stop: what its own charge was allowed with still stands.
@@ -103,35 +105,65 @@ extension Sessions {
         }
     }
 
-    private func session(
-        for stop: SessionStop, at station: String, _ receivedAt: Timestamp,
+    private enum Owner {
+        case session(Row)
+        /// Why none is known, in words.
+        case unknown(String)
+    }
+
+    private func owner(
+        of stop: SessionStop, at station: String, _ receivedAt: Timestamp,
         in transaction: Transaction
-    ) throws -> Row? {
+    ) throws -> Owner {
         if let row = try transaction.queryOne(
             "SELECT * FROM session WHERE station = ? AND reference = ?", station,
             stop.transaction.storedText)
         {
-            return row
+            return .session(row)
         }
         // A station that never learnt its number says 0 or -1: by tag, register and time, if only one
         // fits. Of a session whose number it named it would not say so. OCPP 1.6 errata 3.18.
-        guard Self.isUnset(stop.transaction) else { return nil }
+        guard Self.isUnset(stop.transaction) else { return .unknown(Self.noneFits) }
         // Told before: its answer was lost, and the next charge must not be ended by it.
         let again = try transaction.queryOne(
             "SELECT * FROM session WHERE station = ? AND stop_raw = ? ORDER BY key DESC LIMIT 1",
             station, Self.raw(stop))
-        if let again { return again }
-        guard try !isParked(.stop(stop), station, in: transaction) else { return nil }
+        if let again { return .session(again) }
+        guard try !isParked(.stop(stop), station, in: transaction) else {
+            return .unknown(Self.noneFits)
+        }
+        let keys = try unnumbered(stop, at: station, receivedAt, in: transaction)
+        guard keys.count == 1,
+            let row = try transaction.queryOne("SELECT * FROM session WHERE key = ?", keys[0])
+        else { return .unknown(keys.isEmpty ? Self.noneFits : Self.severalFit) }
+        return .session(row)
+    }
+
+    /// Sessions without a number at the station that a stop without one could be of.
+    ///
+    /// The register at which a charge began is the one at which the charge before it ended, so one that
+    /// gave energy goes first: one that runs, then one that lost its connector to a newer start.
+    private func unnumbered(
+        _ stop: SessionStop, at station: String, _ receivedAt: Timestamp,
+        in transaction: Transaction
+    ) throws -> [Int64] {
         let (at, _) = StationTime.repaired(stop.at, receivedAt: receivedAt)
         let idTag = stop.token.map(Tokens.folded)
-        let candidates = book.withLock { book in
+        let running = book.withLock { book in
             book.open(station: station).filter { entry in
                 !entry.isAcknowledged && (idTag == nil || entry.idTag == idTag)
                     && entry.session.meterStart <= stop.meterStop && entry.session.startedAt <= at
             }
         }
-        guard candidates.count == 1 else { return nil }
-        return try transaction.queryOne("SELECT * FROM session WHERE key = ?", candidates[0].key)
+        let giving = running.filter { $0.session.meterStart < stop.meterStop }
+        if !giving.isEmpty { return giving.map(\.key) }
+        let closed = try transaction.query(
+            """
+            SELECT key FROM session WHERE closure = 'provisional' AND station = ?
+            AND is_acknowledged = 0 AND (CAST(? AS TEXT) IS NULL OR id_tag = ?)
+            AND meter_start_wh < ? AND started_at <= ?
+            """, station, idTag, idTag, stop.meterStop.value, at)
+        return closed.isEmpty ? running.map(\.key) : try closed.map { try $0.int64("key") }
     }
 
     private func close(

@@ -51,6 +51,51 @@ import Testing
         try await leaves(house)
     }
 
+    @Test func `is not a later charge's where it is of one of several that ran`() async throws {
+        let house = try await House()
+        _ = try await house.started(House.start(0), at: 10)
+        _ = try await house.started(House.start(0, connector: 2, register: 2000), at: 11)
+        _ = try await house.apply(Self.stop(600, 5000), at: 601)
+        // Its clock was put back meanwhile.
+        _ = try await house.started(House.start(500, register: 3000), at: 620)
+        #expect(try await house.cpo.cdrs.list().total == 0)
+        let lines = try await house.cpo.suspicions.list()
+        #expect(lines.map(\.code).contains(.stopOfUnknownTransaction))
+    }
+
+    @Test func `is no later charge's where it tells no tag and the station has two outlets`()
+        async throws
+    {
+        let house = try await House()
+        for connector in 1...2 {
+            _ = try await house.apply(House.status(0, .available, connector: connector), at: 1)
+        }
+        _ = try await house.apply(Self.stop(600, 1500), at: 601)
+        _ = try await house.started(House.start(0), at: 620)
+        try await leaves(house)
+    }
+
+    @Test(arguments: [600, -1_800_000_000] as [Int64])
+    func `ends the charge that lost its connector to the next one, not the next one`(
+        seconds: Int64
+    ) async throws {
+        let house = try await House()
+        let (first, _) = try await house.started(House.start(0), at: 10)
+        _ = try await house.started(House.start(700, register: 1500), at: 710)
+        _ = try await house.apply(Self.stop(seconds, 1500, token: "DRIVER-1"), at: 720)
+        let bills = try await house.cpo.cdrs.list().cdrs
+        #expect(bills.map(\.session.transaction) == [.number(first)])
+        #expect(bills.map(\.session.energy) == [WattHours(500)])
+        #expect(house.cpo.sessions.running().map(\.meterStart) == [WattHours(1500)])
+    }
+
+    @Test func `meets its start where the station's clock is seconds ahead`() async throws {
+        let house = try await House()
+        _ = try await house.apply(Self.stop(602, 1500, token: "DRIVER-1"), at: 600)
+        _ = try await house.started(House.start(601), at: 603)
+        #expect(try await house.cpo.cdrs.list().cdrs.map(\.session.energy) == [WattHours(500)])
+    }
+
     @Test func `ends no charge whose number the station named`() async throws {
         let folder = TemporaryFolder()
         let path = folder.file("house.sqlite")
