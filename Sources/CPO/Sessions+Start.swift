@@ -25,9 +25,13 @@ extension Sessions {
                 register: start.meterStart.value), natural, start.meterStart.value)
         var repetition = 0
         if let known {
-            // Chargers that count per session and never set their clock repeat 0 and 1970.
+            // Chargers that count per session and never set their clock repeat 0 and 1970. A register that
+            // went on since, of a meter that counts for life, is not shown again.
             let closure = Closure(rawValue: try known.text("closure"))
-            let isAnother = StationTime.isUnset(start.at) && closure == .closed
+            let wentOn = try known.int64("meter_last_wh") > start.meterStart.value
+            let isAnother =
+                StationTime.isUnset(start.at) && closure == .closed
+                && (start.meterStart == .zero || !wentOn)
             guard isAnother else {
                 return try answerAgain(known, start, receivedAt: receivedAt, in: transaction)
             }

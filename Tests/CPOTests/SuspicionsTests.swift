@@ -116,6 +116,20 @@ import Testing
         #expect(codes == [.stationClockWrong, .repeatedStartWithUnsetClock])
     }
 
+    @Test func `like a start of a charger without clock is the same where its register went on`()
+        async throws
+    {
+        let house = try await House()
+        let start = StationEvent.sessionStarted(
+            SessionStart(connector: 1, token: "DRIVER-1", meterStart: WattHours(1000), at: nil))
+        let (first, _) = try await house.started(start, at: 0)
+        _ = try await house.apply(House.stop(first, 600, 1900), at: 600)
+        // Its answer was lost, and the stop overtook it.
+        #expect(try await house.started(start, at: 700).0 == first)
+        #expect(house.cpo.sessions.running().isEmpty)
+        #expect(try await house.cpo.suspicions.list().map(\.code) == [.stationClockWrong])
+    }
+
     @Test func `because the station never learnt its number is matched by tag and register`()
         async throws
     {
