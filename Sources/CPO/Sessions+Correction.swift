@@ -76,12 +76,15 @@ extension Sessions {
         in transaction: Transaction
     ) throws -> Session {
         let start = figures.startedAt ?? before.startedAt
-        let end = figures.endedAt ?? before.endedAt ?? before.lastUpdated
+        var end = figures.endedAt ?? before.endedAt ?? before.lastUpdated
+        // One that ended as it began has the shortest stretch for its energy, as at a stop.
+        if figures.endedAt == nil, end == start { end = start.advanced(bySeconds: 1) }
         let first = figures.meterStart ?? before.meterStart
         let last = figures.meterStop ?? before.meterLast
         guard last >= first else { throw CorrectionRefusal.stopBelowStart }
         guard end > start else { throw CorrectionRefusal.endBeforeStart }
-        guard end <= now else { throw CorrectionRefusal.endInFuture }
+        // The end it has may be ahead of us by as much as a station's clock is believed.
+        guard end <= now || figures.endedAt == nil else { throw CorrectionRefusal.endInFuture }
         guard last - first <= Self.mostCorrectedEnergy else {
             throw CorrectionRefusal.tooMuch(last - first)
         }

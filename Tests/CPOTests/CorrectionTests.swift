@@ -114,6 +114,21 @@ import Testing
         #expect(try await house.cpo.cdrs.list().total == 1)
     }
 
+    /// A clock a little ahead of ours, and one that was put back during a charge that gave nothing at first.
+    @Test(arguments: [(Int64(820), Int64(1500)), (-100, 1000)])
+    func `of the register alone leaves an end that is the station's own`(
+        end: Int64, register: Int64
+    ) async throws {
+        let house = try await House()
+        let (transaction, _) = try await house.started(House.start(0), at: 10)
+        _ = try await house.apply(House.stop(transaction, end, register), at: 600)
+        let id = try #require(try await house.cpo.cdrs.list().cdrs.first?.session.id)
+        let made = try await correct(
+            house, id, .figures(.init(meterStop: WattHours(1700))), at: 700)
+        #expect(made.session.energy == WattHours(700))
+        #expect(made.session.endedAt == House.noon.advanced(bySeconds: max(end, 1)))
+    }
+
     @Test func `waits for the end of the charge`() async throws {
         let house = try await House()
         _ = try await house.started(House.start(0))
