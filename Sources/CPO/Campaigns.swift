@@ -40,10 +40,14 @@ package final class Campaigns: Sendable {
 
     let database: Database
     let journal: Journal
+    let news: HouseNews
+    /// Whether a look may find one that is not over; at the start nobody knows.
+    let mayBeOpen = Lock(true)
 
-    init(database: Database, journal: Journal) {
+    init(database: Database, journal: Journal, news: HouseNews) {
         self.database = database
         self.journal = journal
+        self.news = news
     }
 
     // MARK: Reading

@@ -13,6 +13,7 @@ package final class ChargePointOperator: Sendable {
     package let log: Log
     package let journal: Journal
     private let writer: HouseWriter
+    let news = HouseNews()
     package let stations: Stations
     package let locations: Locations
     package let tariffs: Tariffs
@@ -39,7 +40,7 @@ package final class ChargePointOperator: Sendable {
         self.clock = clock
         self.log = log
         journal = Journal(database: database)
-        writer = HouseWriter(database: database, journal: journal)
+        writer = HouseWriter(database: database, journal: journal, news: news)
         suspicions = Suspicions(database: database, journal: journal)
         locations = Locations(database: database, journal: journal)
         tariffs = Tariffs(database: database, journal: journal)
@@ -49,10 +50,11 @@ package final class ChargePointOperator: Sendable {
             answers: realTime.answers)
         cdrs = CDRs(database: database, journal: journal)
         stations = Stations(
-            database: database, journal: journal, locations: locations, settings: settings)
+            database: database, journal: journal, news: news, locations: locations,
+            settings: settings)
         commands = Commands(
             database: database, journal: journal, settings: settings, clock: clock, log: log)
-        campaigns = Campaigns(database: database, journal: journal)
+        campaigns = Campaigns(database: database, journal: journal, news: news)
         templates = Templates(database: database, journal: journal)
         let erasureKey = ErasureKeyStore()
         privacy = Privacy(
@@ -61,14 +63,15 @@ package final class ChargePointOperator: Sendable {
         sessions = Sessions(
             database: database, settings: settings,
             stores: Sessions.Stores(
-                writer: writer, journal: journal, stations: stations, locations: locations,
-                tariffs: tariffs,
+                writer: writer, journal: journal, news: news, stations: stations,
+                locations: locations, tariffs: tariffs,
                 tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions,
                 realTime: realTime, erasureKey: erasureKey))
         stations.onRemoval { try Templates.forget($0, in: $1) }
-        sites = Sites(journal: journal, stations: stations)
-        profiles = StationProfiles(journal: journal)
-        grid = GridControl(sites: sites, profiles: profiles, clock: clock, log: log)
+        sites = Sites(journal: journal, news: news, stations: stations)
+        profiles = StationProfiles(journal: journal, news: news)
+        grid = GridControl(
+            sites: sites, profiles: profiles, news: news, clock: clock, log: log)
         // Another station of the same id must not get them.
         stations.onRemoval { id, transaction in
             try transaction.execute("DELETE FROM charging_profile WHERE station = ?", id)

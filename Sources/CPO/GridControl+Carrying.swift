@@ -31,7 +31,8 @@ extension GridControl {
         }
         let now = moment
         let effects = state.withLock { state in
-            state.machines[site]?.handle(
+            state.sites.hasten(site, at: now.monotonic)
+            return state.machines[site]?.handle(
                 .answered(order.id, number: order.number, answer), at: now) ?? []
         }
         try await remember(effects, of: site, house)
@@ -87,7 +88,7 @@ extension GridControl {
         _ errand: StationProfiles.Errand, _ house: ChargePointOperator, _ links: any StationLinks
     ) async throws {
         let record = errand.record
-        defer { state.withLock { _ = $0.telling.remove(record.station) } }
+        defer { hasTold(record.station) }
         let (answer, word): (GridMachine.Answer, String)
         if let command = command(for: record, house) {
             (answer, word) = await ask(
@@ -118,19 +119,37 @@ extension GridControl {
                 at: clock.now))
     }
 
-    /// Connectors of no site any more get their limits taken back, one at a time.
-    func releaseLater(_ ids: [OutletID]) {
-        state.withLock { state in state.waiting = ids.filter { !state.releasing.contains($0) } }
+    /// Connectors of no site any more, whose limits are to be taken back.
+    func readLeaving(_ house: ChargePointOperator) async throws {
+        let ids = try await house.read { transaction in
+            try transaction.query(
+                "SELECT station, connector FROM site_connector WHERE site IS NULL"
+            )
+            .map { OutletID(try $0.text("station"), try $0.int("connector")) }
+        }
+        state.withLock { $0.leaving = Set(ids) }
     }
 
-    func takeReleases() -> [OutletID] {
+    /// Those that are asked now to forget their limits; who gives no answer is asked again, but not
+    /// every second.
+    func dueReleases(_ house: ChargePointOperator) async throws -> [OutletID] {
         let now = clock.monotonicMilliseconds
+        let isDue = state.withLock { state in
+            guard !state.leaving.isEmpty, now >= state.releaseAt else { return false }
+            state.releaseAt = now + 30_000
+            return true
+        }
+        guard isDue else { return [] }
+        let online = try await house.read { transaction in
+            try transaction.query(
+                """
+                SELECT o.station AS station, o.connector AS connector FROM site_connector o
+                JOIN station s ON s.id = o.station WHERE o.site IS NULL AND s.is_online = 1
+                """
+            ).map { OutletID(try $0.text("station"), try $0.int("connector")) }
+        }
         return state.withLock { state in
-            guard now >= state.releaseAt else { return [] }
-            let taken = state.waiting
-            // A station that gives no answer is asked again, but not every second.
-            if !taken.isEmpty { state.releaseAt = now + 30_000 }
-            state.waiting = []
+            let taken = online.filter { !state.releasing.contains($0) }
             state.releasing.formUnion(taken)
             return taken
         }
@@ -139,7 +158,14 @@ extension GridControl {
     private func release(
         _ id: OutletID, _ house: ChargePointOperator, _ links: any StationLinks
     ) async throws {
-        defer { state.withLock { _ = $0.releasing.remove(id) } }
+        defer {
+            let now = clock.monotonicMilliseconds
+            state.withLock { state in
+                state.releasing.remove(id)
+                // It may be shared again meanwhile.
+                for site in sites.sites(of: id.station) { state.sites.hasten(site, at: now) }
+            }
+        }
         // Once it is asked to forget, nothing it was told counts any more: it may be shared again.
         let isFree = try await house.write { transaction in
             try transaction.execute(
@@ -162,6 +188,7 @@ extension GridControl {
                 DELETE FROM site_connector WHERE station = ? AND connector = ? AND site IS NULL
                 """, id.station, id.connector)
         }
+        state.withLock { _ = $0.leaving.remove(id) }
     }
 
     /// What a station's answer means, and its word.

@@ -15,26 +15,46 @@ package final class GridControl: Sendable {
     /// A station's clock further off than this is not trusted to end a limit in time.
     static let clockMilliseconds: Int64 = 240_000
 
+    /// So often each site and each station with profiles is looked at where nothing is heard of it: a
+    /// change that somebody else made in the rows is found in the end.
+    static let longestRestMilliseconds: Int64 = 900_000
+    /// Stations whose profiles are looked at in one tick; the rest waits for the next.
+    static let mostLooks = 500
+
     struct State {
         var machines: [String: GridMachine] = [:]
-        /// Connectors of no site any more, whose limits are being taken back.
+        /// When each site is to be reckoned again.
+        var sites = Agenda<String>()
+        /// When profiles of each station that holds some are to be looked at.
+        var holders = Agenda<String>()
+        var isStarted = false
+        /// Of the wall's clock against the monotonic one, when it was last looked at.
+        var offset: Int64?
+        /// Connectors of no site any more, until their limits are taken back.
+        var leaving: Set<OutletID> = []
+        /// Those that are just asked to.
         var releasing: Set<OutletID> = []
-        var waiting: [OutletID] = []
         var releaseAt: Int64 = .min / 2
         /// Stations that are being told a profile.
         var telling: Set<String> = []
+        /// Sites that were reckoned, for tests.
+        var reckoned = 0
     }
 
     let sites: Sites
     let profiles: StationProfiles
+    let news: HouseNews
     let clock: any ServiceClock
     let log: Log
     let state = Lock(State())
     private let zones = Lock([String: LocalTimeRules]())
 
-    init(sites: Sites, profiles: StationProfiles, clock: any ServiceClock, log: Log) {
+    init(
+        sites: Sites, profiles: StationProfiles, news: HouseNews, clock: any ServiceClock, log: Log
+    ) {
         self.sites = sites
         self.profiles = profiles
+        self.news = news
         self.clock = clock
         self.log = log
     }
@@ -64,34 +84,130 @@ package final class GridControl: Sendable {
         case profile(StationProfiles.Errand)
     }
 
-    /// One look: what is to be told is durable when `begin` hears of it.
+    /// One look: what is to be told is durable when `begin` hears of it. Nothing is read or reckoned but
+    /// what something happened to, or whose time has come.
     func tick(_ house: ChargePointOperator, _ begin: (Work) -> Void) async throws {
+        try await start(house)
         try await follow(house)
+        try await hear(house)
         for errand in try await dueProfiles(house) { begin(.profile(errand)) }
-        for id in takeReleases() { begin(.release(id)) }
-        let ids = state.withLock { Array($0.machines.keys) }
-        guard !ids.isEmpty else { return }
-        let facts = try await facts(house)
-        for id in ids.sorted() {
+        for id in try await dueReleases(house) { begin(.release(id)) }
+        try await share(house, begin)
+    }
+
+    /// Reckons the sites whose time has come.
+    private func share(_ house: ChargePointOperator, _ begin: (Work) -> Void) async throws {
+        let due = state.withLock { state in
+            state.sites.takeDue(at: clock.monotonicMilliseconds)
+                .filter { state.machines[$0] != nil }
+        }
+        guard !due.isEmpty else { return }
+        let facts = try await facts(due, house)
+        for id in due.sorted() {
             let now = moment
             let limits = sites.limits(of: id, at: now.time)
+            let sight = facts[id] ?? Sight()
             let effects = state.withLock { state in
-                state.machines[id]?.handle(.step(facts, limits), at: now) ?? []
+                let effects =
+                    state.machines[id]?.handle(.step(sight.facts, limits), at: now) ?? []
+                if let machine = state.machines[id] {
+                    // What has just changed may lead to more at once.
+                    let next =
+                        machine.isSettled
+                        ? [machine.nextDue(after: now), sight.until].compactMap(\.self).min()
+                        : now.monotonic
+                    let latest = now.monotonic + Self.rest(for: id)
+                    state.sites.hasten(id, at: min(next ?? latest, latest))
+                }
+                state.reckoned += 1
+                return effects
             }
             try await remember(effects, of: id, house)
             for case .send(let order) in effects { begin(.order(site: id, order)) }
         }
     }
 
+    /// Not all at the same time.
+    private static func rest(for id: String) -> Int64 {
+        longestRestMilliseconds - Int64(id.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0x3FF }) * 400
+    }
+
+    // MARK: What has happened
+
+    /// Reads once what is kept in memory from then on.
+    private func start(_ house: ChargePointOperator) async throws {
+        guard !state.withLock({ $0.isStarted }) else { return }
+        _ = news.take()
+        let holders = try await house.read { transaction in
+            try transaction.query("SELECT DISTINCT station FROM charging_profile")
+                .map { try $0.text("station") }
+        }
+        let now = clock.monotonicMilliseconds
+        state.withLock { state in
+            for station in holders { state.holders.hasten(station, at: now) }
+        }
+        try await readLeaving(house)
+        try await follow(sites.all(), gone: [], house)
+        // What was noted before anybody was watched is durable once this is.
+        try await house.write { _ in }
+        state.withLock { $0.isStarted = true }
+    }
+
+    /// Takes in what was heard of stations.
+    private func hear(_ house: ChargePointOperator) async throws {
+        let heard = news.take()
+        let now = moment
+        let offset = now.time.milliseconds - now.monotonic
+        state.withLock { state in
+            // What was reckoned from the wall's clock is so no more.
+            if let known = state.offset, abs(known - offset) > 500 {
+                for id in state.machines.keys { state.sites.hasten(id, at: now.monotonic) }
+                for id in state.holders.keys { state.holders.hasten(id, at: now.monotonic) }
+            }
+            state.offset = offset
+            for key in heard {
+                switch key {
+                case .station(let id):
+                    for site in sites.sites(of: id) {
+                        state.sites.hasten(site, at: now.monotonic)
+                    }
+                    if state.holders.time(of: id) != nil {
+                        state.holders.hasten(id, at: now.monotonic)
+                    }
+                case .profiles(let id):
+                    state.holders.hasten(id, at: now.monotonic)
+                    news.watch(id)
+                    for site in sites.sites(of: id) {
+                        state.sites.hasten(site, at: now.monotonic)
+                    }
+                case .sites, .campaigns: break
+                }
+            }
+        }
+        if heard.contains(.sites) { try await readLeaving(house) }
+    }
+
     // MARK: Sites that come, change and go
 
     private func follow(_ house: ChargePointOperator) async throws {
-        let trees = sites.all()
+        guard let changed = sites.takeChanged() else {
+            let trees = sites.all()
+            let gone = state.withLock { Set($0.machines.keys) }.subtracting(trees.map(\.id))
+            return try await follow(trees, gone: gone, house)
+        }
+        guard !changed.isEmpty else { return }
+        let trees = changed.compactMap { sites.tree($0) }
+        try await follow(trees, gone: changed.subtracting(trees.map(\.id)), house)
+    }
+
+    private func follow(
+        _ trees: [FuseTree], gone: Set<String>, _ house: ChargePointOperator
+    ) async throws {
         let known = state.withLock { $0.machines.mapValues(\.tree) }
-        guard Dictionary(uniqueKeysWithValues: trees.map { ($0.id, $0) }) != known else { return }
-        let rows = try await told(house)
+        let changed = trees.filter { known[$0.id] != $0 }
+        let rows = try await told(changed, house)
         let now = moment
-        for tree in trees where known[tree.id] != tree {
+        for tree in changed {
             let zone = rules(of: tree.timeZone)
             let effects: [GridMachine.Effect] = state.withLock { state in
                 if state.machines[tree.id] == nil {
@@ -108,19 +224,31 @@ package final class GridControl: Sendable {
             }
             try await remember(effects, of: tree.id, house)
         }
+        let watched = sites.sharedStations()
         state.withLock { state in
-            for id in state.machines.keys where !trees.contains(where: { $0.id == id }) {
+            for id in gone {
                 state.machines[id] = nil
+                state.sites.remove(id)
             }
+            for tree in trees { state.sites.hasten(tree.id, at: now.monotonic) }
+            news.watch(watched.union(state.holders.keys).union(state.telling))
         }
     }
 
-    private func told(_ house: ChargePointOperator) async throws -> [OutletID: GridMachine.Told] {
-        try await house.read { transaction in
+    private func told(
+        _ trees: [FuseTree], _ house: ChargePointOperator
+    ) async throws -> [OutletID: GridMachine.Told] {
+        let stations = Set(trees.flatMap { $0.outlets.map(\.id.station) })
+        guard !stations.isEmpty else { return [:] }
+        return try await house.read { transaction in
             var told: [OutletID: GridMachine.Told] = [:]
-            for row in try transaction.query("SELECT * FROM site_connector") {
-                let id = OutletID(try row.text("station"), try row.int("connector"))
-                told[id] = try GridMachine.Told(stored: JSONValue(parsing: row.text("told")))
+            for station in stations {
+                for row in try transaction.query(
+                    "SELECT * FROM site_connector WHERE station = ?", station)
+                {
+                    let id = OutletID(station, try row.int("connector"))
+                    told[id] = try GridMachine.Told(stored: JSONValue(parsing: row.text("told")))
+                }
             }
             return told
         }
@@ -153,143 +281,5 @@ package final class GridControl: Sendable {
                     """, told.stored.text, id.station, id.connector, site)
             }
         }
-    }
-
-    // MARK: What is known
-
-    private func facts(
-        _ house: ChargePointOperator
-    ) async throws -> [OutletID: GridMachine.Facts] {
-        let now = clock.now
-        let releasing = state.withLock { $0.releasing }
-        return try await house.read { [self] transaction in
-            var facts: [OutletID: GridMachine.Facts] = [:]
-            var records: [String: [StationProfiles.Record]] = [:]
-            for row in try transaction.query(
-                """
-                SELECT * FROM charging_profile WHERE state <> 'withdrawn'
-                AND station IN (SELECT station FROM site_connector WHERE site IS NOT NULL)
-                """)
-            {
-                let record = try StationProfiles.Record(row: row)
-                records[record.station, default: []].append(record)
-            }
-            for row in try transaction.query(
-                """
-                SELECT o.station AS station, o.connector AS connector, s.is_online AS is_online,
-                s.booted_at AS booted_at, c.status AS status FROM site_connector o
-                LEFT JOIN station s ON s.id = o.station
-                LEFT JOIN station_connector c ON c.station = o.station AND c.number = o.connector
-                WHERE o.site IS NOT NULL
-                """)
-            {
-                let id = OutletID(try row.text("station"), try row.int("connector"))
-                guard let site = sites.site(of: id), let tree = sites.tree(site),
-                    let outlet = tree.outlets.first(where: { $0.id == id })
-                else { continue }
-                let charge = house.sessions.charge(at: id)
-                let status = try row.textOrNil("status").flatMap(ConnectorStatus.init(rawValue:))
-                facts[id] = GridMachine.Facts(
-                    isOnline: try row.int64OrNil("is_online") == 1 && !releasing.contains(id),
-                    bootedAt: try row.timestampOrNil("booted_at"), isActive: charge != nil,
-                    isIdle: status == .suspendedEV || status == .finishing,
-                    cap: cap(records[id.station] ?? [], outlet, tree, charge, now),
-                    measured: charge.flatMap { measured($0, outlet, tree, now) },
-                    clockIsTrusted: isTrusted(id.station, house.sessions))
-            }
-            return facts
-        }
-    }
-
-    private func isTrusted(_ station: String, _ sessions: Sessions) -> Bool {
-        sessions.knownSkew(of: station).map { abs($0) <= Self.clockMilliseconds } ?? false
-    }
-
-    private func measured(
-        _ charge: Sessions.Charge, _ outlet: FuseTree.Outlet, _ tree: FuseTree, _ now: Timestamp
-    ) -> [Amperes]? {
-        guard let currents = charge.currents, let at = charge.currentsAt,
-            abs(now.seconds(since: at)) <= Self.freshSeconds
-        else { return nil }
-        let count = outlet.wiring.phases.count
-        if let phases = currents.phases { return Array(phases.prefix(count)) }
-        let supply = tree.supply(of: outlet)
-        let each =
-            currents.power.map { supply.amperes(tenths: max(0, $0.value) * 10, of: .watts) }
-            ?? currents.sum.map { Amperes(milliamperes: $0.milliamperes / Int64(count)) }
-        return each.map { Array(repeating: $0, count: count) }
-    }
-
-    /// What profiles leave a connector at most; nil where none says anything.
-    private func cap(
-        _ records: [StationProfiles.Record], _ outlet: FuseTree.Outlet, _ tree: FuseTree,
-        _ charge: Sessions.Charge?, _ now: Timestamp
-    ) -> Amperes? {
-        guard !records.isEmpty else { return nil }
-        let zone = rules(of: tree.timeZone)
-        // Every second for every connector: of a plan by the time of the day only this minute.
-        return InstalledProfiles(Self.entries(records, charge, in: zone, at: now, ahead: 1))
-            .piece(
-                at: now,
-                InstalledProfiles.Question(
-                    connector: outlet.id.connector, charge: charge == nil ? nil : 1,
-                    chargeStart: charge?.startedAt ?? now, supply: tree.supply(of: outlet),
-                    zone: zone)
-            ).limit?.limit
-    }
-
-    /// The rows as a station would hold them; the running charge has the number 1.
-    static func entries(
-        _ records: [StationProfiles.Record], _ charge: Sessions.Charge?, in zone: LocalTimeRules,
-        at now: Timestamp, ahead: Int64 = ProfilePlan.aheadSeconds
-    ) -> [InstalledProfiles.Entry] {
-        records.map { record in
-            InstalledProfiles.Entry(
-                connector: record.connector,
-                profile: record.plan.profile(
-                    id: record.id, transaction: charge?.transaction, in: zone, at: now, ahead: ahead
-                ),
-                charge: record.session != nil && record.session == charge?.session ? 1 : nil)
-        }
-    }
-
-    // MARK: Profiles
-
-    private func dueProfiles(
-        _ house: ChargePointOperator
-    ) async throws -> [StationProfiles.Errand] {
-        let now = clock.now
-        let work = try await house.read { transaction in
-            (
-                try transaction.queryOne("SELECT 1 AS n FROM charging_profile LIMIT 1") != nil,
-                try transaction.query(
-                    """
-                    SELECT o.* FROM site_connector o JOIN station s ON s.id = o.station
-                    WHERE o.site IS NULL AND s.is_online = 1
-                    """
-                ).map { OutletID(try $0.text("station"), try $0.int("connector")) }
-            )
-        }
-        releaseLater(work.1)
-        guard work.0 else { return [] }
-        let busy = state.withLock { $0.telling }
-        let due = try await house.write { [self] transaction in
-            try profiles.due(
-                at: now, isRunning: { house.sessions.isRunning($0) },
-                isKept: { record in isKept(record) }, isBusy: { busy.contains($0) },
-                in: transaction)
-        }.filter { !busy.contains($0.record.station) }
-        state.withLock { state in
-            for errand in due { state.telling.insert(errand.record.station) }
-        }
-        return due
-    }
-
-    /// A profile that would stand above what we tell a shared connector is not sent: it is a bound in
-    /// the sharing instead. A station's maximum lowers only, so it is both.
-    private func isKept(_ record: StationProfiles.Record) -> Bool {
-        guard record.plan.purpose != .stationMaximum else { return false }
-        if record.connector == 0 { return !sites.outlets(of: record.station).isEmpty }
-        return sites.site(of: OutletID(record.station, record.connector)) != nil
     }
 }

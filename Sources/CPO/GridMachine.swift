@@ -160,14 +160,19 @@ package struct GridMachine: Sendable {
         case send(Order)
     }
 
-    struct State: Sendable {
+    /// A higher limit of before, and the monotonic moment until which a car may follow it.
+    struct Past: Hashable, Sendable {
+        var limit: Amperes
+        var until: Int64
+    }
+
+    struct State: Hashable, Sendable {
         var told = Told()
         var facts = Facts()
         /// The order that is out, and what the station may have held of its part before.
         var open: Order?
         var before = Slot()
-        /// Higher limits of before, each with the monotonic moment until which a car may follow it.
-        var past: [(limit: Amperes, until: Int64)] = []
+        var past: [Past] = []
         var roseAt: Int64 = .min / 2
         var retryAt: Int64 = .min / 2
         var servedSince: Int64?
@@ -200,6 +205,8 @@ package struct GridMachine: Sendable {
     var lastNumber = 0
     /// What cars still follow of before the server's start nobody remembers: until then nobody rises.
     var restsUntil: Int64?
+    /// The last step changed nothing: another with the same facts will not either, before `nextDue`.
+    package private(set) var isSettled = false
 
     package init(
         _ tree: FuseTree, zone: LocalTimeRules, told: [OutletID: Told] = [:],
@@ -216,7 +223,7 @@ package struct GridMachine: Sendable {
     }
 
     package mutating func handle(_ input: Input, at now: Moment) -> [Effect] {
-        let before = states.mapValues(\.told)
+        let (before, queued, rest) = (states, queue, restsUntil)
         var orders: [Order] = []
         switch input {
         case .configured(let tree, let zone): configure(tree, zone)
@@ -227,7 +234,8 @@ package struct GridMachine: Sendable {
             orders = decide(at: now)
         case .answered(let id, let number, let answer): take(answer, id, number, now)
         }
-        let changed = states.filter { before[$0.key] != $0.value.told }
+        isSettled = states == before && queue == queued && restsUntil == rest
+        let changed = states.filter { before[$0.key]?.told != $0.value.told }
         return changed.sorted { $0.key < $1.key }.map { .remember($0.key, $0.value.told) }
             + orders.map { .send($0) }
     }
@@ -304,7 +312,7 @@ package struct GridMachine: Sendable {
         states[id] = state
         let after = bound(id, now)
         if after < held {
-            states[id]?.past.append((held, now.monotonic + timings.settles))
+            states[id]?.past.append(Past(limit: held, until: now.monotonic + timings.settles))
         }
     }
 }

@@ -20,11 +20,13 @@ final class HouseWriter: Sendable {
 
     private let database: Database
     private let journal: Journal
+    private let news: HouseNews
     private let stores = Lock([any Remembering]())
 
-    init(database: Database, journal: Journal) {
+    init(database: Database, journal: Journal, news: HouseNews) {
         self.database = database
         self.journal = journal
+        self.news = news
     }
 
     func watch(_ store: any Remembering) { stores.withLock { $0.append(store) } }
@@ -37,10 +39,11 @@ final class HouseWriter: Sendable {
     ) async throws -> Value {
         let stores = stores.withLock { $0 }
         do {
-            let (value, mark) = try await database.write { [journal] transaction in
+            let (value, mark, newsMark) = try await database.write {
+                [journal, news] transaction in
                 let before = stores.map(\.version)
                 do {
-                    return (try body(transaction), journal.mark)
+                    return (try body(transaction), journal.mark, news.mark)
                 } catch {
                     // Here and now, on the writer's thread: the next body must not see it.
                     for (store, version) in zip(stores, before) where store.version != version {
@@ -49,6 +52,7 @@ final class HouseWriter: Sendable {
                     throw Refused(reason: error)
                 }
             }
+            news.committed(newsMark)
             journal.committed(mark)
             return value
         } catch let refused as Refused {

@@ -190,6 +190,12 @@ extension ChargePointOperator {
             CREATE INDEX charging_profile_session ON charging_profile(session);
             """),
         Migration(
+            29, "connectors by their site, and copies of a station's profile for one connector",
+            """
+            CREATE INDEX site_connector_site ON site_connector(site);
+            ALTER TABLE charging_profile ADD COLUMN copy_of BIGINT;
+            """),
+        Migration(
             30, "firmware campaigns, and what stations said last of their updates",
             """
             CREATE TABLE campaign (

@@ -33,11 +33,21 @@ struct SessionBook: Sendable {
     private var byGroup: [Payer: Set<Int64>] = [:]
     var isTrusted = false
     private(set) var version = 0
+    /// Who hears of charges that begin and end; what changes within one its event tells.
+    private let news: HouseNews?
+
+    init(news: HouseNews? = nil) { self.news = news }
 
     mutating func replace(with other: SessionBook) {
-        let next = version + 1
-        self = other
-        version = next
+        let stations = Set(byStation.keys).union(other.byStation.keys)
+        entries = other.entries
+        byStation = other.byStation
+        byID = other.byID
+        byToken = other.byToken
+        byGroup = other.byGroup
+        isTrusted = other.isTrusted
+        version += 1
+        for station in stations { news?.note(.station(station)) }
     }
 
     /// Who pays, as its owner tells tokens apart: no case, and another owner's is another.
@@ -57,6 +67,7 @@ struct SessionBook: Sendable {
     mutating func put(_ entry: Entry) {
         version += 1
         remove(entry.key)
+        news?.note(.station(entry.session.station))
         entries[entry.key] = entry
         byID[entry.session.id] = entry.key
         let token = entry.session.token
@@ -68,6 +79,7 @@ struct SessionBook: Sendable {
     mutating func remove(_ key: Int64) {
         guard let old = entries.removeValue(forKey: key) else { return }
         version += 1
+        news?.note(.station(old.session.station))
         byID[old.session.id] = nil
         let token = Payer.token(old.session.token)
         byToken[token]?.remove(key)
@@ -79,6 +91,9 @@ struct SessionBook: Sendable {
         byStation[old.session.station]?.removeAll { $0 == key }
         if byStation[old.session.station]?.isEmpty ?? false { byStation[old.session.station] = nil }
     }
+
+    /// Where charges run.
+    var stations: Set<String> { Set(byStation.keys) }
 
     func key(id: String) -> Int64? { byID[id] }
 

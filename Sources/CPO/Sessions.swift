@@ -16,6 +16,7 @@ package final class Sessions: Remembering {
     struct Stores: Sendable {
         let writer: HouseWriter
         let journal: Journal
+        let news: HouseNews
         let stations: Stations
         let locations: Locations
         let tariffs: Tariffs
@@ -40,7 +41,7 @@ package final class Sessions: Remembering {
     let database: Database
     let settings: OperatorSettings
     let stores: Stores
-    let book = Lock(SessionBook())
+    let book: Lock<SessionBook>
     /// By station, of those that were heard since the server's start.
     let clocks = Lock([String: ClockSkew]())
     let corrections = Lock(Corrections())
@@ -50,6 +51,7 @@ package final class Sessions: Remembering {
         self.database = database
         self.settings = settings
         self.stores = stores
+        book = Lock(SessionBook(news: stores.news))
     }
 
     // MARK: Events
@@ -92,6 +94,7 @@ package final class Sessions: Remembering {
         words: RealTimeAuthorization.Words?, in transaction: Transaction
     ) throws -> StationReply {
         try ensure(in: transaction)
+        stores.news.note(.station(station))
         // What is decided about an event does not rest on the event's own word for the clock.
         defer { measure(event, from: station, receivedAt: receivedAt) }
         try recallSkew(of: station, in: transaction)

@@ -16,17 +16,38 @@ package final class Sites: Remembering {
     private struct State {
         var trees: [String: FuseTree] = [:]
         var limits: [String: [GridLimit]] = [:]
-        var outlets: [OutletID: String] = [:]
+        /// The site of each shared connector, by station.
+        var outlets: [String: [ConnectorNumber: String]] = [:]
+        /// Those whose tree or limits changed since they were last taken; nil: all.
+        var changed: Set<String>? = []
         var isTrusted = false
         var version = 0
+
+        /// A site's connectors are these; others it had are free.
+        mutating func share(_ tree: FuseTree?, as id: String) {
+            for outlet in trees[id]?.outlets ?? [] {
+                outlets[outlet.id.station]?[outlet.id.connector] = nil
+                if outlets[outlet.id.station]?.isEmpty ?? false {
+                    outlets[outlet.id.station] = nil
+                }
+            }
+            for outlet in tree?.outlets ?? [] {
+                outlets[outlet.id.station, default: [:]][outlet.id.connector] = id
+            }
+            trees[id] = tree
+            changed?.insert(id)
+            version += 1
+        }
     }
 
     private let journal: Journal
+    private let news: HouseNews
     private let stations: Stations
     private let state = Lock(State())
 
-    init(journal: Journal, stations: Stations) {
+    init(journal: Journal, news: HouseNews, stations: Stations) {
         self.journal = journal
+        self.news = news
         self.stations = stations
     }
 
@@ -44,13 +65,21 @@ package final class Sites: Remembering {
     }
 
     /// The site that shares a connector's current; nil for one that has all its own.
-    package func site(of outlet: OutletID) -> String? { state.withLock { $0.outlets[outlet] } }
+    package func site(of outlet: OutletID) -> String? {
+        state.withLock { $0.outlets[outlet.station]?[outlet.connector] }
+    }
+
+    /// The sites that share connectors of a station.
+    func sites(of station: String) -> Set<String> {
+        state.withLock { Set(($0.outlets[station] ?? [:]).values) }
+    }
+
+    /// Those with shared connectors.
+    func sharedStations() -> Set<String> { state.withLock { Set($0.outlets.keys) } }
 
     /// The connectors of a station that are shared.
     package func outlets(of station: String) -> [ConnectorNumber] {
-        state.withLock { state in
-            state.outlets.keys.filter { $0.station == station }.map(\.connector).sorted()
-        }
+        state.withLock { ($0.outlets[station] ?? [:]).keys.sorted() }
     }
 
     // MARK: Changing
@@ -85,15 +114,19 @@ package final class Sites: Remembering {
         try store(tree, at: at, in: transaction)
         try journal.append(.siteChanged, tree.id, at: at, in: transaction)
         let stored = tree
+        note(self.tree(stored.id), stored)
         state.withLock { state in
-            state.version += 1
-            state.outlets = state.outlets.filter { $0.value != stored.id }
-            for outlet in stored.outlets { state.outlets[outlet.id] = stored.id }
-            state.trees[stored.id] = stored
+            state.share(stored, as: stored.id)
             let nodes = Set(stored.nodes.map(\.id))
             state.limits[stored.id]?.removeAll { !nodes.contains($0.node) }
         }
         return tree
+    }
+
+    private func note(_ trees: FuseTree?...) {
+        news.note(.sites)
+        news.note(
+            stations: Set(trees.compactMap(\.self).flatMap { $0.outlets.map(\.id.station) }))
     }
 
     private func store(_ tree: FuseTree, at: Timestamp, in transaction: Transaction) throws {
@@ -121,16 +154,15 @@ package final class Sites: Remembering {
     /// Gives a site's connectors free. False when there is none of this id.
     package func remove(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
         try ensure(in: transaction)
-        guard tree(id) != nil else { return false }
+        guard let tree = tree(id) else { return false }
         try transaction.execute("UPDATE site_connector SET site = NULL WHERE site = ?", id)
         try transaction.execute("DELETE FROM site_limit WHERE site = ?", id)
         try transaction.execute("DELETE FROM site WHERE id = ?", id)
         try journal.append(.siteChanged, id, ["removed": true], at: at, in: transaction)
+        note(tree)
         state.withLock { state in
-            state.version += 1
-            state.trees[id] = nil
+            state.share(nil, as: id)
             state.limits[id] = nil
-            state.outlets = state.outlets.filter { $0.value != id }
         }
         return true
     }
@@ -177,6 +209,7 @@ package final class Sites: Remembering {
             at: now, in: transaction)
         state.withLock { state in
             state.version += 1
+            state.changed?.insert(site)
             state.limits[site, default: []].removeAll {
                 $0.node == limit.node && $0.source == limit.source || $0.until <= now
             }
@@ -200,6 +233,7 @@ package final class Sites: Remembering {
             .siteChanged, site, ["node": .string(node)], at: now, in: transaction)
         state.withLock { state in
             state.version += 1
+            state.changed?.insert(site)
             state.limits[site]?.removeAll {
                 $0.node == node && (source == nil || $0.source == source)
             }
@@ -210,6 +244,14 @@ package final class Sites: Remembering {
     // MARK: Memory
 
     var version: Int { state.withLock { $0.version } }
+
+    /// Sites whose tree or limits changed since the last call, with those that are gone; nil: any may.
+    func takeChanged() -> Set<String>? {
+        state.withLock { state in
+            defer { state.changed = [] }
+            return state.changed
+        }
+    }
 
     func distrust() { state.withLock { $0.isTrusted = false } }
 
@@ -223,8 +265,7 @@ package final class Sites: Remembering {
         for row in try transaction.query("SELECT * FROM site") {
             let tree = try FuseTree(
                 json: JSONValue(parsing: row.text("body")), id: row.text("id"))
-            fresh.trees[tree.id] = tree
-            for outlet in tree.outlets { fresh.outlets[outlet.id] = tree.id }
+            fresh.share(tree, as: tree.id)
         }
         for row in try transaction.query("SELECT * FROM site_limit") {
             fresh.limits[try row.text("site"), default: []].append(
@@ -238,6 +279,7 @@ package final class Sites: Remembering {
         state.withLock { state in
             let next = state.version + 1
             state = loaded
+            state.changed = nil
             state.version = next
         }
     }
@@ -246,78 +288,4 @@ package final class Sites: Remembering {
 package enum SiteError: Error, Hashable, Sendable {
     /// No such site, or no such node in it.
     case unknown
-}
-
-// MARK: What may not be told from elsewhere
-
-extension Sites {
-    /// Refuses what would take a shared connector's limit away: its current is given from here.
-    func check(_ command: StationCommand, at station: String) throws {
-        let shared = outlets(of: station)
-        guard !shared.isEmpty else { return }
-        func isShared(_ connector: ConnectorNumber?) -> Bool {
-            guard let connector, connector > 0 else { return true }
-            return shared.contains(connector)
-        }
-        let isRefused: Bool
-        switch command {
-        case .startLimited(let connector, _, let profile):
-            isRefused = isShared(connector) || GridProfile.isOurs(profile.id)
-        case .setProfile(let connector, let profile):
-            // One with an id of ours would take the place of ours, wherever it is put.
-            isRefused =
-                profile.purpose != .stationMaximum && isShared(connector)
-                || GridProfile.isOurs(profile.id)
-        case .clearProfiles(let filter):
-            isRefused = clears(filter.id, filter.connector, filter.purpose?.rawValue, isShared)
-        case .foreign(let action, let payload):
-            isRefused = changesShared(action, payload, isShared)
-        default: isRefused = false
-        }
-        if isRefused { throw CommandRefusal.shared }
-    }
-
-    private func clears(
-        _ id: Int?, _ connector: Int?, _ purpose: String?, _ isShared: (Int?) -> Bool
-    ) -> Bool {
-        if let id { return GridProfile.isOurs(id) }
-        // Ours lie on the connectors themselves, but not every station tells 0 from none.
-        guard connector != 0 else {
-            return purpose != ChargingProfile.Purpose.stationMaximum.rawValue
-        }
-        return isShared(connector)
-            && (purpose == nil || purpose == ChargingProfile.Purpose.transactionDefault.rawValue)
-    }
-
-    private static func isOurs(_ profile: JSONValue?) -> Bool {
-        number(profile?["chargingProfileId"]).map(GridProfile.isOurs) ?? false
-    }
-
-    /// A number as stations read it: as text, too, and without its fraction.
-    private static func number(_ value: JSONValue?) -> Int? {
-        (value?.decimal ?? value?.string.flatMap { Decimal($0) })?.floor.map { Int($0) }
-    }
-
-    /// The raw hatch speaks OCPP; only what these three actions say of connector and purpose counts.
-    private func changesShared(
-        _ action: String, _ payload: String, _ isShared: (Int?) -> Bool
-    ) -> Bool {
-        // What is no JSON the station will refuse.
-        guard let body = try? JSONValue(parsing: payload) else { return false }
-        switch action.lowercased() {
-        case "setchargingprofile":
-            let profile = body["csChargingProfiles"]
-            let purpose = profile?["chargingProfilePurpose"]?.string
-            return purpose != ChargingProfile.Purpose.stationMaximum.rawValue
-                && isShared(Self.number(body["connectorId"])) || Self.isOurs(profile)
-        case "clearchargingprofile":
-            return clears(
-                Self.number(body["id"]), Self.number(body["connectorId"]),
-                body["chargingProfilePurpose"]?.string, isShared)
-        case "remotestarttransaction":
-            guard let profile = body["chargingProfile"] else { return false }
-            return isShared(Self.number(body["connectorId"])) || Self.isOurs(profile)
-        default: return false
-        }
-    }
 }

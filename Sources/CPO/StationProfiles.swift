@@ -51,8 +51,12 @@ package final class StationProfiles: Sendable {
     static let renewSeconds: Int64 = 86_400
 
     private let journal: Journal
+    private let news: HouseNews
 
-    init(journal: Journal) { self.journal = journal }
+    init(journal: Journal, news: HouseNews) {
+        self.journal = journal
+        self.news = news
+    }
 
     // MARK: Reading
 
@@ -139,129 +143,12 @@ package final class StationProfiles: Sendable {
         return record
     }
 
-    private func note(_ record: Record, at: Timestamp, in transaction: Transaction) throws {
+    func note(_ record: Record, at: Timestamp, in transaction: Transaction) throws {
+        news.note(.profiles(record.station))
         try journal.append(
             .profileChanged, record.station,
             ["name": .string(record.name), "state": .string(record.state.rawValue)], at: at,
             in: transaction)
-    }
-
-    // MARK: What is to be done
-
-    /// One thing a station is to be told.
-    struct Errand: Hashable, Sendable {
-        var record: Record
-        var revision: Int
-    }
-
-    /// The next of each station that is online, at most; what is over goes first.
-    func due(
-        at now: Timestamp, isRunning: (String) -> Bool,
-        isKept: (Record) -> Bool, isBusy: (String) -> Bool, in transaction: Transaction
-    ) throws -> [Errand] {
-        try sweep(
-            at: now, isRunning: isRunning, isKept: isKept, isBusy: isBusy, in: transaction)
-        var tasks: [String: Errand] = [:]
-        for row in try transaction.query(
-            """
-            SELECT p.* FROM charging_profile p JOIN station s ON s.id = p.station
-            WHERE s.is_online = 1 AND s.registration = 'Accepted'
-            AND (p.retry_at IS NULL OR p.retry_at <= ?)
-            AND (s.booted_at IS NULL OR s.booted_at <= ?)
-            AND (p.state IN ('wanted', 'withdrawn', 'keeping')
-                OR (p.state IN ('told', 'refused') AND s.booted_at > p.told_at)
-                OR (p.state = 'told' AND p.told_at < ? AND p.body LIKE '%"windows"%'))
-            ORDER BY p.number LIMIT 500
-            """, now, now.advanced(bySeconds: -GridMachine.Timings().afterBootSeconds),
-            now.advanced(bySeconds: -Self.renewSeconds))
-        {
-            let record = try Record(row: row)
-            guard tasks[record.station] == nil else { continue }
-            tasks[record.station] = Errand(record: record, revision: try row.int("revision"))
-        }
-        return Array(tasks.values)
-    }
-
-    /// What ended with its charge goes; what is shared from here is not sent, and the other way round.
-    private func sweep(
-        at now: Timestamp, isRunning: (String) -> Bool, isKept: (Record) -> Bool,
-        isBusy: (String) -> Bool, in transaction: Transaction
-    ) throws {
-        for row in try transaction.query(
-            """
-            SELECT * FROM charging_profile WHERE session IS NOT NULL
-            OR state IN ('kept', 'keeping')
-            OR station IN (SELECT station FROM site_connector WHERE site IS NOT NULL)
-            ORDER BY number
-            """)
-        {
-            let record = try Record(row: row)
-            if let session = record.session, !isRunning(session) {
-                // The station itself ends a TxProfile with its charge. OCPP 1.6 §3.13.1.
-                try transaction.execute(
-                    "DELETE FROM charging_profile WHERE number = ?", record.number)
-                try note(record, at: now, in: transaction)
-                continue
-            }
-            let revision = try row.int("revision")
-            let next: State
-            switch (isKept(record), record.state) {
-            case (_, .withdrawn), (true, .kept), (true, .keeping): continue
-            case (true, _):
-                // What was sent once may lie at the station, above our limits there.
-                let isNew = record.state == .wanted && record.answer == nil && revision == 0
-                next = isNew && !isBusy(record.station) ? .kept : .keeping
-            case (false, .kept), (false, .keeping): next = .wanted
-            case (false, _): continue
-            }
-            try transaction.execute(
-                """
-                UPDATE charging_profile SET state = ?, revision = revision + 1, retry_at = NULL
-                WHERE number = ?
-                """, next.rawValue, record.number)
-        }
-    }
-
-    /// What became of a task; nothing where its row was changed meanwhile.
-    func done(
-        _ task: Errand, _ answer: GridMachine.Answer, _ word: String, at now: Timestamp,
-        in transaction: Transaction
-    ) throws {
-        let number = task.record.number
-        var record = task.record
-        switch (record.state, answer) {
-        case (.withdrawn, .accepted), (.withdrawn, .refused):
-            // Unknown means that it is gone already.
-            try transaction.execute(
-                "DELETE FROM charging_profile WHERE number = ? AND revision = ?", number,
-                task.revision)
-        case (.keeping, _):
-            let isGone = GridControl.isGone(answer, word)
-            let retryAt = isGone ? nil : now.advanced(bySeconds: Self.retrySeconds)
-            try transaction.execute(
-                """
-                UPDATE charging_profile SET state = ?, answer = ?, retry_at = ?
-                WHERE number = ? AND revision = ?
-                """, (isGone ? State.kept : .keeping).rawValue, word,
-                retryAt, number, task.revision)
-            guard isGone else { return }
-            record.state = .kept
-        case (_, .accepted), (_, .refused):
-            record.state = answer == .accepted ? .told : .refused
-            try transaction.execute(
-                """
-                UPDATE charging_profile SET state = ?, answer = ?, told_at = ?, retry_at = NULL
-                WHERE number = ? AND revision = ?
-                """, record.state.rawValue, word, now, number, task.revision)
-        case (_, .unknown), (_, .unsent):
-            try transaction.execute(
-                """
-                UPDATE charging_profile SET answer = ?, retry_at = ?
-                WHERE number = ? AND revision = ?
-                """, word, now.advanced(bySeconds: Self.retrySeconds), number, task.revision)
-            return
-        }
-        try note(record, at: now, in: transaction)
     }
 }
 

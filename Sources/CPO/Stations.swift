@@ -10,15 +10,18 @@ package final class Stations: Sendable {
 
     private let database: Database
     private let journal: Journal
+    private let news: HouseNews
     private let locations: Locations
     private let settings: OperatorSettings
     private let removals = Lock([@Sendable (String, Transaction) throws -> Void]())
 
     init(
-        database: Database, journal: Journal, locations: Locations, settings: OperatorSettings
+        database: Database, journal: Journal, news: HouseNews, locations: Locations,
+        settings: OperatorSettings
     ) {
         self.database = database
         self.journal = journal
+        self.news = news
         self.locations = locations
         self.settings = settings
     }
@@ -94,6 +97,7 @@ package final class Stations: Sendable {
             try transaction.execute(
                 "UPDATE station SET registration = ? WHERE id = ?", registration.rawValue, known.id)
             known.registration = registration
+            news.note(.station(known.id))
             try journal.append(
                 .stationChanged, known.id, ["registration": .string(registration.rawValue)],
                 at: at, in: transaction)
@@ -122,6 +126,7 @@ package final class Stations: Sendable {
             try transaction.execute("DELETE FROM \(table) WHERE station = ?", known.id)
         }
         try transaction.execute("DELETE FROM station WHERE id = ?", known.id)
+        news.note(.station(known.id))
         for forget in removals.withLock({ $0 }) { try forget(known.id, transaction) }
         for place in locations.places(station: known.id) {
             var location = place.location
@@ -180,6 +185,7 @@ package final class Stations: Sendable {
     private func linkMoved(
         _ id: String, isOnline: Bool, at: Timestamp, in transaction: Transaction
     ) throws {
+        news.note(.station(id))
         try journal.append(
             .stationLink, id, ["online": .bool(isOnline)], at: at, in: transaction)
         guard let station = try station(id, in: transaction) else { return }

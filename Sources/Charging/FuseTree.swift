@@ -48,6 +48,15 @@ package struct FuseTree: Hashable, Sendable {
             if local.minutes >= from { return isDay(local.weekday) }
             return local.minutes < until && isDay(local.weekday == 1 ? 7 : local.weekday - 1)
         }
+
+        /// The next moment at which one of these may begin or end; nil where there is none.
+        package static func nextChange(
+            of windows: [Window], after moment: Timestamp, in zone: LocalTimeRules
+        ) -> Timestamp? {
+            guard !windows.isEmpty else { return nil }
+            let minutes = Set(windows.flatMap { [$0.from % 1440, $0.until % 1440] })
+            return zone.nextBoundary(after: moment, minutes: Array(minutes))
+        }
     }
 
     package struct Node: Hashable, Sendable {
@@ -185,6 +194,11 @@ extension FuseTree {
             limit = limit.least(order.limit)
         }
         return limit
+    }
+
+    /// The next moment at which a window may begin or end; nil where there is none.
+    package func nextChange(after moment: Timestamp, in zone: LocalTimeRules) -> Timestamp? {
+        Window.nextChange(of: nodes.flatMap(\.windows), after: moment, in: zone)
     }
 
     /// The tree for `CurrentSharing`: two circuits for a node, one for each kind of bound. The inner

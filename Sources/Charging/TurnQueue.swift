@@ -2,9 +2,10 @@
 ///
 /// Where there is not even the minimum for all, they take turns: whoever has been served longest goes
 /// to the end once another waits for one of its phases.
-package struct TurnQueue<ID: Hashable & Comparable & Sendable>: Sendable {
+package struct TurnQueue<ID: Hashable & Comparable & Sendable>: Hashable, Sendable {
     package private(set) var ids: [ID] = []
-    private var turnedAt: Int64 = .min / 2
+    /// Monotonic.
+    package private(set) var turnedAt: Int64 = .min / 2
 
     package init() {}
 

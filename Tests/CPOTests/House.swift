@@ -15,12 +15,13 @@ struct House {
     let clock: ManualClock
 
     init(
-        path: String = ":memory:", isNew: Bool = true,
+        path: String = ":memory:", isNew: Bool = true, database given: Database? = nil,
         settings: OperatorSettings = OperatorSettings(
             party: House.party, name: "Kerb", currency: "INR")
     ) async throws {
         let clock = ManualClock(Self.noon)
-        let database = try await TestStore.open(path: path, readers: 1, clock: clock)
+        let opened = try await TestStore.open(path: path, readers: 1, clock: clock)
+        let database = given ?? opened
         try await database.migrate(ChargePointOperator.migrations)
         let cpo = try await ChargePointOperator(
             database: database, settings: settings, clock: clock, log: .silent)

@@ -1,0 +1,167 @@
+import Charging
+import SQL
+
+// What stations are to be told of their profiles.
+
+extension StationProfiles {
+    /// One thing a station is to be told.
+    struct Errand: Hashable, Sendable {
+        var record: Record
+        var revision: Int
+    }
+
+    /// What a look at a station's profiles found.
+    struct Look: Hashable, Sendable {
+        /// The next thing to tell it.
+        var errand: Errand?
+        /// Rows do not stand as they shall; `sweep` first.
+        var isToBeSwept = false
+        /// When to look again where nothing happens; nil: only then.
+        var next: Timestamp?
+        /// It holds none any more.
+        var isEmpty = false
+    }
+
+    /// What is asked of the house about a profile.
+    struct House {
+        var isRunning: (String) -> Bool
+        /// It bounds shares here and is not sent.
+        var isKept: (Record) -> Bool
+    }
+
+    private enum Fate: Hashable {
+        case stays
+        case goes
+        case becomes(State)
+    }
+
+    /// Reads only, so that it may be done beside the writer.
+    func look(
+        _ station: String, at now: Timestamp, _ house: House, in transaction: Transaction
+    ) throws -> Look {
+        let rows = try transaction.query(
+            "SELECT * FROM charging_profile WHERE station = ? ORDER BY number", station)
+        var look = Look()
+        look.isEmpty = rows.isEmpty
+        let known = try transaction.queryOne(
+            "SELECT is_online, registration, booted_at FROM station WHERE id = ?", station)
+        for row in rows where try fate(of: Record(row: row), row, house) != .stays {
+            look.isToBeSwept = true
+            return look
+        }
+        // Whoever is away is looked at when it comes.
+        guard let known, try known.bool("is_online"),
+            try known.text("registration") == RegistrationStatus.accepted.rawValue
+        else { return look }
+        let bootedAt = try known.timestampOrNil("booted_at")
+        let heardFrom = bootedAt?.advanced(
+            bySeconds: GridMachine.Timings().afterBootSeconds)
+        for row in rows {
+            let record = try Record(row: row)
+            guard var due = due(record, bootedAt: bootedAt, at: now) else { continue }
+            due = [due, try row.timestampOrNil("retry_at") ?? due, heardFrom ?? due].max() ?? due
+            guard due <= now else {
+                look.next = min(look.next ?? due, due)
+                continue
+            }
+            look.errand = Errand(record: record, revision: try row.int("revision"))
+            return look
+        }
+        return look
+    }
+
+    /// From when on a station is to be told of a profile; nil: not until something happens.
+    private func due(_ record: Record, bootedAt: Timestamp?, at now: Timestamp) -> Timestamp? {
+        switch record.state {
+        case .wanted, .withdrawn, .keeping: return now
+        case .kept: return nil
+        case .told, .refused:
+            guard let toldAt = record.toldAt else { return nil }
+            if let bootedAt, bootedAt > toldAt { return now }
+            guard record.state == .told, case .windows = record.plan.content else { return nil }
+            return toldAt.advanced(bySeconds: Self.renewSeconds)
+        }
+    }
+
+    /// What ended with its charge goes; what is shared from here is not sent, and the other way round.
+    private func fate(of record: Record, _ row: Row, _ house: House) throws -> Fate {
+        // The station itself ends a TxProfile with its charge. OCPP 1.6 §3.13.1.
+        if let session = record.session, !house.isRunning(session) { return .goes }
+        switch (house.isKept(record), record.state) {
+        case (_, .withdrawn), (true, .kept), (true, .keeping): return .stays
+        case (true, _):
+            // What was sent once may lie at the station, above our limits there.
+            let isNew =
+                try record.state == .wanted && record.answer == nil && row.int("revision") == 0
+            return .becomes(isNew ? .kept : .keeping)
+        case (false, .kept), (false, .keeping): return .becomes(.wanted)
+        case (false, _): return .stays
+        }
+    }
+
+    /// Brings a station's rows to where they shall stand. Nothing may be on its way to it.
+    func sweep(
+        _ station: String, at now: Timestamp, _ house: House, in transaction: Transaction
+    ) throws {
+        for row in try transaction.query(
+            "SELECT * FROM charging_profile WHERE station = ? ORDER BY number", station)
+        {
+            let record = try Record(row: row)
+            switch try fate(of: record, row, house) {
+            case .stays: continue
+            case .goes:
+                try transaction.execute(
+                    "DELETE FROM charging_profile WHERE number = ?", record.number)
+                try note(record, at: now, in: transaction)
+            case .becomes(let state):
+                try transaction.execute(
+                    """
+                    UPDATE charging_profile SET state = ?, revision = revision + 1, retry_at = NULL
+                    WHERE number = ?
+                    """, state.rawValue, record.number)
+            }
+        }
+    }
+
+    /// What became of a task; nothing where its row was changed meanwhile.
+    func done(
+        _ task: Errand, _ answer: GridMachine.Answer, _ word: String, at now: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        let number = task.record.number
+        var record = task.record
+        switch (record.state, answer) {
+        case (.withdrawn, .accepted), (.withdrawn, .refused):
+            // Unknown means that it is gone already.
+            try transaction.execute(
+                "DELETE FROM charging_profile WHERE number = ? AND revision = ?", number,
+                task.revision)
+        case (.keeping, _):
+            let isGone = GridControl.isGone(answer, word)
+            let retryAt = isGone ? nil : now.advanced(bySeconds: Self.retrySeconds)
+            try transaction.execute(
+                """
+                UPDATE charging_profile SET state = ?, answer = ?, retry_at = ?
+                WHERE number = ? AND revision = ?
+                """, (isGone ? State.kept : .keeping).rawValue, word,
+                retryAt, number, task.revision)
+            guard isGone else { return }
+            record.state = .kept
+        case (_, .accepted), (_, .refused):
+            record.state = answer == .accepted ? .told : .refused
+            try transaction.execute(
+                """
+                UPDATE charging_profile SET state = ?, answer = ?, told_at = ?, retry_at = NULL
+                WHERE number = ? AND revision = ?
+                """, record.state.rawValue, word, now, number, task.revision)
+        case (_, .unknown), (_, .unsent):
+            try transaction.execute(
+                """
+                UPDATE charging_profile SET answer = ?, retry_at = ?
+                WHERE number = ? AND revision = ?
+                """, word, now.advanced(bySeconds: Self.retrySeconds), number, task.revision)
+            return
+        }
+        try note(record, at: now, in: transaction)
+    }
+}
