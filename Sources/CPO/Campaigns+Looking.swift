@@ -25,30 +25,46 @@ extension Campaigns {
         }
     }
 
-    /// One look at every open campaign, in one transaction.
+    /// One look at every open campaign. Where none is open nothing is read, and what is read holds up no
+    /// station: the writer is asked only for those that have come to a step.
     package func look(
         _ house: ChargePointOperator, _ source: any FirmwareSource
     ) async throws {
-        let isOpen = try await database.read { transaction in
-            try transaction.queryOne(
-                """
-                SELECT c.id FROM campaign c WHERE c.state IN ('running', 'paused') OR EXISTS (
-                SELECT 1 FROM campaign_member m WHERE m.campaign = c.id
-                AND m.state NOT IN ('waiting', 'done', 'failed', 'cancelled')) LIMIT 1
-                """) != nil
-        }
-        guard isOpen else { return }
+        if news.takeCampaigns() { mayBeOpen.withLock { $0 = true } }
+        guard mayBeOpen.withLock({ $0 }) else { return }
         let now = house.clock.now
+        let (isOpen, isDue) = try await database.read { transaction in
+            let open = try self.open(in: transaction)
+            let isDue = try open.contains {
+                try self.step(of: $0, house, at: now, in: transaction) != nil
+            }
+            return (!open.isEmpty, isDue)
+        }
+        // One that was made meanwhile is heard of at the next look.
+        if !isOpen { mayBeOpen.withLock { $0 = false } }
+        guard isDue else { return }
         try await house.write { transaction in
-            for var record in try self.open(in: transaction) {
-                let sights = try self.sights(of: record, house, in: transaction)
-                let before = record
-                let effects = record.machine.handle(.look(sights), at: now)
-                guard !effects.isEmpty || record != before else { continue }
+            // What one settles another may have waited for.
+            for before in try self.open(in: transaction) {
+                guard let step = try self.step(of: before, house, at: now, in: transaction)
+                else { continue }
+                let effects = step.1
+                var record = step.0
                 try self.order(&record, effects, house, source, at: now, in: transaction)
                 try self.store(&record, before, effects, at: now, in: transaction)
             }
         }
+    }
+
+    /// What a look at its stations makes of a campaign; nil: nothing.
+    private func step(
+        of record: Record, _ house: ChargePointOperator, at now: Timestamp,
+        in transaction: Transaction
+    ) throws -> (Record, [CampaignMachine.Effect])? {
+        let sights = try sights(of: record, house, in: transaction)
+        var after = record
+        let effects = after.machine.handle(.look(sights), at: now)
+        return effects.isEmpty && after == record ? nil : (after, effects)
     }
 
     /// Running, paused, and over while a station of it is still under way.
@@ -66,7 +82,7 @@ extension Campaigns {
     private func sights(
         of record: Record, _ house: ChargePointOperator, in transaction: Transaction
     ) throws -> [String: CampaignMachine.Sight] {
-        let charging = Set(house.sessions.running().map(\.station))
+        let charging = house.sessions.chargingStations()
         var sights: [String: CampaignMachine.Sight] = [:]
         for row in try transaction.query(
             """

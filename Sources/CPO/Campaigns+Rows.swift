@@ -40,6 +40,7 @@ extension Campaigns {
     }
 
     func announce(_ record: Record, at now: Timestamp, in transaction: Transaction) throws {
+        news.note(.campaigns)
         try journal.append(
             .campaignChanged, record.id,
             .members([

@@ -24,6 +24,8 @@ extension Sessions {
         }
     }
 
+    func chargingStations() -> Set<String> { book.withLock { $0.stations } }
+
     func isRunning(_ session: String) -> Bool {
         book.withLock { $0.key(id: session) != nil }
     }

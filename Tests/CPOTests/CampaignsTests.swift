@@ -111,6 +111,28 @@ struct FakeImages: FirmwareSource {
         await house.cpo.database.close()
     }
 
+    @Test func `are not looked at while none is open, and hold up no writer while nothing is due`()
+        async throws
+    {
+        let engine = CountingEngine()
+        let house = try await House(database: Database(engine: engine, readers: 0))
+        try await boot(house, "CS-1", "1.0")
+        try await look(house)
+        #expect(try await engine.count { try await look(house) } == 0)
+        let made = try await make(house, Self.model())
+        try await look(house)
+        #expect(try await orders(house) == ["CS-1"])
+        try await look(house)
+        let written = try #require(try await house.cpo.campaigns.campaign(made.id)).changedAt
+        #expect(try await engine.count { try await look(house) } > 0)
+        #expect(try await house.cpo.campaigns.campaign(made.id)?.changedAt == written)
+        try await boot(house, "CS-1", "2.0")
+        try await look(house)
+        #expect(try await state(house, made.id) == ["done", "done"])
+        try await look(house)
+        #expect(try await engine.count { try await look(house) } == 0)
+    }
+
     @Test func `wait while a charge runs`() async throws {
         let house = try await house()
         let (number, _) = try await house.started(House.start())
