@@ -5,7 +5,11 @@ import Charging
 extension GridMachine {
     /// How far above its limit a connector may measure before the measured counts: a car regulates
     /// to about an ampere, a meter to a percent.
-    private static func tolerance(_ limit: Amperes) -> Int64 { 1_000 + limit.milliamperes / 20 }
+    private static func tolerance(_ limit: Amperes, _ load: CurrentSharing.Load) -> Int64 {
+        guard load.mostOnOnePhase != nil else { return 1_000 + limit.milliamperes / 20 }
+        // On the one phase that may carry all of it.
+        return 1_000 / Int64(load.wiring.phases.count) + limit.milliamperes / 20
+    }
 
     private func outlet(_ id: OutletID) -> Amperes { loads[id]?.wanted ?? .zero }
 
@@ -42,12 +46,12 @@ extension GridMachine {
 
     /// The same with cars that still follow a higher limit, and with what is measured above it.
     package func held(_ id: OutletID, _ now: Moment) -> Amperes {
-        guard let state = states[id] else { return .zero }
+        guard let state = states[id], let load = loads[id] else { return .zero }
         var held = state.past.reduce(bound(id, now)) {
             $1.until > now.monotonic ? max($0, $1.limit) : $0
         }
-        if let measured = state.facts.measured?.max(),
-            measured.milliamperes > held.milliamperes + Self.tolerance(held)
+        if let measured = state.facts.drawn(load),
+            measured.milliamperes > held.milliamperes + Self.tolerance(held, load)
         {
             held = measured
         }
@@ -178,5 +182,17 @@ extension GridMachine {
                 states[id]?.servedSince = now.monotonic
             }
         }
+    }
+}
+
+extension GridMachine.Facts {
+    /// What is drawn, as its limit counts it: the most on any phase, or the power over all of them.
+    func drawn(_ load: CurrentSharing.Load) -> Amperes? {
+        guard let measured, let highest = measured.max() else { return nil }
+        guard let most = load.mostOnOnePhase else { return highest }
+        let sum = measured.reduce(Int64(0)) { $0 + $1.milliamperes }
+        let even = Amperes(milliamperes: sum / Int64(load.wiring.phases.count))
+        // Beyond what its connector carries on a phase the power does not say it.
+        return highest > most ? max(highest, even) : even
     }
 }

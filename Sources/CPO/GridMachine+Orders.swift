@@ -25,7 +25,7 @@ extension GridMachine {
             guard var order = rise(outlet, now) else { continue }
             let held = held(outlet.id, now)
             // Less than it holds where a node is over: it must not rise into what others overdraw.
-            let most = held.milliamperes + sharing.room(for: load, left)
+            let most = held.milliamperes + sharing.room(for: load, at: held, left)
             if order.limit.milliamperes > most {
                 let step = CurrentSharing.step
                 order.limit = Amperes(milliamperes: most / step * step)
@@ -34,7 +34,8 @@ extension GridMachine {
                 else { continue }
             }
             sharing.take(
-                max(0, order.limit.milliamperes - held.milliamperes), for: load, from: &left)
+                max(0, order.limit.milliamperes - held.milliamperes), for: load, above: held,
+                from: &left)
             states[outlet.id]?.roseAt = now.monotonic
             orders.append(issue(order, now))
         }

@@ -7,7 +7,8 @@ extension GridMachine {
             package var id: String
             /// What holds now: fuse, time of the day and limits from outside.
             package var limit: FuseTree.Limit
-            /// Limits on connectors behind it, added up phase by phase.
+            /// Limits on connectors behind it, added up phase by phase; of a connector limited in watts
+            /// what may flow on one phase stands on each.
             package var allotted: PhaseCurrents
             /// What they count with: at least `allotted`, more where somebody is silent or refuses.
             package var counted: PhaseCurrents
@@ -53,9 +54,11 @@ extension GridMachine {
                 id: node.id, limit: limit(of: node, at: now.time), allotted: .zero, counted: .zero,
                 measured: .zero, isOver: bounds.contains { $0.all.contains { $0 < 0 } })
         }
-        for (outlet, _) in known {
+        for (outlet, load) in known {
             func phases(_ current: Amperes) -> PhaseCurrents {
-                outlet.wiring.onSupply(Array(repeating: current, count: outlet.wiring.phases.count))
+                let each = Amperes(milliamperes: load.onPhase(current.milliamperes))
+                return outlet.wiring.onSupply(
+                    Array(repeating: each, count: outlet.wiring.phases.count))
             }
             let measured = states[outlet.id]?.facts.measured.map { outlet.wiring.onSupply($0) }
             for index in above(outlet.node) {

@@ -282,7 +282,9 @@ package struct GridMachine: Sendable {
         if facts.isOnline, !state.facts.isOnline { state.retryAt = .min / 2 }
         state.past.removeAll { $0.until <= now.monotonic }
         state.facts = facts
-        state.peak.take(facts.measured?.max(), at: now.monotonic, window: timings.demandWindow)
+        state.peak.take(
+            loads[outlet.id].flatMap { facts.drawn($0) }, at: now.monotonic,
+            window: timings.demandWindow)
         states[outlet.id] = state
     }
 

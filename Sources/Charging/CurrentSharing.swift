@@ -37,16 +37,48 @@ package struct CurrentSharing: Hashable, Sendable {
         package var wanted: Amperes
         /// Above the minimum, a higher one is filled before a lower one.
         package var priority: Int
+        /// Its limit bounds the power alone, so a car on one phase may draw all of it there, up to this
+        /// much; nil: the limit holds on each phase. A current is then the power over all its phases.
+        package var mostOnOnePhase: Amperes?
 
         package init(
             wiring: PhaseWiring, circuit: CircuitID, minimum: Amperes, wanted: Amperes,
-            priority: Int = 0
+            priority: Int = 0, mostOnOnePhase: Amperes? = nil
         ) {
             self.wiring = wiring
             self.circuit = circuit
             self.minimum = minimum
             self.wanted = wanted
             self.priority = priority
+            self.mostOnOnePhase = wiring.phases.count > 1 ? mostOnOnePhase : nil
+        }
+
+        /// What may flow on each of its phases at a limit, in milliamperes.
+        package func onPhase(_ limit: Int64) -> Int64 {
+            guard let most = mostOnOnePhase else { return limit }
+            return max(limit, min(most.milliamperes, limit * Int64(wiring.phases.count)))
+        }
+
+        /// How much that grows with each milliampere from a limit on.
+        fileprivate func weight(from limit: Int64) -> Int64 {
+            guard let most = mostOnOnePhase else { return 1 }
+            let count = Int64(wiring.phases.count)
+            if limit * count < most.milliamperes { return count }
+            return limit < most.milliamperes ? 0 : 1
+        }
+
+        /// The highest limit at which no more than this may flow on a phase.
+        fileprivate func limit(onPhase current: Int64) -> Int64 {
+            guard let most = mostOnOnePhase, current < most.milliamperes else { return current }
+            return current / Int64(wiring.phases.count)
+        }
+
+        /// The next limit at which it grows otherwise.
+        fileprivate func bend(after limit: Int64) -> Int64? {
+            guard let most = mostOnOnePhase?.milliamperes else { return nil }
+            let count = Int64(wiring.phases.count)
+            let first = (most + count - 1) / count
+            return limit < first ? first : limit < most ? most : nil
         }
     }
 
@@ -86,49 +118,77 @@ package struct CurrentSharing: Hashable, Sendable {
     ) {
         var rising = members
         while !rising.isEmpty {
-            // A phase of a circuit is shared by those who rise on it.
-            var sharers: [CircuitID: [Int64]] = [:]
-            for index in rising {
-                for id in path(of: loads[index].circuit) {
-                    for (phase, weight) in places(of: loads[index], in: id) {
-                        sharers[id, default: [0, 0, 0]][phase] += weight
-                    }
-                }
-            }
-            var step = Int64.max
-            for index in rising {
-                step = min(step, loads[index].wanted.milliamperes - shares[index].milliamperes)
-                for id in path(of: loads[index].circuit) {
-                    for (phase, _) in places(of: loads[index], in: id) {
-                        let count = sharers[id]?[phase] ?? 1
-                        step = min(step, (left[id]?[phase] ?? 0) / max(1, count))
-                    }
-                }
-            }
+            let step = step(of: rising, loads, shares, left)
             if step > 0 {
                 for index in rising {
+                    take(step, for: loads[index], above: shares[index], from: &left)
                     shares[index].milliamperes += step
-                    take(step, for: loads[index], from: &left)
                 }
             }
+            let sharers = sharers(of: rising, loads, shares)
             let before = rising.count
             rising.removeAll { index in
                 shares[index] >= loads[index].wanted
                     || path(of: loads[index].circuit).contains { id in
-                        places(of: loads[index], in: id).contains { phase, _ in
+                        places(of: loads[index], at: shares[index], in: id).contains { phase, _ in
                             (left[id]?[phase] ?? 0) < (sharers[id]?[phase] ?? 1)
                         }
                     }
             }
-            // Each round satisfies or bounds at least one.
-            if rising.count == before { return }
+            // Each round satisfies or bounds at least one, or brings one to where it counts otherwise.
+            if rising.count == before, step <= 0 { return }
         }
     }
 
-    /// The least that is left on any phase of any circuit above a load.
-    package func room(for load: Load, _ left: [CircuitID: PhaseCurrents]) -> Int64 {
-        path(of: load.circuit).flatMap { id in
-            places(of: load, in: id).map { (left[id]?[$0.phase] ?? 0) / $0.weight }
+    /// A phase of a circuit is shared by those who rise on it.
+    private func sharers(
+        of rising: [Int], _ loads: [Load], _ shares: [Amperes]
+    ) -> [CircuitID: [Int64]] {
+        var sharers: [CircuitID: [Int64]] = [:]
+        for index in rising {
+            for id in path(of: loads[index].circuit) {
+                for (phase, weight) in places(of: loads[index], at: shares[index], in: id) {
+                    sharers[id, default: [0, 0, 0]][phase] += weight
+                }
+            }
+        }
+        return sharers
+    }
+
+    /// How far all may rise until one is satisfied, bounded, or counts otherwise.
+    private func step(
+        of rising: [Int], _ loads: [Load], _ shares: [Amperes], _ left: [CircuitID: PhaseCurrents]
+    ) -> Int64 {
+        let sharers = sharers(of: rising, loads, shares)
+        var step = Int64.max
+        for index in rising {
+            let (load, share) = (loads[index], shares[index])
+            step = min(step, load.wanted.milliamperes - share.milliamperes)
+            if let bend = load.bend(after: share.milliamperes) {
+                step = min(step, bend - share.milliamperes)
+            }
+            for id in path(of: load.circuit) {
+                for (phase, _) in places(of: load, at: share, in: id) {
+                    let count = sharers[id]?[phase] ?? 1
+                    step = min(step, (left[id]?[phase] ?? 0) / max(1, count))
+                }
+            }
+        }
+        return step
+    }
+
+    /// How much more a load may have that has `share`: the least that is left on any phase of any
+    /// circuit above it.
+    package func room(
+        for load: Load, at share: Amperes = .zero, _ left: [CircuitID: PhaseCurrents]
+    ) -> Int64 {
+        let count = Int64(load.wiring.phases.count)
+        return path(of: load.circuit).flatMap { id in
+            if circuits[id]?.boundsSum == true { return [(left[id]?[0] ?? 0) / count] }
+            return load.wiring.phases.map { phase in
+                load.limit(onPhase: load.onPhase(share.milliamperes) + (left[id]?[phase] ?? 0))
+                    - share.milliamperes
+            }
         }.min() ?? 0
     }
 
@@ -141,22 +201,29 @@ package struct CurrentSharing: Hashable, Sendable {
         return left
     }
 
+    /// Takes from what is left what a load draws that is given so much above its `share`.
     package func take(
-        _ milliamperes: Int64, for load: Load, from left: inout [CircuitID: PhaseCurrents]
+        _ milliamperes: Int64, for load: Load, above share: Amperes = .zero,
+        from left: inout [CircuitID: PhaseCurrents]
     ) {
+        let now = share.milliamperes
+        let more = load.onPhase(now + milliamperes) - load.onPhase(now)
         for id in path(of: load.circuit) {
-            for (phase, weight) in places(of: load, in: id) {
-                left[id]?[phase] -= milliamperes * weight
+            if circuits[id]?.boundsSum == true {
+                left[id]?[0] -= milliamperes * Int64(load.wiring.phases.count)
+            } else {
+                for phase in load.wiring.phases { left[id]?[phase] -= more }
             }
         }
     }
 
-    /// Where in a circuit's capacity a load counts, and how often its current.
+    /// Where in a circuit's capacity a load counts that rises from `share`, and how often its current.
     private func places(
-        of load: Load, in circuit: CircuitID
+        of load: Load, at share: Amperes, in circuit: CircuitID
     ) -> [(phase: Int, weight: Int64)] {
         if circuits[circuit]?.boundsSum == true { return [(0, Int64(load.wiring.phases.count))] }
-        return load.wiring.phases.map { ($0, 1) }
+        let weight = load.weight(from: share.milliamperes)
+        return weight == 0 ? [] : load.wiring.phases.map { ($0, weight) }
     }
 
     /// From a circuit to its root; a ring or an unknown parent ends it.

@@ -92,7 +92,8 @@ package struct FuseTree: Hashable, Sendable {
         /// fallback is reserved at all times, because a car may come when nobody hears of it.
         package var fallback: Amperes?
         package var priority: Int
-        /// What the station wants its limits in.
+        /// What the station wants its limits in. In watts it says nothing of phases, so a car on one
+        /// of several may draw all of it there.
         package var unit: ChargingSchedule.Unit
 
         package init(
@@ -351,7 +352,8 @@ extension FuseTree {
     package func load(_ outlet: Outlet, wanted: Amperes? = nil) -> CurrentSharing.Load {
         CurrentSharing.Load(
             wiring: outlet.wiring, circuit: circuit(of: outlet.node), minimum: outlet.minimum,
-            wanted: wanted ?? outlet.most, priority: outlet.priority)
+            wanted: wanted ?? outlet.most, priority: outlet.priority,
+            mostOnOnePhase: outlet.unit == .watts ? outlet.most : nil)
     }
 
     package func supply(of outlet: Outlet) -> ChargingSupply {

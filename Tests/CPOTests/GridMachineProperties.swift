@@ -31,7 +31,8 @@ import Testing
                 node: "n\(Int.random(in: 0..<nodes.count, using: &random))",
                 wiring: PhaseWiring.allCases.randomElement(using: &random)!,
                 most: Amperes([16, 32, 63].randomElement(using: &random)!),
-                fallback: [nil, nil, Amperes(0), Amperes(6)].randomElement(using: &random)!)
+                fallback: [nil, nil, Amperes(0), Amperes(6)].randomElement(using: &random)!,
+                unit: [.amperes, .amperes, .watts].randomElement(using: &random)!)
         }
         var tree = FuseTree(id: "T", nodes: nodes, outlets: outlets)
         // Fallbacks that do not fit are refused when a tree is put.
@@ -129,7 +130,7 @@ import Testing
     private func isWell(_ site: GridSite) -> Bool {
         let (machine, now) = (site.machine, site.now)
         return site.excess { machine.held($0.id, now) }.isEmpty
-            && site.excess { site.allowed($0) }.isEmpty
+            && site.excess { site.allowed($0) }.isEmpty && site.isSafeAtWorst
     }
 
     /// What is ordered in each second of a troubled day.

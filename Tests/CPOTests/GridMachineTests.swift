@@ -6,7 +6,7 @@ import Testing
 @Suite struct `Sharing a site` {
     private static func site(
         _ amperes: Int64, outlets count: Int = 2, watts: Int64? = nil, fallback: Amperes? = nil,
-        wiring: PhaseWiring = .rst
+        wiring: PhaseWiring = .rst, unit: ChargingSchedule.Unit = .amperes
     ) -> GridSite {
         GridSite(
             FuseTree(
@@ -20,7 +20,8 @@ import Testing
                 ],
                 outlets: (1...count).map {
                     .init(
-                        id: OutletID("S\($0)", 1), node: "main", wiring: wiring, fallback: fallback)
+                        id: OutletID("S\($0)", 1), node: "main", wiring: wiring, fallback: fallback,
+                        unit: unit)
                 }))
     }
 
@@ -202,6 +203,48 @@ import Testing
         Self.charge(&single, "S1", "S2")
         Self.run(&single, 60)
         #expect(Self.allowed(single) == [24, 24])
+    }
+
+    @Test func `counts a limit in watts as if one phase carried all of it`() {
+        var site = Self.site(40, unit: .watts)
+        Self.charge(&site, "S1")
+        Self.run(&site, 60)
+        // Alone it may have all that its connector carries on each phase: no phase can see more.
+        #expect(Self.allowed(site) == [32, 0])
+        Self.charge(&site, "S2")
+        Self.run(&site, 60)
+        // 20 A for each on the worst phase are 4,554 W: 6.6 A on each of three.
+        #expect(site.tree.outlets.map { site.allowed($0).milliamperes } == [6_600, 6_600])
+        #expect(
+            site.machine.view(at: site.now).nodes[0].counted
+                == PhaseCurrents(Amperes(milliamperes: 39_600)))
+        // One phase, one meaning.
+        var single = Self.site(40, wiring: .l2, unit: .watts)
+        Self.charge(&single, "S1", "S2")
+        Self.run(&single, 60)
+        #expect(Self.allowed(single) == [20, 20])
+    }
+
+    @Test func `counts a limit in watts as the power it is where the power is limited`() {
+        // 22.08 kW are 96 A over the phases.
+        var site = Self.site(200, watts: 22_080, unit: .watts)
+        Self.charge(&site, "S1", "S2")
+        Self.run(&site, 60)
+        #expect(Self.allowed(site) == [16, 16])
+    }
+
+    @Test func `takes what one phase draws for the power it is, behind a limit in watts`() {
+        var site = Self.site(40, unit: .watts)
+        Self.charge(&site, "S1", "S2")
+        Self.run(&site, 60)
+        let id = OutletID("S1", 1)
+        // 19.5 A on one phase of 6.6 A on three: as much as it may.
+        site.stations[id]?.phases = [Amperes(milliamperes: 19_500), .zero, .zero]
+        Self.run(&site, 5)
+        #expect(site.machine.held(id, site.now) == Amperes(milliamperes: 6_600))
+        site.stations[id]?.phases = [Amperes(30), .zero, .zero]
+        Self.run(&site, 5)
+        #expect(site.machine.held(id, site.now) == Amperes(10))
     }
 
     @Test func `gives what a car does not draw to others, and back once it wants it`() {
