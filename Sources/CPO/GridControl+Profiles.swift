@@ -62,7 +62,8 @@ extension GridControl {
 
     private func asked(_ house: ChargePointOperator) -> StationProfiles.House {
         StationProfiles.House(
-            isRunning: { house.sessions.isRunning($0) }, isKept: { self.isKept($0) })
+            isRunning: { house.sessions.isRunning($0) }, isKept: { self.isKept($0) },
+            shared: { self.sites.outlets(of: $0) })
     }
 
     /// A profile that would stand above what we tell a shared connector is not sent: it is a bound in

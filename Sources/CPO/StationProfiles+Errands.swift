@@ -1,4 +1,5 @@
 import Charging
+import JSON
 import SQL
 
 // What stations are to be told of their profiles.
@@ -27,6 +28,8 @@ extension StationProfiles {
         var isRunning: (String) -> Bool
         /// It bounds shares here and is not sent.
         var isKept: (Record) -> Bool
+        /// Those of a station that are shared.
+        var shared: (String) -> [ConnectorNumber]
     }
 
     private enum Fate: Hashable {
@@ -49,6 +52,8 @@ extension StationProfiles {
             look.isToBeSwept = true
             return look
         }
+        look.isToBeSwept = try !copies(rows, of: station, house, in: transaction).isEmpty
+        if look.isToBeSwept { return look }
         // Whoever is away is looked at when it comes.
         guard let known, try known.bool("is_online"),
             try known.text("registration") == RegistrationStatus.accepted.rawValue
@@ -121,6 +126,85 @@ extension StationProfiles {
                     """, state.rawValue, record.number)
             }
         }
+        let rows = try transaction.query(
+            "SELECT * FROM charging_profile WHERE station = ? ORDER BY number", station)
+        for copy in try copies(rows, of: station, house, in: transaction) {
+            try make(copy, at: now, in: transaction)
+        }
+    }
+
+    // MARK: A profile of the whole station that is shared in part
+
+    /// What is wrong with the copies: one that is missing or out of date, or one too many.
+    private enum Copy: Hashable {
+        case wanted(Record, on: ConnectorNumber)
+        case stale(number: Int)
+    }
+
+    /// A TxDefaultProfile of a station with shared connectors is not sent to connector 0, where it would
+    /// stand beside ours. The station's other connectors get it one by one, so that none is without.
+    private func copies(
+        _ rows: [Row], of station: String, _ house: House, in transaction: Transaction
+    ) throws -> [Copy] {
+        let records = try rows.map(Record.init(row:))
+        let spread = records.filter {
+            $0.connector == 0 && ($0.state == .kept || $0.state == .keeping)
+        }
+        let made = records.filter { $0.copyOf != nil }
+        guard !spread.isEmpty || !made.isEmpty else { return [] }
+        let shared = Set(house.shared(station))
+        let others = try transaction.query(
+            "SELECT number FROM station_connector WHERE station = ? AND number > 0 ORDER BY number",
+            station
+        ).map { try $0.int("number") }.filter { !shared.contains($0) }
+        var wrong: [Copy] = []
+        var right: Set<Int> = []
+        for whole in spread {
+            for connector in others {
+                // One of its own counts there instead. OCPP 1.6 §3.13.2.
+                let isReplaced = records.contains { own in
+                    own.copyOf == nil && own.connector == connector && own.state != .withdrawn
+                        && own.plan.purpose == whole.plan.purpose
+                        && own.plan.stackLevel == whole.plan.stackLevel
+                }
+                if isReplaced { continue }
+                let copy = made.first { $0.copyOf == whole.number && $0.connector == connector }
+                if let copy { right.insert(copy.number) }
+                guard let copy, copy.plan == whole.plan, copy.state != .withdrawn else {
+                    wrong.append(.wanted(whole, on: connector))
+                    continue
+                }
+            }
+        }
+        let stale = made.filter { !right.contains($0.number) && $0.state != .withdrawn }
+        return wrong + stale.map { .stale(number: $0.number) }
+    }
+
+    private func make(_ copy: Copy, at now: Timestamp, in transaction: Transaction) throws {
+        switch copy {
+        case .wanted(let whole, let connector):
+            try transaction.execute(
+                """
+                INSERT INTO charging_profile (station, name, connector, body, source, state,
+                changed_at, revision, copy_of) VALUES (?, ?, ?, ?, ?, 'wanted', ?, 0, ?)
+                ON CONFLICT (station, name) DO UPDATE SET body = excluded.body,
+                state = 'wanted', changed_at = excluded.changed_at, answer = NULL, told_at = NULL,
+                retry_at = NULL, revision = charging_profile.revision + 1,
+                copy_of = excluded.copy_of
+                """, whole.station, Self.copyName(whole, connector), connector,
+                whole.plan.json.text, whole.source, now, whole.number)
+        case .stale(let number):
+            try transaction.execute(
+                """
+                UPDATE charging_profile SET state = 'withdrawn', retry_at = NULL, changed_at = ?,
+                revision = revision + 1 WHERE number = ?
+                """, now, number)
+        }
+    }
+
+    /// No person can give a profile such a name: it has a blank.
+    private static func copyName(_ whole: Record, _ connector: ConnectorNumber) -> String {
+        "\(whole.name) \(connector)"
     }
 
     /// What became of a task; nothing where its row was changed meanwhile.

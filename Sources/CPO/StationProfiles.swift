@@ -29,6 +29,8 @@ package final class StationProfiles: Sendable {
         package var name: String
         /// 0 is the station.
         package var connector: ConnectorNumber
+        /// The number of the station's own profile that it stands for on this connector.
+        package var copyOf: Int?
         /// The charge it ends with.
         package var session: String?
         package var plan: ProfilePlan
@@ -93,14 +95,16 @@ package final class StationProfiles: Sendable {
         if let flaw = plan.flaw(connector: connector, hasSession: session != nil) { throw flaw }
         let known = try list(station, in: transaction)
         let same = known.first { other in
-            other.name != name && other.state != .withdrawn && other.connector == connector
+            other.name != name && other.copyOf == nil && other.state != .withdrawn
+                && other.connector == connector
                 && other.plan.purpose == plan.purpose && other.plan.stackLevel == plan.stackLevel
         }
         if let same {
             throw FuseTreeProblem(
                 "stackLevel", "\(same.name) has this purpose, level and connector already")
         }
-        guard known.count < Self.mostPerStation || known.contains(where: { $0.name == name }) else {
+        let own = known.count { $0.copyOf == nil }
+        guard own < Self.mostPerStation || known.contains(where: { $0.name == name }) else {
             throw FuseTreeProblem("name", "a station holds at most \(Self.mostPerStation)")
         }
         let row = try transaction.queryOne(
@@ -157,6 +161,7 @@ extension StationProfiles.Record {
         self.init(
             number: try row.int("number"), station: try row.text("station"),
             name: try row.text("name"), connector: try row.int("connector"),
+            copyOf: try row.int64OrNil("copy_of").map(Int.init),
             session: try row.textOrNil("session"),
             plan: try ProfilePlan(json: JSONValue(parsing: row.text("body"))),
             source: try row.text("source"),

@@ -134,6 +134,52 @@ import Testing
         #expect(station.limit(1) == 7)
     }
 
+    @Test func `of a station that is shared in part holds on its other connectors, too`()
+        async throws
+    {
+        let (house, station) = (try await House(), HoldingStation())
+        let now = house.clock.now
+        var tree = `Sharing by the house`.tree()
+        tree.outlets.removeLast()
+        let part = tree
+        try await house.cpo.write { [cpo = house.cpo] transaction in
+            _ = try cpo.sites.put(part, at: now, in: transaction)
+        }
+        for connector in 0...2 {
+            _ = try await house.apply(House.status(0, .available, connector: connector))
+        }
+        _ = try await house.apply(House.start())
+        try await put(Self.plan(9), house, connector: 0)
+        try await run(house, station, seconds: 40)
+        #expect(try await state(house) == .kept)
+        #expect([station.limit(1), station.limit(2)] == [9, 9])
+        #expect(!station.held.contains { $0.connector == 0 })
+        try await put(Self.plan(12), house, connector: 0)
+        try await run(house, station, seconds: 40)
+        #expect([station.limit(1), station.limit(2)] == [12, 12])
+        // One of its own stands in its place, and gives it back.
+        let later = house.clock.now
+        _ = try await house.cpo.write { [cpo = house.cpo] transaction in
+            try cpo.profiles.put(
+                Self.plan(20), name: "own", station: "CS-1", connector: 2, source: "test",
+                at: later, in: transaction)
+        }
+        try await run(house, station, seconds: 5)
+        #expect(station.held.filter { $0.connector == 2 }.count == 1)
+        #expect(station.limit(2) == 20)
+        _ = try await house.cpo.write { [cpo = house.cpo] transaction in
+            try cpo.profiles.withdraw("CS-1", name: "own", at: later, in: transaction)
+        }
+        try await run(house, station, seconds: 5)
+        #expect(station.limit(2) == 12)
+        _ = try await house.cpo.write { [cpo = house.cpo] transaction in
+            try cpo.profiles.withdraw("CS-1", name: "night", at: later, in: transaction)
+        }
+        try await run(house, station, seconds: 40)
+        #expect(!station.held.contains { $0.connector == 2 })
+        #expect(station.limit(1) == 32)
+    }
+
     @Test func `of a charge is not told for another`() async throws {
         let (house, station) = (try await House(), HoldingStation())
         _ = try await house.apply(House.start())
