@@ -13,6 +13,8 @@ import Web
 extension OCPIDoor {
     /// Between two profiles of one session; a station must not be flooded through us.
     static let profileSpacingMilliseconds: Int64 = 5000
+    /// Requests of one session at once, of any kind; one more every `profileSpacingMilliseconds`.
+    static let profileRequestsAtOnce: Int64 = 4
 
     func chargingProfiles(
         _ request: HTTPRequest, _ path: [String], _ caller: Caller
@@ -79,6 +81,9 @@ extension OCPIDoor {
         }
         guard let station = try await house.stations.station(session.station), station.isOnline
         else { return reply(.rejected) }
+        guard profileResults.mayAsk(session.id, at: house.clock.monotonicMilliseconds) else {
+            return reply(.tooOften)
+        }
         do {
             return reply(try await take(session))
         } catch let problem as FuseTreeProblem {
@@ -99,6 +104,7 @@ extension OCPIDoor {
         let (now, peer) = (house.clock.now, caller.peer)
         let unit = wanted.schedule.unit
         try await promise(.put, wanted.responseURL, session, caller) { [house] transaction in
+            try Self.settle([.put, .clear], session, house, in: transaction)
             let record = try house.profiles.put(
                 plan, name: Self.profileName(session.id), station: session.station,
                 connector: session.connector, session: session.id, source: "ocpi \(peer.name)",
@@ -113,11 +119,34 @@ extension OCPIDoor {
     ) async throws -> ProfileResponse {
         let now = house.clock.now
         try await promise(.clear, url, session, caller) { [house] transaction in
-            let record = try house.profiles.withdraw(
-                session.station, name: Self.profileName(session.id), at: now, in: transaction)
+            try Self.settle([.put], session, house, in: transaction)
+            let name = Self.profileName(session.id)
+            // One that is on its way out already is waited for together with it.
+            let record =
+                try house.profiles.withdraw(session.station, name: name, at: now, in: transaction)
+                ?? house.profiles.find(session.station, name: name, in: transaction)
             return (record?.number, nil, nil)
         }
         return .accepted
+    }
+
+    /// What came of the requests before this one, now that the profile they were about is another: each
+    /// has its own result, and none waits for the later one's.
+    private static func settle(
+        _ kinds: [ProfileResults.Kind], _ session: Session, _ house: ChargePointOperator,
+        in transaction: Transaction
+    ) throws {
+        let state = try house.profiles.find(
+            session.station, name: profileName(session.id), in: transaction)?.state
+        for kind in kinds {
+            let isDone = kind == .put ? state == .told || state == .kept : state == nil
+            let result: ProfileResult = isDone ? .accepted : .rejected
+            try transaction.execute(
+                """
+                UPDATE ocpi_profile_promise SET result = ? WHERE session = ? AND kind = ?
+                AND result IS NULL AND profile IS NOT NULL
+                """, result.rawValue, session.id, kind.rawValue)
+        }
     }
 
     private func ask(

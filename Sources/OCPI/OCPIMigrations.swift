@@ -57,5 +57,11 @@ extension OCPIDoor {
             CREATE INDEX ocpi_command_created ON ocpi_command(created_at);
             CREATE INDEX ocpi_cdr_receipt_cdr ON ocpi_cdr_receipt(cdr);
             """),
+        Migration(
+            208, "results of profile requests that a later one came before",
+            """
+            ALTER TABLE ocpi_profile_promise ADD COLUMN result TEXT;
+            CREATE INDEX ocpi_profile_promise_session ON ocpi_profile_promise(session);
+            """),
     ]
 }

@@ -22,6 +22,8 @@ final class ProfileResults: Sendable {
         var unit: ChargingSchedule.Unit?
         var responseURL: String
         var expiresAt: Timestamp
+        /// It is known already, because a later request came before it was told.
+        var result: ProfileResult?
     }
 
     /// A charge whose partner hears of every change.
@@ -36,6 +38,8 @@ final class ProfileResults: Sendable {
         var generation = 0
         /// When a session's last profile came.
         var puts: [String: Int64] = [:]
+        /// From when on a session's requests are so few again that all may come at once.
+        var asked: [String: Int64] = [:]
         /// What a partner was last told, and when to try again after a failure.
         var pushed: [Watch: CompositeSchedule] = [:]
         var restsUntil: [Watch: Int64] = [:]
@@ -64,6 +68,20 @@ final class ProfileResults: Sendable {
             }
             guard state.puts[session] == nil else { return false }
             state.puts[session] = now
+            return true
+        }
+    }
+
+    /// Counts a request of any kind, unless there were too many of late.
+    func mayAsk(_ session: String, at now: Int64) -> Bool {
+        let (spacing, most) = (
+            OCPIDoor.profileSpacingMilliseconds, OCPIDoor.profileRequestsAtOnce
+        )
+        return state.withLock { state in
+            state.asked = state.asked.filter { $0.value > now }
+            let free = max(now, state.asked[session] ?? now) + spacing
+            guard free - now <= most * spacing else { return false }
+            state.asked[session] = free
             return true
         }
     }
@@ -101,7 +119,8 @@ extension ProfileResults.Promise {
             command: try row.textOrNil("command"),
             unit: try row.textOrNil("unit").flatMap(ChargingSchedule.Unit.init(rawValue:)),
             responseURL: try row.text("response_url"),
-            expiresAt: try row.timestamp("expires_at"))
+            expiresAt: try row.timestamp("expires_at"),
+            result: try row.textOrNil("result").flatMap(ProfileResult.init(rawValue:)))
     }
 }
 
@@ -126,8 +145,8 @@ extension OCPIDoor {
                     ).map(ProfileResults.Promise.init(row:))
                 }
                 for promise in promises {
-                    guard let (result, profile) = try await outcome(of: promise),
-                        try await claim(promise, result)
+                    guard let (found, profile) = try await outcome(of: promise),
+                        let result = try await claim(promise, found)
                     else { continue }
                     group.addTask { await self.bring(result, profile, to: promise) }
                 }
@@ -140,6 +159,7 @@ extension OCPIDoor {
     private func outcome(
         of promise: ProfileResults.Promise
     ) async throws -> (ProfileResult, CompositeSchedule?)? {
+        if let result = promise.result { return (result, nil) }
         let isLate = house.clock.now >= promise.expiresAt
         switch promise.kind {
         case .put, .clear:
@@ -173,27 +193,33 @@ extension OCPIDoor {
 
     /// Takes the promise off the list before its result is sent: it is never sent twice. A profile that
     /// was not taken in time must not come into force after its partner heard so.
+    ///
+    /// - Returns: what to tell, which a later request may have decided meanwhile; nil: nothing more.
     private func claim(
-        _ promise: ProfileResults.Promise, _ result: ProfileResult
-    ) async throws -> Bool {
+        _ promise: ProfileResults.Promise, _ found: ProfileResult
+    ) async throws -> ProfileResult? {
         let now = house.clock.now
         return try await house.write { [house] transaction in
-            let count = try transaction.execute(
-                "DELETE FROM ocpi_profile_promise WHERE id = ?", promise.id)
-            guard count == 1 else { return false }
-            guard promise.kind == .put else { return true }
+            guard
+                let row = try transaction.queryOne(
+                    "DELETE FROM ocpi_profile_promise WHERE id = ? RETURNING result", promise.id)
+            else { return nil }
+            let decided = try row.textOrNil("result").flatMap(ProfileResult.init(rawValue:))
+            let result = decided ?? found
+            guard promise.kind == .put else { return result }
             if result == .accepted {
                 try transaction.execute(
                     """
                     INSERT INTO ocpi_profile_watch (session, peer, unit) VALUES (?, ?, ?)
                     ON CONFLICT (session, peer) DO UPDATE SET unit = excluded.unit
                     """, promise.session, promise.peer, (promise.unit ?? .amperes).rawValue)
-            } else {
+            } else if decided == nil {
+                // Else it is the later one's profile that stands there.
                 _ = try house.profiles.withdraw(
                     promise.station, name: Self.profileName(promise.session), at: now,
                     in: transaction)
             }
-            return true
+            return result
         }
     }
 

@@ -11,16 +11,29 @@ import Web
 /// A station that takes, or refuses, profiles and tells a schedule.
 final class ProfileStation: StationLinks {
     let orders = Lock([StationCommand]())
-    let answer: String
+    private let answer: Lock<String?>
+    private let isOpen: AsyncStream<Void>
+    private let open: AsyncStream<Void>.Continuation
 
-    init(answer: String = "Accepted") { self.answer = answer }
+    /// - `answer`: nil: it says nothing to what comes until `speak`.
+    init(answer: String? = "Accepted") {
+        self.answer = Lock(answer)
+        (isOpen, open) = AsyncStream.makeStream(of: Void.self)
+    }
+
+    func speak(_ word: String) {
+        answer.withLock { $0 = word }
+        open.finish()
+    }
 
     func send(
         _ command: StationCommand, to station: String, deadlineSeconds: Int
     ) async throws(StationLinkError) -> CommandAnswer {
         orders.withLock { $0.append(command) }
+        if answer.withLock({ $0 == nil }) { for await _ in isOpen {} }
+        let word = answer.withLock { $0 } ?? "Rejected"
         guard case .getComposite(let connector, let seconds, _) = command else {
-            return .status(answer)
+            return .status(word)
         }
         return .composite(
             CompositeSchedule(
@@ -39,8 +52,10 @@ final class ProfileStation: StationLinks {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct `A partner's charging profile` {
-    private static func house() async throws -> OCPIHouse {
-        let house = try await OCPIHouse(clock: .system)
+    private static func house(
+        clock: any ServiceClock = .system
+    ) async throws -> OCPIHouse {
+        let house = try await OCPIHouse(clock: clock)
         let now = house.cpo.clock.now
         var location = OCPIHouse.location("L-1", at: now)
         location.evses[0].capabilities.append("CHARGING_PROFILE_CAPABLE")
@@ -148,6 +163,58 @@ final class ProfileStation: StationLinks {
             try cpo.profiles.list("CS-1", in: $0).filter { $0.state != .withdrawn }
         }
         #expect(left.isEmpty)
+        await partner.stop()
+    }
+
+    @Test func `that a later one came before is answered once, and does not take that one away`()
+        async throws
+    {
+        let clock = SteppedClock()
+        let (house, partner) = (try await Self.house(clock: clock), try Partner())
+        let token = try await house.registered(partner)
+        let station = ProfileStation(answer: nil)
+        let charge = try await house.start(at: clock.now)
+        let path = "/ocpi/2.2.1/chargingprofiles/\(charge.session)"
+        try await Self.running(house, station) {
+            for name in ["first", "second"] {
+                let put = await house.ask(
+                    "PUT", path, token: token, body: Self.body(partner, name))
+                #expect(put.data?["result"] == "ACCEPTED")
+                clock.skip(milliseconds: 6_000)
+            }
+            let first = await partner.first { $0.path == "/emsp/results/first" }
+            #expect(first.body["result"] == "REJECTED")
+            station.speak("Accepted")
+            let second = await partner.first { $0.path == "/emsp/results/second" }
+            #expect(second.body["result"] == "ACCEPTED")
+        }
+        let left = try await house.cpo.read { [cpo = house.cpo] in
+            try cpo.profiles.list("CS-1", in: $0).map(\.state)
+        }
+        #expect(left == [.told])
+        #expect(partner.received.count { $0.path.hasPrefix("/emsp/results/") } == 2)
+        await partner.stop()
+    }
+
+    @Test func `is asked for and taken away no more often than it is set`() async throws {
+        let clock = SteppedClock()
+        let (house, partner) = (try await Self.house(clock: clock), try Partner())
+        let token = try await house.registered(partner)
+        let charge = try await house.start(at: clock.now)
+        let path = "/ocpi/2.2.1/chargingprofiles/\(charge.session)"
+        func ask(_ method: String) async -> JSONValue? {
+            await house.ask(
+                method, path, token: token, query: [("duration", "60")] + Self.url(partner, "x")
+            ).data?["result"]
+        }
+        for method in ["GET", "DELETE", "GET", "DELETE"] {
+            #expect(await ask(method) == "ACCEPTED")
+        }
+        #expect(await ask("GET") == "TOO_OFTEN")
+        #expect(await ask("DELETE") == "TOO_OFTEN")
+        clock.skip(milliseconds: 5_000)
+        #expect(await ask("GET") == "ACCEPTED")
+        #expect(await ask("DELETE") == "TOO_OFTEN")
         await partner.stop()
     }
 
