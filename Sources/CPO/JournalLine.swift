@@ -23,6 +23,8 @@ package struct JournalLine: Hashable, Sendable {
         package static let stationSecurity: Kind = "station.security"
         /// A station brought a file, or a person an image. Subject: the station, else the file's id.
         package static let fileStored: Kind = "station.file"
+        /// What it brought was not taken. Subject: the same. Body: file, reason.
+        package static let fileRefused: Kind = "station.fileRefused"
         /// Subject: the station's id. Body: fingerprint, serial, notAfter; or reason where none was made.
         package static let stationCertificateSigned: Kind = "station.certificateSigned"
         package static let stationCertificateRevoked: Kind = "station.certificateRevoked"

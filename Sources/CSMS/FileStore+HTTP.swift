@@ -112,7 +112,10 @@ extension FileStore {
         let token = request[parameter: "token"]
         do {
             _ = try await self.file(of: token, .put, at: now)
-            guard let transfer = beginTransfer(over: token) else { return busy }
+            // Of two that come at once one would take the other's place when it is whole.
+            guard let transfer = beginTransfer(over: token, atOnce: 1) else {
+                return isUnderWay(token) ? Self.taken : busy
+            }
             let (file, isPerson) = try await house.write { transaction in
                 let link = try FileLink.use(token, .put, at: now, in: transaction)
                 guard let file = try StationFile.stored(link.file, in: transaction) else {
@@ -122,10 +125,45 @@ extension FileStore {
             }
             // An image that campaigns may name already stays as it is; a station whose answer was
             // lost brings its log once more.
-            if file.isWhole, isPerson { throw FileLink.Refusal.usedUp }
             defer { withExtendedLifetime(transfer) {} }
-            return try await receive(file, body, request)
+            do {
+                if file.isWhole, isPerson { throw FileLink.Refusal.usedUp }
+                return try await receive(file, body, request)
+            } catch {
+                try await note(error, of: file, request)
+                throw error
+            }
         } catch { return refused(error, request) }
+    }
+
+    /// An upload that was begun and not taken, for the operator. Each costs a use of its address, so there
+    /// are few of them.
+    private func note(
+        _ error: any Error, of file: StationFile, _ request: HTTPRequest
+    ) async throws {
+        let reason =
+            switch error {
+            case FileLink.Refusal.usedUp: "the file is here already"
+            case FileLink.Refusal.unknown: "the file was deleted meanwhile"
+            case is TooLarge: "too large"
+            case is Mismatch: "not the announced file"
+            case is Empty: "empty"
+            case is HTTPBody.Broken: "the body broke off"
+            case FileError.diskFull: "the disk is full"
+            default: "it could not be stored"
+            }
+        house.log.warning(
+            "upload refused",
+            [
+                "file": file.id, "station": file.station ?? "", "reason": reason,
+                "address": request.remoteAddress,
+            ])
+        let now = house.clock.now
+        try await house.write { [house] transaction in
+            try house.journal.append(
+                .fileRefused, file.station ?? file.id,
+                ["file": .string(file.id), "reason": .string(reason)], at: now, in: transaction)
+        }
     }
 
     private struct TooLarge: Error { var limit: Int64 }
@@ -136,6 +174,9 @@ extension FileStore {
         _ file: StationFile, _ body: HTTPBody, _ request: HTTPRequest
     ) async throws -> HTTPResponse {
         let limit = file.kind == .firmware ? settings.mostFirmwareBytes : settings.mostLogBytes
+        if let told = request.headers["Content-Length"].flatMap({ Int64($0) }), told > limit {
+            throw TooLarge(limit: limit)
+        }
         let upload = try await disk.begin()
         do {
             var size: Int64 = 0
@@ -152,14 +193,21 @@ extension FileStore {
             // The file first: a row that says it is here never lies.
             try await disk.publish(upload, as: file.id)
             let now = house.clock.now
-            try await house.write { [house] transaction in
-                try transaction.execute(
+            let isKnown = try await house.write { [house] transaction in
+                let count = try transaction.execute(
                     "UPDATE csms_file SET size = ?, sha256 = ?, stored_at = ? WHERE id = ?",
                     whole.size, whole.sha256, now, file.id)
+                guard count == 1 else { return false }
                 try house.journal.append(
                     .fileStored, file.station ?? file.id,
                     ["file": .string(file.id), "kind": .string(file.kind.rawValue)], at: now,
                     in: transaction)
+                return true
+            }
+            guard isKnown else {
+                // Deleted while it came: nothing of it stays.
+                try await disk.remove(file.id)
+                throw FileLink.Refusal.unknown
             }
             house.log.notice(
                 "file stored",
@@ -180,6 +228,11 @@ extension FileStore {
     }
 
     // MARK: Refusing
+
+    private static let taken = HTTPResponse.problem(
+        409, "an upload to this address is under way",
+        detail: "wait for its end; where it broke off, come again in a minute",
+        headers: ["Retry-After": "60"])
 
     private var busy: HTTPResponse {
         .problem(

@@ -168,18 +168,22 @@ package final class FileStore: Sendable {
     }
 
     /// A place among the transfers. nil: as many are under way as may be, in all or over this address.
-    func beginTransfer(over address: String) -> Transfer? {
+    func beginTransfer(
+        over address: String, atOnce: Int = FileStore.mostOverAnAddress
+    ) -> Transfer? {
         let most = settings.transfers
         let isFree = transfers.withLock { transfers in
             let all = transfers.values.reduce(0, +)
             let same = transfers[address, default: 0]
-            guard all < most, same < (address == Self.console ? most : Self.mostOverAnAddress)
+            guard all < most, same < (address == Self.console ? most : atOnce)
             else { return false }
             transfers[address] = same + 1
             return true
         }
         return isFree ? Transfer(store: self, address: address) : nil
     }
+
+    func isUnderWay(_ address: String) -> Bool { transfers.withLock { $0[address] != nil } }
 
     fileprivate func endTransfer(over address: String) {
         transfers.withLock { transfers in
@@ -204,7 +208,7 @@ package final class FileStore: Sendable {
     /// People at the console share one name here.
     static let console = "console"
     /// A broken download and the one that goes on with it; more of one station would keep others out.
-    private static let mostOverAnAddress = 2
+    static let mostOverAnAddress = 2
 
     // MARK: Retention
 

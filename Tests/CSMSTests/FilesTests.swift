@@ -93,6 +93,44 @@ import Web
         await desk.end()
     }
 
+    /// An upload of six bytes of which the first three are sent, and here.
+    private func begun(_ desk: Desk, _ path: String) async throws -> RawSocket {
+        let socket = try RawSocket(port: desk.rig.port)
+        await socket.send(
+            "PUT \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\nabc")
+        while try desk.names().isEmpty, !Task.isCancelled { await Task.yield() }
+        return socket
+    }
+
+    private func refusals(_ desk: Desk) async throws -> [JSONValue?] {
+        try await desk.rig.house.journal.lines(after: 0).filter { $0.kind == .fileRefused }
+            .map { try JSONValue(parsing: $0.body)["reason"] }
+    }
+
+    @Test func `is brought to one address by one at a time`() async throws {
+        let desk = try await Desk()
+        let made = try await desk.invite()
+        let first = try await begun(desk, made.path)
+        try await #expect(desk.call("PUT", made.path, "other!").hasPrefix("HTTP/1.1 409"))
+        await first.send("def")
+        await #expect(first.readAll().hasPrefix("HTTP/1.1 201"))
+        let whole = try #require(try await desk.files.file(made.file.id))
+        #expect(whole.sha256 == Hex.encode(SHA256.hash("abcdef")))
+        await desk.end()
+    }
+
+    @Test func `that is deleted while it comes leaves nothing behind`() async throws {
+        let desk = try await Desk()
+        let made = try await desk.invite()
+        let first = try await begun(desk, made.path)
+        #expect(try await desk.files.remove(made.file.id) { _ in })
+        await first.send("def")
+        await #expect(first.readAll().hasPrefix("HTTP/1.1 404"))
+        #expect(try desk.names() == [])
+        #expect(try await refusals(desk) == ["the file was deleted meanwhile"])
+        await desk.end()
+    }
+
     @Test func `resumes where a download broke off`() async throws {
         let desk = try await Desk()
         let path = try await desk.image("0123456789")
@@ -162,8 +200,15 @@ import Web
         let made = try await desk.invite { $0.sha256 = Hex.encode(SHA256.hash("right")) }
         try await #expect(desk.call("PUT", made.path, "wrong").contains("422"))
         try await #expect(desk.call("PUT", made.path, "01234567890").contains("413"))
+        // Answered while it is still looked at.
+        let token = String(made.path.dropFirst("/files/".count))
+        while try await refusals(desk).count < 2 || desk.files.isUnderWay(token), !Task.isCancelled
+        { await Task.yield() }
         try await #expect(desk.call("PUT", made.path, "").contains("422"))
         #expect(try desk.names() == [])
+        #expect(
+            try await refusals(desk) == ["not the announced file", "too large", "empty"],
+            "the operator sees why")
         try await #expect(desk.call("PUT", made.path, "right").contains("201"))
         await desk.end()
     }
