@@ -11,6 +11,13 @@ package final class RealTimeAuthorization: Sendable {
     /// A start that is older when it arrives was decided long ago by the station itself.
     static let freshSeconds: Int64 = 300
 
+    /// Tags nobody here knows that one station may have partners asked about at once, and after how long
+    /// one more: whoever holds cards of all numbers to a reader finds none by it.
+    static let unknownTagsAtOnce: Int64 = 10
+    static let unknownTagMilliseconds: Int64 = 6_000
+    /// Stations whose questions are counted; beyond, those whose time is over are forgotten.
+    static let mostCounted = 10_000
+
     /// What owners said of one tag at one station.
     struct Words: Sendable {
         /// By owner, with their way to spell the uid.
@@ -28,6 +35,8 @@ package final class RealTimeAuthorization: Sendable {
     }
 
     private let way = Lock(Way())
+    /// By station: from when on it may ask about as many at once again.
+    private let unknownTags = Lock([String: Int64]())
     private let settings: OperatorSettings
     private let clock: any ServiceClock
     private let log: Log
@@ -48,7 +57,7 @@ package final class RealTimeAuthorization: Sendable {
     ///
     /// - Parameter candidates: what the registry knows by this tag.
     func words(
-        of candidates: [Token], idTag: String, location: String?, evses: [String],
+        of candidates: [Token], idTag: String, station: String, location: String?, evses: [String],
         at moment: Timestamp
     ) async -> Words {
         var words = Words(candidates: candidates)
@@ -56,10 +65,14 @@ package final class RealTimeAuthorization: Sendable {
         var questions: [OwnerQuestion] = []
         if candidates.isEmpty {
             guard owners.canAsk(nil) else { return words }
-            questions = [
-                OwnerQuestion(
-                    party: nil, uid: idTag, kind: .rfid, location: location, evses: evses)
-            ]
+            let question = OwnerQuestion(
+                party: nil, uid: idTag, kind: .rfid, location: location, evses: evses)
+            guard isKnown(question) || mayAskOfUnknown(station) else {
+                log.warning(
+                    "too many unknown tags", ["station": station, "reason": "partners not asked"])
+                return words
+            }
+            questions = [question]
         } else if !candidates.contains(where: { accepts($0, at: moment) }) {
             questions = candidates.filter { wantsWord($0, at: moment) && owners.canAsk($0.party) }
                 .prefix(Self.mostOwners).map { token in
@@ -82,6 +95,22 @@ package final class RealTimeAuthorization: Sendable {
             }
         }
         return words
+    }
+
+    private func isKnown(_ question: OwnerQuestion) -> Bool {
+        answers.find(question, at: clock.monotonicMilliseconds) != nil
+    }
+
+    private func mayAskOfUnknown(_ station: String) -> Bool {
+        let now = clock.monotonicMilliseconds
+        let spacing = Self.unknownTagMilliseconds
+        return unknownTags.withLock { tags in
+            if tags.count >= Self.mostCounted { tags = tags.filter { $0.value > now } }
+            let free = max(now, tags[station] ?? now) + spacing
+            guard free - now <= Self.unknownTagsAtOnce * spacing else { return false }
+            tags[station] = free
+            return true
+        }
     }
 
     /// Decided here without a question, and well.

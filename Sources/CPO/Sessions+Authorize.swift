@@ -50,8 +50,8 @@ extension Sessions {
         guard let candidates else { return nil }
         let (location, evses) = whereabouts(of: station, connector: connector)
         return await stores.realTime.words(
-            of: candidates, idTag: Tokens.trimmed(idTag), location: location, evses: evses,
-            at: receivedAt)
+            of: candidates, idTag: Tokens.trimmed(idTag), station: station, location: location,
+            evses: evses, at: receivedAt)
     }
 
     /// What an owner is told of the place: all EVSEs of the station there, so that the card and the

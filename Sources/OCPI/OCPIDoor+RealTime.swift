@@ -19,6 +19,7 @@ extension OCPIDoor: TokenOwners {
     }
 
     package func ask(_ question: OwnerQuestion) async -> OwnerAnswer {
+        guard Self.isSafe(question) else { return .unknown }
         let asked = askable(question.party).prefix(Self.mostAsked)
         var worst: OwnerAnswer?
         await withTaskGroup(of: OwnerAnswer.self) { group in
@@ -31,6 +32,13 @@ extension OCPIDoor: TokenOwners {
             }
         }
         return worst ?? .silent(reason: "no partner can be asked")
+    }
+
+    /// Whether a tag can stand in a path. Some servers decode a path before they take it apart, so encoding
+    /// alone keeps no slash in its place; a tag that its owner told us of is its owner's choice.
+    private static func isSafe(_ question: OwnerQuestion) -> Bool {
+        guard !["", ".", ".."].contains(question.uid) else { return false }
+        return question.party != nil || !question.uid.contains { "/\\%?#;".contains($0) }
     }
 
     /// Registered partners with an endpoint for it.

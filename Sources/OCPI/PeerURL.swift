@@ -38,6 +38,8 @@ struct PeerURL: Hashable, Sendable {
     }
 
     static func encoded(_ text: String) -> String {
+        // Else they would climb: whoever fetches a URL takes such segments out of it first.
+        if text == "." || text == ".." { return text == "." ? "%2E" : "%2E%2E" }
         var result = ""
         for byte in text.utf8 {
             switch byte {

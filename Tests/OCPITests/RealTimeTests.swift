@@ -153,6 +153,43 @@ import Web
         await partner.stop()
     }
 
+    @Test func `and never elsewhere, whatever a card says`() async throws {
+        let partner = try Partner()
+        let house = try await house(partner, asksForUnknownTokens: true)
+        partner.script { _ in Self.answer("X", "ALLOWED") }
+        for tag in ["..", ".", "../..", "a/../../b", "?x#y", "a%2Fb", "GOOD-1"] {
+            _ = try await shown(tag, house)
+        }
+        let asked = partner.received.filter { $0.method == "POST" }.map(\.path)
+        #expect(asked == ["/emsp/2.2.1/tokens/GOOD-1/authorize"])
+        #expect(
+            PeerURL.join("https://x/tokens", "..", "authorize")
+                == "https://x/tokens/%2E%2E/authorize")
+        await partner.stop()
+    }
+
+    @Test func `for unknown cards no more often than a reader sees them`() async throws {
+        let partner = try Partner()
+        let clock = ManualClock(OCPIHouse.noon)
+        let house = try await house(partner, clock: clock, asksForUnknownTokens: true)
+        partner.script { request in
+            request.path.hasSuffix("/authorize")
+                ? Partner.envelope(nil, status: 404, code: 2004) : nil
+        }
+        func asked() -> Int { partner.received.count { $0.path.hasSuffix("/authorize") } }
+        for number in 0..<40 {
+            #expect(try await shown("GUESS-\(number)", house).status == .invalid)
+        }
+        #expect(asked() == 10)
+        // The same card again is answered from memory and counts for nothing.
+        _ = try await shown("GUESS-1", house)
+        #expect(asked() == 10)
+        clock.advance(milliseconds: 6000)
+        for number in 40..<50 { _ = try await shown("GUESS-\(number)", house) }
+        #expect(asked() == 11)
+        await partner.stop()
+    }
+
     @Test func `whom nobody knows only where the operator wants it`() async throws {
         for isWanted in [false, true] {
             let partner = try Partner()
