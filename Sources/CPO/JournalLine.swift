@@ -35,7 +35,7 @@ package struct JournalLine: Hashable, Sendable {
         /// What was asked for of a model, or what its stations said. Subject: template or station.
         package static let templateChanged: Kind = "template.changed"
         package static let stationSettings: Kind = "station.settings"
-        /// Body: csr.
+        /// Body: csr, of which a refused one shows the beginning alone; accepted, reason.
         package static let stationCertificateRequested: Kind = "station.certificateRequested"
         /// Subject: `station/connector`. Body: status, errorCode, at.
         package static let connectorStatus: Kind = "connector.status"

@@ -3,6 +3,9 @@ import JSON
 import SQL
 
 extension Sessions {
+    /// Of a certificate request, as much is kept as OCPP lets one have.
+    private static let requestCharacters = 5500
+
     /// Keeps what a station tells of its upkeep and says what to answer.
     ///
     /// Security events of any kind are kept as they came; a request for a certificate is kept too and
@@ -39,7 +42,9 @@ extension Sessions {
                     "type": .string(event.type), "at": .moment(event.at), "info": .text(event.info),
                 ]))
         case .certificateRequested(let csr):
-            try note(.stationCertificateRequested, ["csr": .string(csr)])
+            try note(
+                .stationCertificateRequested,
+                ["csr": .string(String(csr.prefix(Self.requestCharacters)))])
             return .certificateRequested(isAccepted: false)
         }
         return .noted

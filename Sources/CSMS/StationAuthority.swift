@@ -41,6 +41,8 @@ package final class StationAuthority: Sendable {
 
     /// OCPP 1.6's and 2.0.1's bound for a request.
     static let requestCharacters = 5500
+    /// As much of a refused one is kept.
+    static let refusedCharacters = 200
     /// Of one station in a day: it asks once a year, and again when a certificate did not arrive.
     static let mostRequestsADay = 20
     /// Shown to the operator, newest first.
@@ -206,7 +208,10 @@ package final class StationAuthority: Sendable {
             try house.journal.append(
                 .stationCertificateRequested, record.id,
                 .members([
-                    "csr": .string(pem), "accepted": .bool(why == nil),
+                    // Nobody needs a refused one whole, and it may be anything.
+                    "csr": .string(
+                        why == nil ? pem : String(pem.prefix(Self.refusedCharacters))),
+                    "accepted": .bool(why == nil),
                     "reason": why.map { .string($0.rawValue) },
                 ]), at: now, in: transaction)
             guard why == nil else { return false }

@@ -145,6 +145,20 @@ import Testing
         await office.rig.end()
     }
 
+    @Test func `keeps the beginning of what it refuses`() async throws {
+        let office = try await Office()
+        try await office.online()
+        let long = String(repeating: "x", count: 5000)
+        #expect(try await !office.ask(long))
+        let (good, _) = try CertificateRequest.make(commonName: "CS-1", organisation: nil)
+        #expect(try await office.ask(good))
+        let kept = try await office.rig.house.journal.lines(after: 0)
+            .filter { $0.kind == .stationCertificateRequested }
+            .map { try JSONValue(parsing: $0.body)["csr"]?.string ?? "" }
+        #expect(kept == [String(long.prefix(200)), good])
+        await office.rig.end()
+    }
+
     @Test func `makes nothing that outlives it`() async throws {
         let office = try await Office {
             $0.validityDays = 3650
