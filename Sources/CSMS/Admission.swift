@@ -97,8 +97,10 @@ struct Admission {
     let unknownStations: UnknownStations
     let versions: [ProtocolVersion]
 
+    /// - `isOthersName`: whether certificates of this name are another station's.
     func decide(
         _ request: UpgradeRequest, at now: Timestamp,
+        isOthersName: (String) -> Bool = { _ in false },
         _ known: (String) -> StationDirectory.Entry?
     ) -> Verdict {
         guard let wanted = Self.stationID(path: request.http.path) else {
@@ -110,7 +112,9 @@ struct Admission {
         var granted = Granted(
             station: entry?.id ?? wanted, version: .v16, deviations: Deviations(),
             firstPassword: nil, isStrict: entry?.access.isStrict ?? false)
-        if let refusal = prove(request, entry?.access ?? StationAccess(), now, &granted) {
+        let access = entry?.access ?? StationAccess()
+        let isOthers = isOthersName(granted.station)
+        if let refusal = prove(request, access, isOthersName: isOthers, now, &granted) {
             return .refused(refusal)
         }
         guard let offered = request.subprotocol.flatMap({ ProtocolVersion(subprotocol: $0) }),
@@ -145,15 +149,16 @@ struct Admission {
     }
 
     private func prove(
-        _ request: UpgradeRequest, _ access: StationAccess, _ now: Timestamp,
+        _ request: UpgradeRequest, _ access: StationAccess, isOthersName: Bool, _ now: Timestamp,
         _ granted: inout Granted
     ) -> Refusal? {
         let profile: Int
         if let certificate = request.http.clientCertificate {
             let name = access.certificateName ?? granted.station
-            guard certificate.commonName.lowercased() == name.lowercased() else {
-                return .wrongCertificate
-            }
+            guard certificate.commonName.lowercased() == name.lowercased(),
+                // One that has another's name for its id does not come in with that one's certificate.
+                access.certificateName != nil || !isOthersName
+            else { return .wrongCertificate }
             profile = 3
             granted.pinsCertificate = access.securityProfile == nil
         } else if let credentials = request.credentials {

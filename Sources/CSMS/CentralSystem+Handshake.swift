@@ -55,7 +55,8 @@ extension CentralSystem {
     }
 
     private func admitted(_ request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
-        let verdict = admission.decide(request, at: now) { directory[$0] }
+        let verdict = admission.decide(
+            request, at: now, isOthersName: { directory.isOthersName($0) }, { directory[$0] })
         guard case .granted(let granted) = verdict else { return verdict }
         if let own = granted.certificate, authority?.hasEnded(own, at: now) == true {
             return .refused(.endedCertificate)

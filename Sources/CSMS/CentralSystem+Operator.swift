@@ -252,13 +252,8 @@ extension CentralSystem {
             directory.put(record)
             var access = try StationAccess.stored(record.id, in: transaction)
             let told = try change.apply(to: &access, at: now, mayLower: mayLower)
-            // With a certificate of its own it would be let in as the other one.
-            if let name = access.certificateName,
-                let other = try house.stations.station(name, in: transaction),
-                other.id != record.id
-            {
-                throw AccessProblem(
-                    field: "certificateName", detail: "is the id of another station")
+            if let name = access.certificateName {
+                try Self.check(name, of: record, house, in: transaction)
             }
             try access.store(record.id, at: now, in: transaction)
             try note(told, transaction)
@@ -268,6 +263,22 @@ extension CentralSystem {
         directory.put(changed, for: id)
         if let link = links[id] { await link.setStrict(changed.isStrict) }
         return changed
+    }
+
+    /// With a certificate of its own it would be let in as the other one.
+    private static func check(
+        _ name: String, of record: StationRecord, _ house: ChargePointOperator,
+        in transaction: Transaction
+    ) throws {
+        if let other = try house.stations.station(name, in: transaction), other.id != record.id {
+            throw AccessProblem(field: "certificateName", detail: "is the id of another station")
+        }
+        if let other = try StationAccess.station(named: name, in: transaction),
+            other != record.id.lowercased()
+        {
+            throw AccessProblem(
+                field: "certificateName", detail: "is the certificate's name of \(other) already")
+        }
     }
 
     /// Changes how a station proves itself, in one transaction; its present socket stays.

@@ -69,6 +69,15 @@ package struct StationAccess: Hashable, Sendable {
         ).map(StationAccess.init(row:)) ?? StationAccess()
     }
 
+    /// The station, in lower case, whose certificate has this name by its access.
+    static func station(named name: String, in transaction: Transaction) throws -> String? {
+        // Compared here: databases differ in what they take for the same letter.
+        try transaction.query(
+            "SELECT folded, certificate_name FROM csms_station WHERE certificate_name IS NOT NULL"
+        ).first { try $0.text("certificate_name").lowercased() == name.lowercased() }?
+        .text("folded")
+    }
+
     /// The station is registered no more: one that is registered under its id later starts anew.
     static func forget(_ id: String, in transaction: Transaction) throws {
         for table in ["csms_station", "csms_enrolment"] {

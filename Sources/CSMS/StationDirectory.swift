@@ -13,6 +13,8 @@ final class StationDirectory: Sendable {
     }
 
     private let entries = Lock([String: Entry]())
+    /// The stations, in lower case, that certificates of a name belong to by their access.
+    private let names = Lock([String: Set<String>]())
 
     subscript(id: String) -> Entry? { entries.withLock { $0[id.lowercased()] } }
 
@@ -29,9 +31,28 @@ final class StationDirectory: Sendable {
 
     /// Of a station whose record comes later, too: its password must not be lost in between.
     func put(_ access: StationAccess, for id: String) {
-        entries.withLock { entries in
+        let before = entries.withLock { entries in
+            let before = entries[id.lowercased()]?.access.certificateName
             entries[id.lowercased(), default: Entry(id: id, registration: .pending)].access = access
+            return before
         }
+        rename(id.lowercased(), from: before, to: access.certificateName)
+    }
+
+    private func rename(_ folded: String, from before: String?, to name: String?) {
+        guard before != nil || name != nil else { return }
+        names.withLock { names in
+            if let before = before?.lowercased() {
+                names[before]?.remove(folded)
+                if names[before]?.isEmpty ?? false { names[before] = nil }
+            }
+            if let name { names[name.lowercased(), default: []].insert(folded) }
+        }
+    }
+
+    /// Whether certificates with a station's id for their name are another station's.
+    func isOthersName(_ id: String) -> Bool {
+        names.withLock { $0[id.lowercased()] }?.contains { $0 != id.lowercased() } ?? false
     }
 
     func change(_ id: String, _ body: (inout StationAccess) -> Void) {
@@ -61,7 +82,10 @@ final class StationDirectory: Sendable {
         entries.withLock { entries in entries.values.count { $0.registration == .pending } }
     }
 
-    func remove(_ id: String) { entries.withLock { _ = $0.removeValue(forKey: id.lowercased()) } }
+    func remove(_ id: String) {
+        let old = entries.withLock { $0.removeValue(forKey: id.lowercased()) }
+        rename(id.lowercased(), from: old?.access.certificateName, to: nil)
+    }
 
     /// Reads the registry page by page, then what each station proves itself by.
     func load(from house: ChargePointOperator) async throws {

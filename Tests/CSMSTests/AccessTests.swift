@@ -133,6 +133,11 @@ import Web
         } throws: { ($0 as? AccessProblem)?.field == "certificateName" }
         try await name("CS-9", "CS-9")
         try await name("SERIAL-1", "CS-9")
+        await #expect {
+            try await name("serial-1", "CS-8")
+        } throws: { ($0 as? AccessProblem)?.field == "certificateName" }
+        try await name("SERIAL-2", "CS-9")
+        try await name("serial-1", "CS-8")
         await rig.end()
     }
 

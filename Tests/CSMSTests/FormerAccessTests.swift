@@ -195,7 +195,8 @@ private enum EnrolmentTestPassword {
 
 @Suite struct `A station that comes by certificate` {
     private func verdict(
-        _ access: StationAccess, certificate: String? = nil, password: String? = nil
+        _ access: StationAccess, certificate: String? = nil, password: String? = nil,
+        in directory: StationDirectory = StationDirectory()
     ) -> Admission.Verdict {
         var http = HTTPRequest(path: "/ocpp/CS-1", isTLS: true)
         http.clientCertificate = certificate.map {
@@ -208,8 +209,26 @@ private enum EnrolmentTestPassword {
             }, offeredSubprotocols: ["ocpp1.6"], subprotocol: "ocpp1.6")
         let admission = Admission(
             settings: CentralSystemSettings(), unknownStations: .inbox, versions: [.v16])
-        return admission.decide(request, at: Rig.noon) { _ in
+        return admission.decide(
+            request, at: Rig.noon, isOthersName: { directory.isOthersName($0) }
+        ) { _ in
             StationDirectory.Entry(id: "CS-1", registration: .accepted, access: access)
+        }
+    }
+
+    @Test func `does not come in with a certificate that is another's by its name`() {
+        let directory = StationDirectory()
+        var other = StationAccess()
+        other.certificateName = "cs-1"
+        directory.put(other, for: "CS-2")
+        let access = StationAccess()
+        #expect(
+            verdict(access, certificate: "CS-1", in: directory) == .refused(.wrongCertificate))
+        other.certificateName = "SERIAL-2"
+        directory.put(other, for: "CS-2")
+        guard case .granted = verdict(access, certificate: "CS-1", in: directory) else {
+            Issue.record("not granted")
+            return
         }
     }
 
