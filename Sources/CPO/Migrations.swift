@@ -232,5 +232,15 @@ extension ChargePointOperator {
             ALTER TABLE reservation ADD COLUMN state TEXT;
             ALTER TABLE reservation ADD COLUMN session TEXT;
             """),
+        Migration(
+            33,
+            "of a token that an earlier version kept twice, in two cases, its owner's last word",
+            """
+            DELETE FROM token WHERE EXISTS (
+                SELECT 1 FROM token other WHERE other.party = token.party
+                AND other.kind = token.kind AND other.id_tag = token.id_tag
+                AND other.uid <> token.uid AND (other.last_updated > token.last_updated
+                OR (other.last_updated = token.last_updated AND other.uid < token.uid)));
+            """),
     ]
 }
