@@ -14,7 +14,8 @@ extension Console {
                 summary: "Firmware campaigns, newest first", handler: campaignPage),
             APIRoute(
                 method: "POST", path: "/campaigns", need: .role(.operator),
-                summary: "Sends an image to many stations, wave by wave",
+                summary:
+                    "Sends an image to many stations, wave by wave; to more than 50 an admin alone",
                 body: """
                     {"name", "image", "stations"? [ids], "vendor"?, "model"?, "firmware"? (that they \
                     run now), "location"?, "waves"? [1, 5, 25] (the last is repeated), \
@@ -84,6 +85,7 @@ extension Console {
                     plan, image, selection, anyModel: anyModel, in: self.house,
                     by: request.caller.name, at: now, transaction: transaction)
             }
+            try request.caller.mayReach(record.machine.members.count)
             try self.audit.note(
                 request.caller, "campaign.make", record.id,
                 ["image": .string(image.id), "stations": .number(record.machine.members.count)],
@@ -170,7 +172,11 @@ extension Console {
                     id, image: image, anyModel: body["anyModel"]?.bool == true, in: self.house,
                     source: source, by: request.caller.name, at: now, transaction: transaction)
             }
-            if record != nil {
+            if let record {
+                // Anybody who may order one at all may stop it.
+                if act == "resume" || act == "rollback" {
+                    try request.caller.mayReach(record.machine.members.count)
+                }
                 try self.audit.note(request.caller, "campaign.\(act)", id, in: transaction)
             }
             return record

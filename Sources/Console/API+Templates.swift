@@ -31,7 +31,10 @@ extension Console {
                 summary: "Forgets a template; stations stay as they are", handler: deleteTemplate),
             APIRoute(
                 method: "POST", path: "/templates/{id}/apply", need: .role(.operator),
-                summary: "Sends what differs to every station of the model that is online",
+                summary: """
+                    Sends what differs to every station of the model that is online; to more than 50 \
+                    an admin alone
+                    """,
                 handler: applyTemplate),
             APIRoute(
                 method: "GET", path: "/stations/{id}/settings", need: .role(.viewer),
@@ -146,6 +149,7 @@ extension Console {
                     "station": .string(station.id), "settings": .number(commands.count),
                 ])
             }
+            try request.caller.mayReach(sent.count)
             return sent
         }
         guard let sent else { throw APIProblem.notFound("template", id) }

@@ -87,6 +87,17 @@ struct Caller: Sendable {
     var address: String
     /// Of a log-in; nil for keys.
     var csrf: String?
+
+    /// - Throws: 403 where so many stations at once are an admin's decision.
+    func mayReach(_ stations: Int) throws(APIProblem) {
+        guard role < .admin, stations > Role.mostStationsOfAnOperator else { return }
+        throw APIProblem(
+            403, "an admin's decision",
+            detail: """
+                it reaches \(stations) stations; more than \(Role.mostStationsOfAnOperator) at once \
+                are ordered by an admin, or in smaller parts
+                """)
+    }
 }
 
 /// An answer that says which field is wrong, why, and what to do.

@@ -7,6 +7,10 @@ package enum Role: String, Hashable, Sendable, CaseIterable, Comparable {
     /// Also changes what is sold, to whom, and who may log in.
     case admin
 
+    /// Stations that an operator's order may reach at once, by a campaign or a template; more of them is
+    /// an admin's decision.
+    package static let mostStationsOfAnOperator = 50
+
     package static func < (a: Role, b: Role) -> Bool { a.rank < b.rank }
 
     private var rank: Int {

@@ -69,6 +69,45 @@ import Web
         await test.server.stop()
     }
 
+    @Test(arguments: [50, 51])
+    func `lets an operator reach so many stations at once, and an admin more`(count: Int)
+        async throws
+    {
+        let test = try await TestConsole()
+        let body: JSONValue = [
+            "vendor": "V", "model": "M", "settings": [["key": "K", "value": "1"]],
+        ]
+        _ = try await test.call("PUT", "/api/v1/templates/T", key: test.operator, body: body)
+        let now = test.clock.now
+        try await test.house.write { [house = test.house] transaction in
+            for number in 1...count {
+                let id = "F-\(number)"
+                try house.stations.register(id, .accepted, at: now, in: transaction)
+                _ = try house.stations.attached(
+                    id, subprotocol: "ocpp1.6", at: now, in: transaction)
+                _ = try house.sessions.apply(
+                    .booted(StationIdentity(vendor: "V", model: "M")), from: id, receivedAt: now,
+                    in: transaction)
+                try transaction.execute(
+                    """
+                    INSERT INTO station_setting (station, folded, key, value, is_readonly, read_at)
+                    VALUES (?, 'k', 'K', '2', 0, ?)
+                    """, id, now)
+            }
+        }
+        func apply(_ key: String) async throws -> TestConsole.Answer {
+            try await test.post("/templates/T/apply", [:], key: key)
+        }
+        let answer = try await apply(test.operator)
+        #expect(answer.status == (count > 50 ? 403 : 202))
+        let sent = try await test.house.commands.list().count
+        #expect(sent == (count > 50 ? 0 : count))
+        guard count > 50 else { return await test.server.stop() }
+        #expect(answer["detail"]?.string?.contains("51 stations") == true)
+        #expect(try await apply(test.admin).status == 202)
+        await test.server.stop()
+    }
+
     @Test func `lists reservations by state`() async throws {
         let test = try await TestConsole()
         let order: JSONValue = [

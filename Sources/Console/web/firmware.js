@@ -171,7 +171,7 @@ function plan(images) {
   const failures = input("pauseAfterFailures", { value: "1", inputmode: "numeric", required: true });
   ask("Start a campaign", [
     el("label", {}, "Name", name), el("label", {}, "Image", image),
-    el("label", {}, "Stations, one a line or parted by commas; left out: all that fit what follows", stations),
+    el("label", {}, "Stations, one a line or parted by commas; left out: all that fit what follows. More than 50 at once: an admin's decision", stations),
     el("label", {}, "Vendor, if not the image's", vendor), el("label", {}, "Model, if not the image's", model),
     el("label", {}, "Version that they run now", firmware), el("label", {}, "Location id", location),
     el("label", {}, "Sizes of the waves; the last one is repeated", waves),
