@@ -121,6 +121,15 @@ import Web
         let test = try await TestConsole()
         let answer = try await send(test, "stations", "id\nX\n", key: test.operator)
         #expect(answer.status == 403)
+        // A dry run tells what is there, of whichever place and owner: it is no less.
+        for kind in ["stations", "locations", "tokens"] {
+            for key in [test.viewer, test.operator] {
+                let dry = try await test.call(
+                    "POST", "/api/v1/import/\(kind)?dryRun=true", key: key, bytes: [],
+                    headers: ["Content-Type": "text/csv"])
+                #expect(dry.status == 403)
+            }
+        }
         await test.server.stop()
     }
 }
