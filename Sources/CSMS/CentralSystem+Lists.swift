@@ -64,7 +64,7 @@ extension TokenUpkeep {
         state.withLock { state in
             state.records[key, default: LocalListRecord(station: station)].isKept = isKept
             state.records[key]?.nextTryAt = nil
-            state.verified.remove(key)
+            state.doubt(key)
             state.areTokensStale = true
             // A person waits for it.
             state.up[key]?.from = house.clock.monotonicMilliseconds

@@ -17,7 +17,8 @@ extension TokenUpkeep {
     func bringListInStep(of station: String) async {
         let key = station.lowercased()
         let (known, isVerified) = state.withLock { state in
-            (
+            state.steady.insert(key)
+            return (
                 state.records[key] ?? LocalListRecord(station: station),
                 state.verified.contains(key)
             )
@@ -161,9 +162,14 @@ extension TokenUpkeep {
     ) async {
         var record = record
         record.changedAt = house.clock.now
+        let key = record.station.lowercased()
+        if !state.withLock({ $0.steady.contains(key) }) { record.nextTryAt = nil }
         await store(record, content)
-        guard isVerified else { return }
-        state.withLock { _ = $0.verified.insert(record.station.lowercased()) }
+        state.withLock { state in
+            // What it said before a boot says nothing of after it.
+            guard state.steady.remove(key) != nil else { return }
+            if isVerified { state.verified.insert(key) }
+        }
     }
 
     private func fail(_ record: inout LocalListRecord, _ detail: String) {

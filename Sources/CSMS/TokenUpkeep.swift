@@ -23,6 +23,8 @@ final class TokenUpkeep: Sendable {
         var records: [String: LocalListRecord] = [:]
         /// Those whose version was compared since they booted.
         var verified: Set<String> = []
+        /// Those whose list is just looked at, and that did not boot since that began.
+        var steady: Set<String> = []
         /// Stations with a link, and when they may be called.
         var up: [String: (id: String, from: Int64)] = [:]
         var busy: Set<String> = []
@@ -40,6 +42,12 @@ final class TokenUpkeep: Sendable {
         var listsFrom: Int64 = 0
         var timer: Int64?
         var wake: AsyncStream<Void>.Continuation?
+
+        /// It may hold another list than before, whatever is just being learnt of it.
+        mutating func doubt(_ key: String) {
+            verified.remove(key)
+            steady.remove(key)
+        }
     }
 
     let house: ChargePointOperator
@@ -77,7 +85,7 @@ final class TokenUpkeep: Sendable {
         let isNews = state.withLock { state in
             state.up[key] = (station, from)
             if hasBooted {
-                state.verified.remove(key)
+                state.doubt(key)
                 state.records[key]?.nextTryAt = nil
             }
             guard settings.keepsLocalLists || !state.records.isEmpty || !state.caches.isEmpty
@@ -103,7 +111,7 @@ final class TokenUpkeep: Sendable {
     func disturbed(_ station: String) async {
         let key = station.lowercased()
         let record = state.withLock { state -> LocalListRecord? in
-            state.verified.remove(key)
+            state.doubt(key)
             return state.records[key]
         }
         guard var record else { return }
@@ -118,7 +126,7 @@ final class TokenUpkeep: Sendable {
         state.withLock { state in
             state.records[key] = nil
             state.caches[key] = nil
-            state.verified.remove(key)
+            state.doubt(key)
         }
     }
 

@@ -224,6 +224,29 @@ private struct ListStation {
         }
     }
 
+    @Test func `is looked at again after a boot that came while it was looked at`() async throws {
+        let rig = try await rig()
+        try await put(rig, "DRIVER-1")
+        try await running(rig) { peer in
+            var station = peer
+            station.settings["LocalAuthListEnabled"] = "false"
+            var text = await station.peer.next()
+            while !text.contains("GetConfiguration") { text = await station.peer.next() }
+            let id = try JSONValue(parsing: text)[1]?.string ?? ""
+            try await station.peer.send(
+                #"[2,"b","BootNotification",{"chargePointModel":"M","chargePointVendor":"V"}]"#)
+            // Once it answers what came after the boot all is done about that.
+            try await station.peer.send(#"[2,"h","Heartbeat",{}]"#)
+            while !text.hasPrefix(#"[3,"h""#) { text = await station.peer.next() }
+            try await station.peer.send(
+                #"[3,"\#(id)",{"configurationKey":[{"key":"LocalAuthListEnabled","#
+                    + #""readonly":true,"value":"false"}]}]"#)
+            station.settings["LocalAuthListEnabled"] = "true"
+            try await station.lists(1)
+            #expect(station.lists == ["Full 1: DRIVER-1"])
+        }
+    }
+
     @Test func `is kept or not as the operator says for a station`() async throws {
         let rig = try await rig()
         _ = try await rig.house.write { [house = rig.house] transaction in
