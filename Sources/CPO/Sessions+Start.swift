@@ -13,30 +13,12 @@ extension Sessions {
         let idTag = Tokens.folded(start.token)
         let natural = start.at?.milliseconds ?? 0
         let connector = try actualConnector(start.connector, at: station, in: transaction)
-        let key = try stores.erasureKey.value(in: transaction)
-        let known = try transaction.queryOne(
-            """
-            SELECT * FROM session WHERE station = ? AND connector = ? AND id_tag IN (?, ?)
-            AND natural_at = ? AND meter_start_wh = ? ORDER BY repetition DESC LIMIT 1
-            """, station, connector, idTag,
-            // The same start, whose driver was erased meanwhile.
-            key.mark(
-                tag: idTag, station: station, connector: connector, at: natural,
-                register: start.meterStart.value), natural, start.meterStart.value)
-        var repetition = 0
-        if let known {
-            // Chargers that count per session and never set their clock repeat 0 and 1970. A register that
-            // went on since, of a meter that counts for life, is not shown again.
-            let closure = Closure(rawValue: try known.text("closure"))
-            let wentOn = try known.int64("meter_last_wh") > start.meterStart.value
-            let isAnother =
-                StationTime.isUnset(start.at) && closure == .closed
-                && (start.meterStart == .zero || !wentOn)
-            guard isAnother else {
-                return try answerAgain(known, start, receivedAt: receivedAt, in: transaction)
-            }
-            repetition = try known.int("repetition") + 1
+        let known = try former(
+            start, idTag, at: natural, at: station, connector: connector, in: transaction)
+        if let known, try !Self.isAnother(start, than: known) {
+            return try answerAgain(known, start, receivedAt: receivedAt, in: transaction)
         }
+        let repetition = try known.map { try $0.int("repetition") + 1 } ?? 0
         let startedAt =
             StationTime.isUnset(start.at)
             ? nil : start.at?.advanced(bySeconds: lagSeconds(of: station))
@@ -78,6 +60,33 @@ extension Sessions {
             ], at: receivedAt, in: transaction)
         try takeParked(into: opened, receivedAt, in: transaction)
         return .started(.number(Int(opened.key)), authorization.info)
+    }
+
+    /// The charge that was begun by the same words; the last, where there were several.
+    private func former(
+        _ start: SessionStart, _ idTag: String, at natural: Int64, at station: String,
+        connector: ConnectorNumber, in transaction: Transaction
+    ) throws -> Row? {
+        let key = try stores.erasureKey.value(in: transaction)
+        return try transaction.queryOne(
+            """
+            SELECT * FROM session WHERE station = ? AND connector = ? AND id_tag IN (?, ?)
+            AND natural_at = ? AND meter_start_wh = ? ORDER BY repetition DESC LIMIT 1
+            """, station, connector, idTag,
+            // The same start, whose driver was erased meanwhile.
+            key.mark(
+                tag: idTag, station: station, connector: connector, at: natural,
+                register: start.meterStart.value), natural, start.meterStart.value)
+    }
+
+    /// Chargers that count per session and never set their clock repeat 0 and 1970. A register that
+    /// went on since, of a meter that counts for life, is not shown again.
+    private static func isAnother(_ start: SessionStart, than known: Row) throws -> Bool {
+        guard StationTime.isUnset(start.at),
+            try known.text("closure") == Closure.closed.rawValue
+        else { return false }
+        let wentOn = try known.int64("meter_last_wh") > start.meterStart.value
+        return start.meterStart == .zero || !wentOn
     }
 
     private func answerAgain(
