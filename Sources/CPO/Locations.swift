@@ -167,8 +167,9 @@ package final class Locations: Remembering {
         return true
     }
 
-    /// Gives the plug of an adopted station a place: the first EVSE of the location that is not tied
-    /// yet, else a new one like the last. False when it has a place or there is no such location.
+    /// Gives the plug of an adopted station a place: of the EVSEs that no other station has the one of
+    /// its number, so that it does not matter which plug is told of first; where that is taken the first
+    /// free one, else a new one like the last. False when it has a place or there is no such location.
     @discardableResult
     func adopt(
         station: String, connector: ConnectorNumber, into id: String, at: Timestamp,
@@ -179,7 +180,14 @@ package final class Locations: Remembering {
             var location = location(id)
         else { return false }
         let isFree: (EVSE) -> Bool = { $0.station == nil && $0.status != .removed }
-        if let index = location.evses.firstIndex(where: isFree) {
+        let open = location.evses.indices.filter { index in
+            let evse = location.evses[index]
+            return isFree(evse) || evse.station?.lowercased() == station.lowercased()
+        }
+        let own = open.dropFirst(connector - 1).first.flatMap {
+            isFree(location.evses[$0]) ? $0 : nil
+        }
+        if let index = own ?? location.evses.firstIndex(where: isFree) {
             location.evses[index].station = station
             location.evses[index].stationConnector = connector
         } else if var evse = location.evses.last {

@@ -84,6 +84,36 @@ import Testing
         #expect(place?.evse.evseID == "IN*KRB*E2*3*4")
     }
 
+    @Test func `give an adopted station's plugs their places, whichever is told of first`()
+        async throws
+    {
+        let house = try await House(
+            settings: OperatorSettings(
+                party: House.party, name: "Kerb", currency: "INR", unknownStations: .adopt,
+                adoptionLocation: "L-2"))
+        var location = try #require(house.cpo.locations.location("L-1"))
+        location.id = "L-2"
+        for index in location.evses.indices {
+            location.evses[index].uid = "bay-\(index + 1)"
+            location.evses[index].station = nil
+            location.evses[index].stationConnector = nil
+        }
+        let free = location
+        _ = try await house.cpo.write { transaction in
+            _ = try house.cpo.locations.put(free, at: House.noon, in: transaction)
+            _ = try house.cpo.stations.admit("CS-2", at: House.noon, in: transaction)
+        }
+        for connector in [2, 1] {
+            _ = try await house.cpo.sessions.apply(
+                House.status(Int64(connector), .available, connector: connector), from: "CS-2",
+                receivedAt: House.noon)
+        }
+        for connector in [1, 2] {
+            let place = house.cpo.locations.place(station: "CS-2", connector: connector)
+            #expect(place?.evse.uid == "bay-\(connector)")
+        }
+    }
+
     @Test func `come back from their rows as they were`() async throws {
         let folder = TemporaryFolder()
         let before = try await House(path: folder.file("a.sqlite"))
