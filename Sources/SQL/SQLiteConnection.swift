@@ -42,10 +42,10 @@ final class SQLiteConnection: SQLConnection {
             try script("PRAGMA query_only = ON")
             return
         }
-        // FULL: what is billed must outlive a power cut, and NORMAL loses the last commits then.
         // What is deleted is overwritten, so that nobody reads it out of the file. Debian's SQLite does so
         // by itself; others do not.
         try script("PRAGMA secure_delete = ON")
+        // FULL: what is billed must outlive a power cut, and NORMAL loses the last commits then.
         try script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         try script("PRAGMA journal_size_limit = \(limits.journalBytes)")
         // A page that is written again and again goes into the database once per checkpoint.

@@ -11,10 +11,24 @@ extension BoardJournal {
             guard wrong.isEmpty else { throw SQLError.corrupt(wrong.joined(separator: "; ")) }
         }
         try await database.migrate(Self.migrations)
+        if path != ":memory:" { try await checkColumns() }
         try await checkSums()
         try await enterBoot()
         // On a full disk nothing begins, but what is there is known and can be sent and ended.
         if reserve?.hold() == false { state.withLock { $0.trouble = .full } }
+    }
+
+    /// The schema lies in the file as text that SQLite checks only for being one. A column that lost its
+    /// name would show when a charge is to be told, weeks later.
+    private func checkColumns() async throws {
+        let model = try Database(path: ":memory:")
+        try await model.migrate(Self.migrations)
+        let wanted = try await Self.columns(of: model)
+        await model.close()
+        let found = try await columns()
+        for (table, names) in wanted.sorted(by: { $0.key < $1.key }) where found[table] != names {
+            throw SQLError.corrupt("table \(table) has not the columns that it was made with")
+        }
     }
 
     private func checkSums() async throws {

@@ -38,8 +38,10 @@ extension BoardJournal {
         }
     }
 
-    /// The tables of a sound journal and their columns, whoever made them.
-    private func columns() async throws -> [String: [String]] {
+    /// The tables of a journal and their columns.
+    func columns() async throws -> [String: [String]] { try await Self.columns(of: database) }
+
+    static func columns(of database: Database) async throws -> [String: [String]] {
         try await database.read { sql in
             var found: [String: [String]] = [:]
             for row in try sql.query(
@@ -103,12 +105,14 @@ extension BoardJournal {
             saved.messages += 1
         }
         for (_, row) in messages.sorted(by: { $0.seq < $1.seq }) {
+            // Not part of the sum: what cannot be read of these two is as if it had never been written.
+            let rank = (try? row.int("rank")).flatMap { SampleRank(rawValue: $0) } ?? .ordinary
+            let shift = try? row.int64("shift_ms")
             // New numbers, in the old order: a start that was owed again must come before its stop.
             try owe(
                 try row.text("kind"), of: try row.int64("charge_id"), boot: try row.text("boot_id"),
                 base: try row.int64("clock_base"), body: try row.textOrNil("body"),
-                rank: SampleRank(rawValue: row.has("rank") ? try row.int("rank") : 0) ?? .ordinary,
-                shift: try row.int64OrNil("shift_ms"), sql)
+                rank: rank, shift: shift, sql)
             saved.messages += 1
         }
         for (id, row) in charges.sorted(by: { $0.key < $1.key })

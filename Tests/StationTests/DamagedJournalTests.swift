@@ -180,6 +180,32 @@ import Testing
         await journal.close()
     }
 
+    @Test func `is rebuilt when a column has lost its name, and not when that column is wanted`()
+        async throws
+    {
+        try await fill()
+        try change { bytes in
+            let table = Array("CREATE TABLE stop_sample".utf8)
+            let column = Array("boot_id".utf8)
+            func place(of word: [UInt8], from start: Int) -> Int? {
+                (start..<(bytes.count - word.count)).first {
+                    bytes[$0..<($0 + word.count)].elementsEqual(word)
+                }
+            }
+            guard let start = place(of: table, from: 0),
+                let found = place(of: column, from: start)
+            else {
+                Issue.record("no such table")
+                return
+            }
+            bytes[found] ^= 1
+        }
+        let journal = try await open()
+        #expect(try await told(journal).count == 20)
+        #expect(try await journal.view().notices.count == 1)
+        await journal.close()
+    }
+
     @Test func `lets the others pass when a digit flips while it runs, and asks to be rebuilt`()
         async throws
     {
