@@ -32,6 +32,9 @@ extension ConnectorChaos {
         where charge == nextID - 1 && machine.transaction?.isRunning == true
             && machine.transaction?.id == charge:
             open?.limits = limits ?? .none
+        case .authorization(let token, let info) where info.status == .accepted:
+            // An answer that nobody waits for says nothing about the start that follows.
+            if case .asking(token, _, _) = machine.permission { groups[token] = info.group }
         case .selfTest(.passed): isTested = true
         case .limit(.site, let limit):
             siteLimit = limit

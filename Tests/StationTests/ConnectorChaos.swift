@@ -207,7 +207,6 @@ extension ConnectorChaos {
     mutating func authorization(of token: String) -> ConnectorMachine.Input {
         let group = group()
         let isAccepted = chance(75)
-        if isAccepted { groups[token] = group }
         return .authorization(
             token: token, AuthorizationInfo(isAccepted ? .accepted : .invalid, group: group))
     }

@@ -373,9 +373,11 @@ extension World {
                 }
             for (one, next) in zip(told, told.dropFirst()) {
                 guard let end = one.stop?.at, let start = next.start.at else { continue }
+                let early = end.milliseconds - start.milliseconds
                 // A clock may be wrong by as much as is tolerated.
-                if start.milliseconds < end.milliseconds - 61_000 {
-                    found.append("\(next.start.token) begins before \(one.start.token) ends")
+                if early > 61_000 {
+                    found.append(
+                        "\(next.start.token) begins \(early) ms before \(one.start.token) ends")
                 }
             }
         }
