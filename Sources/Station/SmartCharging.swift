@@ -48,7 +48,7 @@ package actor SmartCharging {
     private var steppedAt: Int64
     private var isStepping = false
     private var isStepDue = false
-    private var stepsAwaited: [CheckedContinuation<Void, Never>] = []
+    private var stepsAwaited: [CheckedContinuation<Bool, Never>] = []
     private var isRemoving = false
 
     struct Applied: Hashable {
@@ -216,11 +216,9 @@ package actor SmartCharging {
     /// Looks, decides, tells the connectors. Two at once become one after the other, and each returns
     /// once the connectors know what it was called for: what follows may begin a charge.
     func step() async {
-        isStepDue = true
-        guard !isStepping else {
-            return await withCheckedContinuation { stepsAwaited.append($0) }
-        }
+        while isStepping { if await joinsStep() { return } }
         isStepping = true
+        isStepDue = true
         while isStepDue {
             isStepDue = false
             let waiting = stepsAwaited
@@ -234,9 +232,20 @@ package actor SmartCharging {
             balance()
             await apply()
             steppedAt = clock.monotonicMilliseconds
-            for caller in waiting { caller.resume() }
+            for caller in waiting { caller.resume(returning: true) }
         }
         isStepping = false
+    }
+
+    /// Waits for the step after the one under way; false where that has ended meanwhile. What asks for
+    /// another one and who waits for it are written down together: on the way into the wait the actor may
+    /// be left, and a step that ends in between would leave its caller waiting.
+    private func joinsStep() async -> Bool {
+        await withCheckedContinuation { caller in
+            guard isStepping else { return caller.resume(returning: false) }
+            isStepDue = true
+            stepsAwaited.append(caller)
+        }
     }
 
     private func limitByProfiles() {
