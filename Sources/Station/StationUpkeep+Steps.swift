@@ -15,10 +15,22 @@ extension StationUpkeep {
 
     func handle(_ input: FirmwareMachine.Input) async {
         // What comes meanwhile waits: a step that waits for the disk must not be overtaken.
-        if isStepping { await withCheckedContinuation { stepsWaiting.append($0) } }
-        isStepping = true
+        await takeTurn()
         await step(input)
         if stepsWaiting.isEmpty { isStepping = false } else { stepsWaiting.removeFirst().resume() }
+    }
+
+    /// Looked at again where the turn is waited for: on the way there the actor may be left, and the step
+    /// under way may have ended and handed its turn to nobody.
+    private func takeTurn() async {
+        if isStepping {
+            await withCheckedContinuation { next in
+                if isStepping { return stepsWaiting.append(next) }
+                isStepping = true
+                next.resume()
+            }
+        }
+        isStepping = true
     }
 
     private func step(_ input: FirmwareMachine.Input) async {
