@@ -2,7 +2,6 @@
 import datetime
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 
@@ -188,101 +187,6 @@ def test_kerb_edge_tells_a_mistake_at_its_key(folder, name):
     line = done.stderr.splitlines()[0]
     assert said in line, done.stderr
     assert line.startswith(f"{file}:{place(text, marker)}: "), (done.stderr, place(text, marker))
-
-
-def test_a_port_or_reader_that_is_not_there_is_told_with_those_that_are(folder):
-    """It may be plugged into another machine than this one: told, and no mistake."""
-    file = folder / "edge.yaml"
-    text = edge_text(lambda text: text.replace(
-        "    meter: {profile: sdm630", "    tokenReader: /dev/kerb-reader\n    meter: {profile: sdm630", 1).replace(
-        "/dev/kerb-b", str(folder / "port")) + f"tokenReader: {folder}/all\n")
-    os.mkfifo(folder / "all")
-    (folder / "port").touch()
-    file.write_text(text)
-    done = check("kerb-edge", file)
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if "is not there" in line]
-    assert len(told) == 2, done.stdout
-    for line, key, path, mend in zip(
-            told, ("buses[0].device", "evses[0].tokenReader"), ("/dev/kerb-a", "/dev/kerb-reader"),
-            ("plug the adapter in", "plug the reader in")):
-        assert line.startswith(f"{file}:{place(text, path)}: `{key}`: {path} is not there; {mend}"), line
-    known = [path for folder in ("/dev/kerb", "/dev/serial/by-path") for path in pathlib.Path(folder).glob("*")]
-    assert all(str(path) in told[0] for path in known) and (known or "no serial port is there at all" in told[0])
-
-
-# What each kind of board wants besides: of an outlet, of the whole file. `{n}` is the connector's number.
-RELAY = "    contactor: {{bus: control, unit: 1, coil: {n}}}\n"
-PILOT = "    pilot: {{bus: control, unit: 1{n}}}\n"
-BOARDS = {
-    "gpio-pilot": ("", ""),
-    "modbus-cabinet": (RELAY + PILOT, ""),
-    "modbus-cabinet-no-pulse": (RELAY + PILOT, "acceptNoDeadman: true\n"),
-    "phoenix-charx": (RELAY + PILOT, ""),
-    "phoenix-em-cp-pp-eth": (RELAY + PILOT, ""),
-    "phoenix-ev-cc-eth": (RELAY + PILOT, ""),
-    "phoenix-ev-cc-eth-wallbe": (RELAY + PILOT, ""),
-    "phoenix-ev-cc-serial": (RELAY + PILOT, ""),
-    "raspberry-relay-hat": (PILOT, ""),
-    "raspberry-relay-hat-bare": (PILOT, "acceptNoDeadman: true\n"),
-    "split-safety-mcu": ("", ""),
-}
-WITHOUT_HARDWARE = {"simulator"}
-
-
-def test_every_board_that_is_shipped_passes(folder):
-    shipped = {file.stem for file in (ROOT / "hal/profiles/boards").glob("*.yaml")}
-    assert shipped == set(BOARDS) | WITHOUT_HARDWARE
-    for board, (outlet, more) in BOARDS.items():
-        text = re.sub(r"    (contactor|pilot):\n(      .*\n)+", "", edge_text(replaced("modbus-cabinet", board))) + more
-        # Boards without a pattern in their names have one outlet.
-        text = text[:text.index("  - connector: 2")] + text[text.index("site:"):]
-        text = text.replace("    meter: {profile: sdm630", outlet.format(n=1) + "    meter: {profile: sdm630")
-        file = folder / f"{board}.yaml"
-        file.write_text(text)
-        done = check("kerb-edge", file)
-        has_lines = "\ngpio:" in (ROOT / f"hal/profiles/boards/{board}.yaml").read_text()
-        # On a machine with chips these are none of the board's: a name that is looked up there is a mistake.
-        has_chips = any(pathlib.Path("/dev").glob("gpiochip*"))
-        if has_lines and has_chips:
-            assert done.returncode == 2 and "GPIO" in done.stderr, (board, done)
-            continue
-        assert done.returncode == 0 and "fine; 1 outlets on 2 buses" in done.stdout, (board, done)
-        assert ("no GPIO chip on this machine" in done.stdout) == has_lines, (board, done)
-
-
-def test_a_line_that_is_not_to_be_had_is_told_where_it_is_named(folder):
-    file = folder / "edge.yaml"
-    text = edge_text(lambda text: text.replace("board: modbus-cabinet", "board: raspberry-relay-hat"))
-    for contactor in "    contactor:\n      bus: control\n      unit: 1\n      coil: 0\n", \
-            "    contactor:\n      bus: control\n      unit: 1\n      coil: 1\n":
-        assert contactor in text
-        text = text.replace(contactor, "    lines: {contactor: GPIO17, kick: GPIO17}\n", 1)
-    file.write_text(text)
-    done = check("kerb-edge", file)
-    assert done.returncode == 2, done.stdout
-    assert done.stderr.startswith(f"{file}:{place(text, 'GPIO17')}: `evses[0].lines.contactor`: "), done.stderr
-    assert "GPIO17" in done.stderr
-
-
-def test_outlets_on_one_residual_current_sensor_share_both_its_lines(folder):
-    """Else the test of one would pulse the other's line, and latch a ground failure there."""
-    profiles = folder / "profiles"
-    shutil.copytree(ROOT / "hal/profiles", profiles)
-    board = profiles / "boards/raspberry-relay-hat.yaml"
-    trip = "    residualCurrentTrip: {name: GPIO6, bias: pullUp}\n"
-    assert trip in board.read_text()
-    board.write_text(board.read_text().replace(trip, trip + "    directCurrentTrip: {name: GPIO19, bias: pullUp}\n"))
-    file = folder / "edge.yaml"
-    text = edge_text(lambda text: re.sub(
-        "profileDirectory: .*", f"profileDirectory: {profiles}",
-        text.replace("board: modbus-cabinet", "board: raspberry-relay-hat")))
-    lines = ["{contactor: GPIO26}", "{contactor: GPIO20, residualCurrentTrip: GPIO27}"]
-    for coil, names in enumerate(lines):
-        text = text.replace(f"    contactor:\n      bus: control\n      unit: 1\n      coil: {coil}\n", f"    lines: {names}\n")
-    file.write_text(text)
-    done = check("kerb-edge", file)
-    assert done.returncode == 2 and "connectors 1 and 2 share one of `residualCurrentTrip`" in done.stderr, done
 
 
 def write(folder, file, content, mode=0o600):
