@@ -13,11 +13,14 @@ extension Commands {
         try await house.write { try self.interrupted(at: now, in: $0) }
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await self.expire(house) }
-            for await _ in announcements {
+            func carryQueued() {
                 for id in takeQueued() {
                     group.addTask { await self.carry(id, house, links) }
                 }
             }
+            // What was ordered before this listened was announced to nobody here.
+            carryQueued()
+            for await _ in announcements { carryQueued() }
         }
     }
 

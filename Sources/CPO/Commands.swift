@@ -102,9 +102,10 @@ package final class Commands: Sendable {
                     let changed = state.withLock { max(before, $0.changes[id] ?? 0) }
                     guard changed > seen else { return true }
                     // A change that is not committed yet is not in the rows that are read now.
-                    seen = min(changed, journal.announcedMark)
+                    let mark = min(changed, journal.announcedMark)
                     // A failed read is no news; the next announcement tries again.
                     guard let command = try? await command(id) else { return true }
+                    seen = mark
                     if command != last { continuation.yield(command) }
                     last = command
                     return !command.state.isFinal

@@ -49,6 +49,16 @@ struct ScriptedLinks: StationLinks {
         return states
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `that was ordered before anybody carried is carried as well`() async throws {
+        let house = try await House()
+        let early = try await house.cpo.send(.clearCache, to: "CS-1", origin: Self.origin)
+        let states = try await Self.carrying(house, .success(.status("Accepted"))) { _ in
+            await Self.states(house, early.id)
+        }
+        #expect(states.last == .seen)
+    }
+
     @Test func `to start joins the session that follows`() async throws {
         let house = try await House()
         let token = Token(
