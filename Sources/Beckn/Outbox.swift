@@ -76,8 +76,12 @@ final class Outbox: Sendable {
         try await withThrowingDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 let now = clock.now
+                // Asked before the look at the table: a letter that lands in between is still queued in
+                // what was read, and would be sent a second time.
+                let busy = flying.withLock { $0 }
                 let (letters, next) = try await due(at: now)
-                for letter in letters where flying.withLock({ $0.insert(letter.seq).inserted }) {
+                for letter in letters where !busy.contains(letter.seq) {
+                    _ = flying.withLock { $0.insert(letter.seq) }
                     group.addTask {
                         await self.deliver(letter)
                         self.flying.withLock { _ = $0.remove(letter.seq) }
