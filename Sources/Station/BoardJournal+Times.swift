@@ -132,12 +132,12 @@ extension BoardJournal {
     private static func settle(
         _ bootID: String, _ base: Int64, _ trust: ClockTrust, _ sql: Transaction
     ) throws {
-        // A program that starts again knows less than the one before it in this boot: a battery's
-        // word does not replace the operator's.
+        // A program that starts again knows less than the one before it in this boot: a battery is
+        // read at power-on only, and what the clock says later is no word of it.
         let changed = try sql.execute(
             """
             UPDATE boot SET base_ms = ?1, trust = ?2
-            WHERE boot_id = ?3 AND (?2 <> 'rtc' OR trust NOT IN ('operator', 'ntp'))
+            WHERE boot_id = ?3 AND (?2 <> 'rtc' OR trust = 'untrusted')
             """, base, trust.rawValue, bootID)
         guard changed > 0 else { return }
         var next = base

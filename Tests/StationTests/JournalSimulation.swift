@@ -386,7 +386,7 @@ extension World {
 
 @Suite(.timeLimit(.minutes(30))) struct `Any history of a board` {
     @Test func `bills each charge once, with its watt-hours and its times`() async throws {
-        for seed in 0..<Budget.seeds(120, long: 20_000) {
+        for seed in Budget.firstSeed..<Budget.seeds(120, long: 20_000) {
             let world = try World(seed: UInt64(seed))
             try await world.run(steps: 120)
             let failures = try await world.check()
