@@ -43,3 +43,11 @@ def test_a_long_run_fails_on_a_skip_that_is_not_named_as_permitted():
 
 def test_a_run_of_nothing_is_no_success():
     assert script().verdict(0, 0, [], set(), is_long=False) == (["0 passed, 0 failed"], 1)
+
+
+def test_a_suite_that_is_ended_names_the_test_it_hung_in():
+    text = (
+        '◇ Test run started.\n◇ Test "sums" started.\n◇ Test case passing 1 argument seed → 1 to "sums" started.\n'
+        '✔ Test "sums" with 2 test cases passed after 0.1 seconds.\n◇ Test "waits" started.\n')
+    assert script().unfinished(text) == '; not ended: "waits"'
+    assert script().unfinished(text + '✘ Test "waits" failed after 1 seconds with 1 issue.\n') == ""
