@@ -93,7 +93,8 @@ final class ConfigContext {
 
     /// What the test suites are told by; programs they start inherit it.
     private static let testVariables: Set = [
-        "KERB_BIN", "KERB_CASES", "KERB_FIRST_SEED", "KERB_LONG", "KERB_SEEDS", "KERB_TEST_DATABASE",
+        "KERB_BIN", "KERB_CASES", "KERB_FIRST_SEED", "KERB_LONG", "KERB_SEEDS",
+        "KERB_TEST_DATABASE",
     ]
 
     /// `csms.passwordFile` is `KERB_CSMS__PASSWORD_FILE`, `evses[0].meter` `KERB_EVSES__0__METER`.

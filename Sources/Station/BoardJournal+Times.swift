@@ -127,6 +127,11 @@ extension BoardJournal {
         state.withLock { $0.settled = (base, trust) }
     }
 
+    /// A boot whose base was found from the boot after it, which an operator or a time server had set.
+    private static let derived = "derived"
+    /// The same from a battery's word, until there is a better one.
+    private static let supposed = "supposed"
+
     /// Boots that ended before anybody knew the time lie before the next one: the closest they can
     /// be is that each ended as the next began. So order holds, and durations are exact.
     private static func settle(
@@ -151,13 +156,14 @@ extension BoardJournal {
             let before = try earlier.dropFirst(index + 1).first.map {
                 try $0.int64("base_ms") + $0.int64("last_ms")
             }
+            let word = try row.text("trust")
             let isKnown: Bool =
-                switch ClockTrust(rawValue: try row.text("trust")) {
+                switch ClockTrust(rawValue: word) {
                 case .operator, .ntp: true
                 // A battery is believed as far as order allows.
                 case .rtc: own + last <= next && own >= before ?? own
                 case .untrusted: false
-                case nil: true  // Derived before.
+                case nil: word != Self.supposed
                 }
             if isKnown {
                 next = own
@@ -165,8 +171,8 @@ extension BoardJournal {
             }
             next -= last
             try sql.execute(
-                "UPDATE boot SET base_ms = ?, trust = 'derived' WHERE number = ?", next,
-                try row.int64("number"))
+                "UPDATE boot SET base_ms = ?, trust = ? WHERE number = ?", next,
+                trust == .rtc ? Self.supposed : Self.derived, try row.int64("number"))
         }
     }
 }

@@ -96,7 +96,8 @@ private final class World {
                 state.isSynchronised = false
                 state.hasBattery = kind == 0
                 switch kind {
-                case 0: state.wrong = 900  // A battery: nearly right.
+                // A battery: nearly right, or an hour off.
+                case 0: state.wrong = chance(70) ? 900 : chance(50) ? 3_600_000 : -3_600_000
                 case 1: state.wrong = -state.truth  // 1970.
                 case 2: state.wrong = -off - 86_400_000  // Where it stopped, or earlier.
                 default: state.wrong = 946_684_800_000 - state.truth  // 2000.

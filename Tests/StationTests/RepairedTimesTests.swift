@@ -108,6 +108,55 @@ import Testing
         await journal.close()
     }
 
+    /// One that never knew the time, then one whose battery is an hour behind, whose clock somebody
+    /// puts back further, and whose program starts again: what the operator is told, once he was heard.
+    @Test func `keep their order when a battery's word turns out wrong`() async throws {
+        let old = ManualClock(Timestamp(seconds: 30))
+        var journal = try await journal("a", BoardClock(old))
+        func charge(_ number: Int, _ clock: ManualClock, _ board: BoardClock) async throws {
+            let id = try await journal.start(
+                connector: 1, token: "T\(number)", isRemote: false, register: WattHours(1),
+                at: board.now)
+            clock.advance(milliseconds: 60_000)
+            try await journal.stop(
+                .init(
+                    transaction: id, register: WattHours(1), at: board.now, reason: .local,
+                    token: nil, isLastGood: false))
+        }
+        try await charge(1, old, BoardClock(old))
+        await journal.close()
+        let system = ManualClock(noon.advanced(bySeconds: -3600))
+        func battery() -> BoardClock {
+            BoardClock(system, kernel: { ClockSource(hasBattery: true) })
+        }
+        var board = battery()
+        journal = try await self.journal("b", board)
+        try await charge(2, system, board)
+        await journal.close()
+        system.stepWall(milliseconds: -1_800_000)
+        board = battery()
+        journal = try await self.journal("b", board)
+        try await charge(3, system, board)
+        // It began two minutes ago, at noon.
+        _ = board.correct(to: noon.advanced(bySeconds: 120))
+        try await journal.settleTimes()
+        var told: [Int64] = []
+        while let message = try await journal.nextMessage() {
+            switch message.kind {
+            case .start(let start):
+                told.append(try #require(start.at).milliseconds)
+                try await journal.confirmStart(message, operatorID: told.count)
+            case .sample: try await journal.confirm(message)
+            case .stop(let stop):
+                told.append(try #require(stop.at).milliseconds)
+                try await journal.confirm(message)
+            }
+        }
+        #expect(
+            told.map { ($0 - noon.milliseconds) / 1000 } == [-60, 0, 0, 60, 60, 120])
+        await journal.close()
+    }
+
     @Test func `keep security events waiting, and nothing that carries no time`() async throws {
         let system = ManualClock(Timestamp(seconds: 30))
         let clock = BoardClock(system)
