@@ -13,6 +13,8 @@ struct SessionBook: Sendable {
         var authorization: AuthorizationStatus
         /// The station named its number, so that a stop without one is not this session's.
         var isAcknowledged: Bool
+        /// Its station had not been taken in when this was read.
+        var mayBePending: Bool
         /// When the last `session.updated` line was written; meter values within a second share one.
         var journalledAt: Timestamp
         /// Rated power in watts, where the plug says it.

@@ -4,9 +4,6 @@ import SQL
 import Service
 
 extension Sessions {
-    /// The most that one charge is believed to come to: a heavy truck, several times over.
-    static let mostCorrectedEnergy = WattHours(10_000_000)
-
     /// Bills a session that ended once more, as a person says it was: the former bill is taken back by
     /// a credit, and a new one is made. Nothing that left is ever changed. OCPI 2.2.1 §10.3.1.
     ///
@@ -85,7 +82,7 @@ extension Sessions {
         guard end > start else { throw CorrectionRefusal.endBeforeStart }
         // The end it has may be ahead of us by as much as a station's clock is believed.
         guard end <= now || figures.endedAt == nil else { throw CorrectionRefusal.endInFuture }
-        guard last - first <= Self.mostCorrectedEnergy else {
+        guard last - first <= Self.mostEnergy else {
             throw CorrectionRefusal.tooMuch(last - first)
         }
         let isSame =

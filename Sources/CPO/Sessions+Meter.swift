@@ -53,6 +53,7 @@ extension Sessions {
         var report = report
         report.readings = Array(report.readings.prefix(Self.mostReadingsPerMessage))
         let owner = try owner(of: report, at: station, in: transaction)
+        guard try mayStore(report, owner, at: station, in: transaction) else { return }
         if owner == nil, let reference = report.transaction {
             return try park(
                 .readings(report), .meterValuesOfUnknownTransaction,
@@ -72,6 +73,7 @@ extension Sessions {
         in transaction: Transaction
     ) throws {
         var changed = false
+        var isLate = false
         var last: Timestamp?
         for reading in report.readings.prefix(Self.mostReadingsPerMessage) {
             let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
@@ -87,8 +89,12 @@ extension Sessions {
                 connector: report.connector, receivedAt, in: transaction)
             guard isNew, let owner else { continue }
             changed = true
-            try take(reading, at: at, session: owner, receivedAt, in: transaction)
+            // Late is normal: the rows are in order, so all are played again, once for the message.
+            if !isLate {
+                isLate = try !take(reading, at: at, session: owner, receivedAt, in: transaction)
+            }
         }
+        if isLate, let owner { try replay(owner, in: transaction) }
         if changed, let owner { try touch(owner, receivedAt, always: false, in: transaction) }
     }
 
@@ -137,48 +143,72 @@ extension Sessions {
         _ = book.withLock { $0.change(key) { $0.isAcknowledged = true } }
     }
 
+    /// A station that nobody took in yet is heard for the sake of what it costs, within bounds.
+    private func mayStore(
+        _ report: MeterReport, _ owner: Int64?, at station: String, in transaction: Transaction
+    ) throws -> Bool {
+        // Asked of the book first: this is done for every message.
+        if let owner, book.withLock({ $0.entries[owner]?.mayBePending }) == false { return true }
+        guard try stores.stations.isWaiting(station, in: transaction) else { return true }
+        // Of no charge: nothing is owed for it.
+        guard let owner else { return report.transaction != nil }
+        return try transaction.queryOne(
+            "SELECT at FROM meter_reading WHERE session = ? LIMIT 1 OFFSET ?", owner,
+            Self.mostReadingsOfPending - 1) == nil
+    }
+
     /// Takes a stored reading into the running session; one of a session that is over only lies there.
+    ///
+    /// - Returns: false for one older than what was taken: the rows are to be played again.
     private func take(
         _ reading: MeterReading, at: Timestamp, session key: Int64, _ receivedAt: Timestamp,
         in transaction: Transaction
-    ) throws {
+    ) throws -> Bool {
         struct Step {
             var outcome: UsageBuilder.Outcome
             var register: WattHours
             var since: Timestamp
-            var rated: Int64?
+            var rated: Int64
         }
         let step = book.withLock { book in
             book.change(key) { entry in
                 let (register, since) = (entry.builder.meterLast, entry.builder.lastReadingAt)
                 return Step(
                     outcome: Self.take(reading, at: at, into: &entry), register: register,
-                    since: since, rated: entry.ratedWatts)
+                    since: since, rated: entry.ratedWatts ?? Self.mostWatts)
             }
         }
         guard let step else {
-            return try takeLate(reading, at: at, session: key, receivedAt, in: transaction)
+            try takeLate(reading, at: at, session: key, receivedAt, in: transaction)
+            return true
         }
         let register = step.register
         switch step.outcome {
         case .taken:
-            guard let rated = step.rated, let now = reading.register else { return }
-            // A fifth more than the plug can give, and a little for registers of coarse steps.
-            let milliseconds = max(0, at.milliseconds - step.since.milliseconds)
-            let most = rated * milliseconds / 3_600_000 * 12 / 10 + 100
-            guard (now - register).value > most else { return }
-            try suspectOnce(
-                .registerFellOrJumped, key,
-                "from \(register) to \(now) in \(milliseconds / 1000) s",
-                receivedAt, in: transaction)
+            guard let now = reading.register,
+                let leap = Self.leap(
+                    from: register, at: step.since, to: now, at: at, rated: step.rated)
+            else { return true }
+            try suspectOnce(.registerFellOrJumped, key, leap, receivedAt, in: transaction)
         case .registerFell:
             try suspectOnce(
                 .registerFellOrJumped, key,
                 "from \(register) to \(reading.register ?? .zero)", receivedAt, in: transaction)
-        case .outOfOrder:
-            // Late is normal: the rows are in order, so play them again.
-            try replay(key, in: transaction)
+        case .outOfOrder: return false
         }
+        return true
+    }
+
+    /// What a register did that no plug of this power can give, in words; nil where it can.
+    static func leap(
+        from register: WattHours, at since: Timestamp, to now: WattHours, at: Timestamp,
+        rated watts: Int64
+    ) -> String? {
+        // A fifth more than the plug can give, and a little for registers of coarse steps.
+        let milliseconds = max(0, at.milliseconds - since.milliseconds)
+        let most = Int128(watts) * Int128(milliseconds) / 3_600_000 * 12 / 10 + 100
+        guard Int128((now - register).value) > most else { return nil }
+        return "from \(register) to \(now) in \(milliseconds / 1000) s"
     }
 
     private func takeLate(
@@ -191,7 +221,9 @@ extension Sessions {
         var session = try session(row: row)
         // One that waits for its stop takes all of them when that comes.
         guard try row.text("closure") != Closure.provisional.rawValue, session.endedAt != nil,
-            register > session.meterLast || register < session.meterStart
+            register > session.meterLast || register < session.meterStart,
+            // One line for a person to look at, not one for each reading.
+            try !stores.suspicions.isOpen(.laterThanCDR, of: session.id, in: transaction)
         else { return }
         try suspect(
             .laterThanCDR, &session, key: key,

@@ -11,6 +11,9 @@ extension Sessions {
     static let mostParkedStops = 1000
     /// The same of a station that nobody took in: it is asked to keep silent.
     static let mostParkedOfPending = 20
+    /// Their bodies together, of one kind.
+    static let mostParkedBytes = 16 << 20
+    static let mostParkedBytesOfPending = 1 << 20
 
     /// Why a stop of no known transaction waits.
     static let noneFits = "no session has this transaction, and none fits"
@@ -70,15 +73,19 @@ extension Sessions {
         in transaction: Transaction
     ) throws -> Bool {
         let isStop = content.connector == nil
+        let isPending = try stores.stations.isWaiting(station, in: transaction)
         let most =
-            try stores.stations.isWaiting(station, in: transaction)
+            isPending
             ? Self.mostParkedOfPending : isStop ? Self.mostParkedStops : Self.mostParkedReadings
-        let last = try transaction.queryOne(
+        let mostBytes = isPending ? Self.mostParkedBytesOfPending : Self.mostParkedBytes
+        let there = try transaction.queryOne(
             """
-            SELECT id FROM parked WHERE station = ? AND kind = ? AND state IN ('waiting', ?)
-            LIMIT 1 OFFSET ?
-            """, station, content.kind, isStop ? "kept" : "waiting", most - 1)
-        guard last != nil else { return true }
+            SELECT COUNT(*) AS n, COALESCE(SUM(LENGTH(payload)), 0) AS bytes FROM parked
+            WHERE station = ? AND kind = ? AND state IN ('waiting', ?)
+            """, station, content.kind, isStop ? "kept" : "waiting")
+        guard let there, try there.int("n") >= most || there.int("bytes") >= mostBytes else {
+            return true
+        }
         let code: Suspicion.Code =
             isStop ? .stopOfUnknownTransaction : .meterValuesOfUnknownTransaction
         let detail = "\(most) such messages wait for a word; more are not kept"
@@ -147,21 +154,27 @@ extension Sessions {
         into opened: SessionBook.Entry, _ receivedAt: Timestamp,
         in transaction: Transaction
     ) throws {
-        let waiting = try parked(.waiting, station: opened.session.station, in: transaction)
-        guard !waiting.isEmpty else { return }
-        let error = clockErrorMilliseconds(of: opened.session.station)
+        let station = opened.session.station
+        // Of one that nobody took in, a person tells what belongs together.
+        guard try !stores.stations.isWaiting(station, in: transaction) else { return }
+        let error = clockErrorMilliseconds(of: station)
         // It began, by our clock, before we heard of its end: what came earlier is of another charge.
         let begun = opened.session.startedAt.advanced(byMilliseconds: -error)
-        let candidates = waiting.filter { begun <= $0.receivedAt }
-        let outlets = try outlets(of: opened.session.station, in: transaction)
-        let fitting = candidates.filter { Self.fits($0, opened, outlets: outlets) }
+        let outlets = try outlets(of: station, in: transaction)
+        let fitting = try waiting("kind = 'stop'", at: station, since: begun, in: transaction)
+            .filter { Self.fits($0, opened, outlets: outlets) }
         // Two that fit are a person's to tell apart.
         let stop = fitting.count == 1 ? fitting[0] : nil
         var end: Timestamp?
         if let stop, case .stop(let told) = stop.content {
             end = StationTime.repaired(told.at, receivedAt: stop.receivedAt).at
         }
-        for message in candidates {
+        // Bodies are read only where the number can be this charge's.
+        let readings = try waiting(
+            "kind = 'readings' AND (reference = ? OR reference = '0' OR reference LIKE '-%')",
+            [.text(stop?.reference?.storedText ?? "0")], at: station, since: begun,
+            in: transaction)
+        for message in readings {
             guard case .readings(let report) = message.content,
                 Self.belongs(report, message, to: opened, until: end, with: stop?.reference)
             else { continue }
@@ -173,8 +186,21 @@ extension Sessions {
         }
     }
 
+    private func waiting(
+        _ condition: String, _ values: [SQLValue] = [], at station: String,
+        since begun: Timestamp, in transaction: Transaction
+    ) throws -> [ParkedMessage] {
+        try transaction.query(
+            """
+            SELECT * FROM parked WHERE station = ? AND state = 'waiting' AND received_at >= ?
+            AND \(condition) ORDER BY id
+            """, list: [.text(station), .integer(begun.milliseconds)] + values
+        ).map(ParkedMessage.init(row:))
+    }
+
     /// Stands where a person's name stands otherwise.
     static let startCame = "its start came"
+    static let stopCame = "its stop came"
 
     /// By tag, register and time. A station that never learnt its number says 0 or −1, and need not
     /// tell a tag where it has one outlet; a number of its own making is believed only with the tag.

@@ -108,6 +108,7 @@ extension Sessions {
             rules: rules(of: session.location.timeZone), idTag: try row.text("id_tag"),
             authorization: AuthorizationStatus(rawValue: try row.text("authorization_status"))
                 ?? .invalid, isAcknowledged: try row.bool("is_acknowledged"),
+            mayBePending: try stores.stations.isWaiting(session.station, in: transaction),
             journalledAt: session.lastUpdated,
             ratedWatts: Self.ratedWatts(session.location.evses.first?.connectors.first),
             raised: Set(session.suspicions.compactMap { Suspicion.Code(rawValue: $0) }))

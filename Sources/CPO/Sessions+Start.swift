@@ -18,6 +18,7 @@ extension Sessions {
         if let known, try !Self.isAnother(start, than: known) {
             return try answerAgain(known, start, receivedAt: receivedAt, in: transaction)
         }
+        try admitMore(station, receivedAt, in: transaction)
         let repetition = try known.map { try $0.int("repetition") + 1 } ?? 0
         let startedAt =
             StationTime.isUnset(start.at)
@@ -213,11 +214,26 @@ extension Sessions {
         }
     }
 
+    /// A station that nobody took in yet is believed so many charges; it asks again later.
+    private func admitMore(
+        _ station: String, _ now: Timestamp, in transaction: Transaction
+    ) throws {
+        guard try stores.stations.isWaiting(station, in: transaction) else { return }
+        let last = try transaction.queryOne(
+            "SELECT key FROM session WHERE station = ? LIMIT 1 OFFSET ?", station,
+            Self.mostSessionsOfPending - 1)
+        guard last == nil else { throw StationError.tooMuchOfPending }
+    }
+
     /// Connector 0 of a station with one connector is that one.
     private func actualConnector(
         _ number: ConnectorNumber, at station: String, in transaction: Transaction
     ) throws -> ConnectorNumber {
-        guard number == 0 else { return number }
+        guard number == 0 else {
+            // Numbers that cannot be share one place: a station that makes them up fills no memory.
+            return (1...Stations.mostConnectors).contains(number)
+                ? number : Stations.mostConnectors + 1
+        }
         let known = try transaction.query(
             "SELECT number FROM station_connector WHERE station = ? AND number > 0", station)
         return known.count == 1 ? try known[0].int("number") : number

@@ -55,6 +55,9 @@ extension Sessions {
                 from: station, receivedAt, in: transaction)
             return
         }
+        // Closed for want of it: that waits for nobody any more.
+        try stores.suspicions.settle(
+            .orphanClosed, of: session.id, by: Self.stopCame, at: receivedAt, in: transaction)
         for reading in stop.readings.prefix(Self.mostReadingsPerMessage) {
             let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
             _ = try store(
@@ -74,9 +77,12 @@ extension Sessions {
             "SELECT * FROM session WHERE closure = 'provisional' AND last_updated < ?", since)
         {
             let session = try session(row: row)
+            // Readings that came after it was closed are its own as well.
+            let told = try entry(row: row, in: transaction).builder
             let stop = SessionStop(
-                transaction: session.transaction ?? .number(0), meterStop: session.meterLast,
-                at: session.endedAt, reason: .other)
+                transaction: session.transaction ?? .number(0),
+                meterStop: max(session.meterLast, told.meterLast),
+                at: session.endedAt.map { max($0, told.lastReadingAt) }, reason: .other)
             try close(row, stop, as: .ruled, receivedAt: now, in: transaction)
         }
     }
@@ -96,11 +102,17 @@ extension Sessions {
                 """, entry.session.connector, entry.session.station)
             let isOnline = try row.map { try $0.int("is_online") != 0 } ?? false
             let status = try row?.textOrNil("status").flatMap { ConnectorStatus(rawValue: $0) }
-            guard !isOnline || status == .available || status == .reserved else { continue }
+            switch status {
+            case .charging, .suspendedEV, .suspendedEVSE:
+                // It says that it charges: not all send meter values.
+                if isOnline { continue }
+            case .available, .preparing, .finishing, .reserved, .unavailable, .faulted, nil: break
+            }
             try closeProvisionally(
                 entry.key,
                 because: isOnline
-                    ? "because its connector is free" : "because its station is gone",
+                    ? "because its connector says nothing of a charge"
+                    : "because its station is gone",
                 now, in: transaction)
         }
     }
@@ -174,13 +186,17 @@ extension Sessions {
         let key = try row.int64("key")
         var session = try session(row: row)
         var end = try end(of: &session, key, stop, receivedAt, in: transaction)
-        let register = try register(of: &session, key, stop, receivedAt, in: transaction)
+        let register = try register(of: &session, row, stop, receivedAt, in: transaction)
         // Energy needs a stretch to lie in: the shortest there is, so that no time is billed.
         if end == session.startedAt, register > session.meterStart {
             end = end.advanced(bySeconds: 1)
         }
         // From the rows, so that a late reading, or one after the end, stands where it belongs.
         var entry = try entry(row: row, until: end, highest: register, in: transaction)
+        if let leap = Self.leap(to: register, at: end, of: entry, session) {
+            try suspect(
+                .registerFellOrJumped, &session, key: key, leap, at: receivedAt, in: transaction)
+        }
         _ = entry.builder.take(.init(at: end, register: register, power: nil, current: nil))
         if session.suspicions != entry.session.suspicions {
             entry.session.suspicions = session.suspicions
@@ -287,10 +303,19 @@ extension Sessions {
 
     /// What it is billed up to: the stop's register, unless it lies below the start's.
     private func register(
-        of session: inout Session, _ key: Int64, _ stop: SessionStop, _ receivedAt: Timestamp,
+        of session: inout Session, _ row: Row, _ stop: SessionStop, _ receivedAt: Timestamp,
         in transaction: Transaction
     ) throws -> WattHours {
+        let key = try row.int64("key")
         guard stop.meterStop < session.meterStart else {
+            let most = session.meterStart + Self.mostEnergy
+            guard stop.meterStop <= most else {
+                try suspect(
+                    .registerFellOrJumped, &session, key: key,
+                    "\(Self.raw(stop)): more than any charge takes; billed up to the last register "
+                        + "that can be", at: receivedAt, in: transaction)
+                return try entry(row: row, highest: most, in: transaction).builder.meterLast
+            }
             let last = book.withLock { $0.entries[key]?.builder.meterLast } ?? session.meterLast
             if stop.meterStop < last {
                 try suspect(
@@ -304,6 +329,19 @@ extension Sessions {
             .stopRegisterBelowStart, &session, key: key, Self.raw(stop), at: receivedAt,
             in: transaction)
         return max(session.meterLast, session.meterStart)
+    }
+
+    /// The last stretch up to the stop, where both its times are the station's own word.
+    private static func leap(
+        to register: WattHours, at end: Timestamp, of entry: SessionBook.Entry, _ session: Session
+    ) -> String? {
+        let doubts: [Suspicion.Code] = [
+            .stationClockWrong, .stopBeforeStart, .registerFellOrJumped,
+        ]
+        guard doubts.allSatisfy({ !session.suspicions.contains($0.rawValue) }) else { return nil }
+        return leap(
+            from: entry.builder.meterLast, at: entry.builder.lastReadingAt, to: register, at: end,
+            rated: entry.ratedWatts ?? mostWatts)
     }
 
     /// A register in kWh that calls itself Wh counts a thousandth of what the sampled power says.

@@ -4,6 +4,8 @@ import SQL
 package enum StationError: Error, Hashable, Sendable {
     /// Not in the registry: the door admits a station before it speaks for it.
     case unknown
+    /// As many charges of one that waits to be taken in as are believed; later it is served.
+    case tooMuchOfPending
 }
 
 extension StationRecord {

@@ -69,6 +69,26 @@ package final class Suspicions: Sendable {
             """, state.rawValue, name, at, session)
     }
 
+    func isOpen(
+        _ code: Suspicion.Code, of session: String, in transaction: Transaction
+    ) throws -> Bool {
+        try transaction.queryOne(
+            "SELECT id FROM suspicion WHERE session = ? AND code = ? AND state = 'open' LIMIT 1",
+            session, code.rawValue) != nil
+    }
+
+    /// What was open of a kind about a session, and is over by what came since.
+    func settle(
+        _ code: Suspicion.Code, of session: String, by reason: String, at: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        try transaction.execute(
+            """
+            UPDATE suspicion SET state = 'accepted', decided_by = ?, decided_at = ?
+            WHERE session = ? AND code = ? AND state = 'open'
+            """, reason, at, session, code.rawValue)
+    }
+
     package func suspicion(_ id: Int64) async throws -> Suspicion? {
         try await database.read { transaction in
             try transaction.queryOne("SELECT * FROM suspicion WHERE id = ?", id)

@@ -93,7 +93,7 @@ import Testing
             // What a plug's last register was is kept with its status.
             _ = try await house.apply(House.status(-60, .available))
             let (number, _) = try await house.started(House.start(register: 0))
-            _ = try await house.apply(House.stop(number, 60, 700), at: 60)
+            _ = try await house.apply(House.stop(number, 60, 400), at: 60)
             _ = try await house.started(House.start(120, register: 0), at: 120)
             let codes = try await house.cpo.suspicions.list().map(\.code)
             #expect(codes == (places.isEmpty ? [.registerGapBetweenSessions] : []))
