@@ -106,17 +106,19 @@ extension StationCommand: Stored {
 }
 
 extension StationCommand {
+    /// A setting whose value nobody reads who may read the log, or a payload that holds one.
+    package static func isSecret(_ text: String) -> Bool {
+        let text = text.lowercased()
+        return text.contains("authorizationkey") || text.contains("password")
+    }
+
     /// The same without the secret it carried; nil when it carries none. OCPP 1.6 security white
     /// paper A05: a station's password travels as the value of a setting.
     var masked: StationCommand? {
-        func isSecret(_ text: String) -> Bool {
-            let text = text.lowercased()
-            return text.contains("authorizationkey") || text.contains("password")
-        }
         switch self {
-        case .changeSetting(let key, _) where isSecret(key):
+        case .changeSetting(let key, _) where Self.isSecret(key):
             return .changeSetting(key: key, value: "***")
-        case .foreign(let action, let payload) where isSecret(payload):
+        case .foreign(let action, let payload) where Self.isSecret(payload):
             return .foreign(action: action, payload: "***")
         case .maintenance(let order): return order.masked.map { .maintenance($0) }
         case .start, .stop, .unlock, .reset, .setAvailability, .changeSetting, .getSettings,

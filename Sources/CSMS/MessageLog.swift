@@ -37,11 +37,20 @@ final class MessageLog: Sendable {
         var deviations: [Key: Tally] = [:]
         var refusals: [Key: Tally] = [:]
         var forgotAt: Timestamp?
+        /// Of the frames that wait.
+        var bytes = 0
         var isEmpty: Bool { lines.isEmpty && deviations.isEmpty && refusals.isEmpty }
     }
 
     /// Rows in one transaction, so that a batch holds nobody's commit up for long.
     private static let rowsPerCommit = 200
+    /// What goes by age in one transaction: stations wait for the writer meanwhile.
+    static let forgottenAtOnce = 5000
+    /// Frames that wait to be written: a flood of the largest is dropped, and counted.
+    static let mostBytesWaiting = 64 << 20
+    /// No action of any version is longer; the rest of a made-up one says nothing.
+    static let actionBytes = 64
+    private static let messageIDBytes = 255
 
     let house: ChargePointOperator
     private let settings: CentralSystemSettings
@@ -55,11 +64,15 @@ final class MessageLog: Sendable {
     // MARK: Taking
 
     func add(_ line: Line) {
+        let bytes = line.request.count + (line.answer?.count ?? 0)
         state.withLock { state in
-            guard state.lines.count < settings.messagesWaiting else {
+            guard state.lines.count < settings.messagesWaiting,
+                state.bytes + bytes <= Self.mostBytesWaiting
+            else {
                 state.dropped += 1
                 return
             }
+            state.bytes += bytes
             state.lines.append(line)
         }
     }
@@ -111,7 +124,9 @@ final class MessageLog: Sendable {
         if taken.dropped > 0 {
             house.log.warning("message log overflowed", ["dropped": taken.dropped])
         }
-        guard !taken.isEmpty else { return }
+        let now = house.clock.now
+        let forgets = isTimeToForget(now)
+        guard !taken.isEmpty || forgets else { return }
         do {
             var at = taken.lines.startIndex
             while at < taken.lines.endIndex {
@@ -123,14 +138,13 @@ final class MessageLog: Sendable {
                 at = end
             }
             let (deviations, refusals) = (taken.deviations, taken.refusals)
-            let now = house.clock.now
-            let forgets = isTimeToForget(now)
-            try await house.database.write { [settings] transaction in
+            let isMore = try await house.database.write { [settings] transaction in
                 for (key, tally) in deviations { try Self.add(key, tally, in: transaction) }
                 for (key, tally) in refusals { try Self.addRefusal(key, tally, in: transaction) }
                 try Self.trim(settings, in: transaction)
-                if forgets { try Self.forget(settings, at: now, in: transaction) }
+                return try forgets && Self.forget(settings, at: now, in: transaction)
             }
+            if isMore { state.withLock { $0.forgotAt = nil } }
         } catch {
             // Stations are served all the same; the log is for reading, not for billing.
             house.log.error("message log not written", ["error": "\(error)"])
@@ -159,8 +173,13 @@ final class MessageLog: Sendable {
             """
             INSERT INTO csms_message (station, at, is_inbound, action, message_id, request, answer,
             took_ms, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """, line.station, line.at, line.isInbound, line.action, line.messageID,
-            stored.request, stored.answer, line.tookMilliseconds, line.note)
+            """, line.station, line.at, line.isInbound, cut(line.action, actionBytes),
+            cut(line.messageID, messageIDBytes), stored.request, stored.answer,
+            line.tookMilliseconds, line.note)
+    }
+
+    private static func cut(_ text: String, _ bytes: Int) -> String {
+        text.utf8.count <= bytes ? text : String(decoding: text.utf8.prefix(bytes), as: UTF8.self)
     }
 
     private static func add(_ key: Key, _ tally: Tally, in transaction: Transaction) throws {
@@ -190,17 +209,22 @@ final class MessageLog: Sendable {
         }
     }
 
+    /// - Returns: whether there may be more than one transaction forgets.
     private static func forget(
         _ settings: CentralSystemSettings, at now: Timestamp, in transaction: Transaction
-    ) throws {
-        guard settings.messageDays > 0 else { return }
-        try transaction.execute(
-            "DELETE FROM csms_message WHERE at < ?",
-            now.advanced(bySeconds: -Int64(settings.messageDays) * 86_400))
+    ) throws -> Bool {
+        guard settings.messageDays > 0 else { return false }
+        let gone = try transaction.execute(
+            """
+            DELETE FROM csms_message WHERE id IN (
+            SELECT id FROM csms_message WHERE at < ? ORDER BY id LIMIT ?)
+            """, now.advanced(bySeconds: -Int64(settings.messageDays) * 86_400),
+            Self.forgottenAtOnce)
         // Their addresses may be those of people's homes.
         try transaction.execute(
             "DELETE FROM csms_refusal WHERE last_at < ?",
             now.advanced(bySeconds: -Int64(settings.messageDays) * 86_400))
+        return gone >= Self.forgottenAtOnce
     }
 
     private static func trim(_ settings: CentralSystemSettings, in transaction: Transaction) throws
@@ -231,19 +255,20 @@ final class MessageLog: Sendable {
         "UpdateFirmware", "SignedUpdateFirmware", "GetDiagnostics", "GetLog",
     ]
     private static let secretKey = "authorizationkey"
-    private static let secretBytes = Array(secretKey.utf8)
+    /// By the same rule as in a command's row: stations have settings such as `WifiPassword`.
+    private static let secretWords = [Array(secretKey.utf8), Array("password".utf8)]
 
-    /// Ignoring case; the first letter is looked for with a plain loop, since nearly all have none.
+    /// Ignoring case; the first letters are looked for with a plain loop, since nearly all have none.
     private static func holdsSecret(_ frame: [UInt8]) -> Bool {
-        guard frame.count >= secretBytes.count else { return false }
-        let last = frame.count - secretBytes.count
-        return frame.withUnsafeBufferPointer { frame in
-            for start in 0...last where frame[start] | 0x20 == secretBytes[0] {
-                var at = 1
-                while at < secretBytes.count, frame[start + at] | 0x20 == secretBytes[at] {
-                    at += 1
+        frame.withUnsafeBufferPointer { frame in
+            for start in frame.indices {
+                let first = frame[start] | 0x20
+                for word in secretWords
+                where first == word[0] && start + word.count <= frame.count {
+                    var at = 1
+                    while at < word.count, frame[start + at] | 0x20 == word[at] { at += 1 }
+                    if at == word.count { return true }
                 }
-                if at == secretBytes.count { return true }
             }
             return false
         }
@@ -261,7 +286,9 @@ final class MessageLog: Sendable {
         switch value {
         case .array(let elements): return .array(elements.map(maskedTree))
         case .object(var members):
-            if members["key"]?.string?.lowercased() == secretKey, members["value"] != nil {
+            if let key = members["key"]?.string, StationCommand.isSecret(key),
+                members["value"] != nil
+            {
                 members["value"] = "***"
             }
             return .object(members.mapValues(maskedTree))

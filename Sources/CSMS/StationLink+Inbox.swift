@@ -8,7 +8,7 @@ extension StationLink {
     /// Answers what waits, one after the other, until nothing does.
     func work(on shard: isolated Shard) async {
         var at = inbox.startIndex
-        while at < inbox.endIndex {
+        while at < inbox.endIndex, !isTurnedAway {
             let item = inbox[at]
             at += 1
             await answer(item, on: shard)
@@ -22,6 +22,7 @@ extension StationLink {
                 allowReading(on: shard)
             }
         }
+        if isTurnedAway { inbox.removeAll() }
         isWorking = false
     }
 

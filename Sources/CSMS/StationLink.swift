@@ -43,6 +43,8 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     private var durableEpoch: Int64?
     var inbox: [Inbound] = []
     var isWorking = true
+    /// Its id is not, or no longer, in the registry: nothing it says counts.
+    var isTurnedAway = false
     /// Too many messages wait here, or came in too short a time: either stops the reading.
     var inboxIsFull = false
     private var isThrottled = false
@@ -131,9 +133,15 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
                 linkIsUp(on: shard)
             }
         case .replaced: connection.close(4001, reason: "replaced", on: shard)
-        case .refused: connection.close(1008, reason: "not registered", on: shard)
-        case .failed: connection.close(1011, reason: "try again later", on: shard)
+        case .refused: turnAway(1008, "not registered", on: shard)
+        case .failed: turnAway(1011, "try again later", on: shard)
         }
+    }
+
+    /// What it sent before the word on it came is nobody's: not a charge, not a question.
+    private func turnAway(_ code: Int, _ reason: String, on shard: isolated Shard) {
+        isTurnedAway = true
+        connection.close(code, reason: reason, on: shard)
     }
 
     // MARK: Frames in

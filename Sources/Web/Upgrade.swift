@@ -27,6 +27,14 @@ struct Upgrade {
         let list = request.headers["sec-websocket-protocol"] ?? ""
         let offered = list.split(separator: ",").map { Self.trimmed($0) }
         let chosen = offered.first { route.subprotocols.contains($0) }
+        // libwebsockets takes the first name that any route knows; where that is not the one
+        // chosen here, and where it would drop the connection silently, say so instead: before anybody
+        // is asked, who would count on what never opens.
+        guard
+            chosen == nil
+                || (list.utf8.count <= Self.maxSubprotocolListBytes
+                    && offered.first(where: { shard.router.subprotocols.contains($0) }) == chosen)
+        else { return refuse(400, [:]) }
         let upgrade = UpgradeRequest(
             http: request,
             credentials: BasicCredentials(header: request.headers["authorization"]),
@@ -37,11 +45,6 @@ struct Upgrade {
             guard chosen != nil || (route.subprotocols.isEmpty && offered.isEmpty) else {
                 return .noCommonSubprotocol
             }
-            // libwebsockets takes the first name that any route knows; where that is not the one
-            // chosen here, and where it would drop the connection silently, say so instead.
-            guard list.utf8.count <= Self.maxSubprotocolListBytes,
-                offered.first(where: { shard.router.subprotocols.contains($0) }) == chosen
-            else { return refuse(400, [:]) }
             let connection = WebSocketConnection(
                 shard: shard, remoteAddress: request.remoteAddress, makeSession: makeSession)
             connection.conn = conn

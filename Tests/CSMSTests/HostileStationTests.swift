@@ -49,6 +49,25 @@ import Testing
         #expect(Admission.stationID(path: "/ocpp/\(id)") == nil)
     }
 
+    @Test func `takes no place in the inbox by a handshake that never opens`() async throws {
+        let rig = try await Rig(unknownStations: .inbox) { $0.pendingStations = 1 }
+        let names = (0..<20).map { "ocpp1.6.made-up-\($0)" }.joined(separator: ",")
+        for number in 1...3 {
+            let socket = try RawSocket(port: rig.port)
+            await socket.send(
+                Array(
+                    ("GET /ocpp/GHOST-\(number) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                        + "Connection: Upgrade\r\nSec-WebSocket-Protocol: ocpp1.6,\(names)\r\n"
+                        + "Sec-WebSocket-Version: 13\r\n"
+                        + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").utf8))
+            let answer = await socket.readAll()
+            #expect(answer.hasPrefix("HTTP/1.1 400"))
+        }
+        #expect(rig.center.directory.pendingCount == 0)
+        #expect(await rig.refusal(password: "0123456789abcdef") == nil)
+        await rig.end()
+    }
+
     @Test func `cannot bill a driver from the inbox, nor ask which tags are good`() async throws {
         let rig = try await Rig(unknownStations: .inbox)
         let station = try await rig.connect()

@@ -77,6 +77,8 @@ import Testing
         #"[2,"1","ChangeConfiguration",{"key":"AUTHORIZATIONKEY","value":"secret"}]"#,
         #"[3,"1",{"configurationKey":[{"key":"authorizationKey","value":"secret"}]}]"#,
         #"[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"secret""#,
+        #"[2,"1","ChangeConfiguration",{"key":"WifiPassword","value":"secret"}]"#,
+        #"[3,"1",{"configurationKey":[{"key":"APN_PASSWORD","value":"secret"}]}]"#,
         #"[2,"1","GetDiagnostics",{"location":"ftp://kerb:secret@files.example.org/up"}]"#,
         #"[2,"1","UpdateFirmware",{"location":"https:\/\/kerb:secret@files.example.org\/f"}]"#,
     ])

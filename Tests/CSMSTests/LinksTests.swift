@@ -1,6 +1,7 @@
 import CPO
 import Charging
 import JSON
+import SQL
 import TestSupport
 import Testing
 import Web
@@ -182,6 +183,57 @@ import Web
         _ = try await station.ask(#"[2,"a","Authorize",{"idTag":"DRIVER-1"}]"#)
         _ = try await station.ask(#"[2,"h2","Heartbeat",{}]"#)
         #expect(try await rig.center.messages().map(\.messageID) == ["a"])
+        await rig.end()
+    }
+
+    /// After months in which nothing was forgotten, as when the days were made fewer.
+    @Test func `keeps no more of a made-up action than any action has`() async throws {
+        let rig = try await Rig { $0.lowestSecurityProfile = 0 }
+        let station = try await rig.connect()
+        _ = try await station.boot()
+        _ = try await station.ask("[2,\"long\",\"\(String(repeating: "x", count: 9000))\",{}]")
+        _ = try await station.ask(#"[2,"h","Heartbeat",{}]"#)
+        let kept = try await rig.center.messages().first { $0.messageID == "long" }
+        #expect(kept?.action.utf8.count == MessageLog.actionBytes)
+        await rig.end()
+    }
+
+    @Test func `waits in memory up to so many bytes, whoever sends them`() async throws {
+        let rig = try await Rig()
+        let frame = [UInt8](repeating: 0x20, count: 1 << 20)
+        for number in 0..<80 {
+            rig.center.log.add(
+                MessageLog.Line(
+                    station: "CS-1", at: Rig.noon, isInbound: true, action: "X",
+                    messageID: "m-\(number)", request: frame))
+        }
+        #expect(try await rig.center.messages().count == MessageLog.mostBytesWaiting >> 20)
+        // What was written waits no more.
+        rig.center.log.add(
+            MessageLog.Line(
+                station: "CS-1", at: Rig.noon, isInbound: true, action: "X", messageID: "last",
+                request: frame))
+        #expect(try await rig.center.messages().first?.messageID == "last")
+        await rig.end()
+    }
+
+    @Test func `forgets much in several transactions, although nobody says anything`()
+        async throws
+    {
+        let rig = try await Rig { $0.messageDays = 2 }
+        let much = MessageLog.forgottenAtOnce + 10
+        let old = Rig.noon.advanced(bySeconds: -3 * 86_400)
+        try await rig.house.database.write { transaction in
+            for number in 0..<much {
+                try transaction.execute(
+                    """
+                    INSERT INTO csms_message (station, at, is_inbound, action, message_id, request)
+                    VALUES ('CS-1', ?, 1, 'Heartbeat', ?, '{}')
+                    """, old, "m-\(number)")
+            }
+        }
+        #expect(try await rig.center.messages().count == 10)
+        #expect(try await rig.center.messages().isEmpty)
         await rig.end()
     }
 
