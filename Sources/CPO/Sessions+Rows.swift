@@ -117,7 +117,8 @@ extension Sessions {
             """
             SELECT at, status FROM status_change
             WHERE station = ? AND connector = ? AND at >= ? AND at < ? ORDER BY at, received_at
-            """, session.station, session.connector, session.startedAt, limit)
+            """, session.station, session.connector,
+            session.startedAt.advanced(bySeconds: -UsageBuilder.leadSeconds), limit)
         {
             guard let status = ConnectorStatus(rawValue: try row.text("status")) else { continue }
             _ = entry.builder.take(.init(at: try row.timestamp("at"), status: status))

@@ -134,8 +134,9 @@ extension Sessions {
         let status = try transaction.queryOne(
             """
             SELECT status FROM status_change WHERE station = ? AND connector = ? AND at <= ?
-            ORDER BY at DESC, received_at DESC LIMIT 1
-            """, station, connector, startedAt)
+            AND at >= ? ORDER BY at DESC, received_at DESC LIMIT 1
+            """, station, connector, startedAt,
+            startedAt.advanced(bySeconds: -UsageBuilder.leadSeconds))
         try transaction.execute(
             """
             INSERT INTO session (key, id, station, connector, id_tag, natural_at, meter_start_wh,

@@ -4,6 +4,8 @@ import Charging
 ///
 /// - Parking is time in which the vehicle does not ask for power: SuspendedEV and Finishing. A pause by
 ///   the station (SuspendedEVSE) is charging time. OCPI 2.2.1 §10.4.
+/// - What a station said before the charge began, or of the one before it, is no word about this one:
+///   a charge away from the operator would be parking, because its plug was last heard of Finishing.
 /// - Energy between two registers lies where the vehicle charged; within that it is spread by time.
 struct UsageBuilder: Sendable {
     /// One reading inside the transaction, reduced to what a price can depend on.
@@ -19,6 +21,9 @@ struct UsageBuilder: Sendable {
         var at: Timestamp
         var status: ConnectorStatus
     }
+
+    /// A status of so long before the start still speaks for it: stations tell the two in any order.
+    static let leadSeconds: Int64 = 60
 
     let startedAt: Timestamp
     let meterStart: WattHours
@@ -44,7 +49,7 @@ struct UsageBuilder: Sendable {
         meterLast = meterStart
         lastReadingAt = startedAt
         cutAt = startedAt
-        if let status { state = Self.state(of: status) }
+        if let status { state = Self.initialState(of: status) }
     }
 
     /// How a reading was taken.
@@ -101,9 +106,15 @@ struct UsageBuilder: Sendable {
 
     private mutating func takeInitial(_ change: Change) -> Bool {
         // What was reported before the start is the state it started in, if nothing was cut yet.
-        guard segments.isEmpty else { return true }
-        state = Self.state(of: change.status)
+        guard segments.isEmpty, change.at >= startedAt.advanced(bySeconds: -Self.leadSeconds)
+        else { return true }
+        state = Self.initialState(of: change.status)
         return true
+    }
+
+    /// Parking is only what a station says of this charge: Finishing is always of the one before.
+    private static func initialState(of status: ConnectorStatus) -> Usage.State {
+        status == .suspendedEV ? .parking : .charging
     }
 
     private mutating func cut(to end: Timestamp, register: WattHours) {

@@ -174,6 +174,26 @@ import Testing
         #expect(cdr.session.energy == WattHours(500))
     }
 
+    /// A charge away from the operator, whose plug was last heard of a charge before.
+    @Test(arguments: [
+        (Int64(-600), ConnectorStatus.finishing, false), (-10, .finishing, false),
+        (-600, .suspendedEV, false), (-10, .suspendedEV, true), (10, .finishing, true),
+    ])
+    func `is parking only by what was said of itself`(
+        second: Int64, status: ConnectorStatus, isParking: Bool
+    ) async throws {
+        for isLate in [false, true] {
+            let house = try await House()
+            if !isLate { _ = try await house.apply(House.status(second, status)) }
+            let (number, _) = try await house.started(House.start(0), at: 700)
+            if isLate { _ = try await house.apply(House.status(second, status), at: 701) }
+            _ = try await house.apply(House.stop(number, 600, 1060), at: 702)
+            let bill = try #require(try await house.cpo.cdrs.list().cdrs.first)
+            let parked = bill.session.usage.segments.contains { $0.state == .parking }
+            #expect(parked == isParking)
+        }
+    }
+
     @Test func `keeps its tariff when the tariff changes`() async throws {
         let house = try await House()
         let (transaction, _) = try await house.started(House.start(0))
