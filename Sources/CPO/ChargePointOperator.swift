@@ -52,6 +52,12 @@ package final class ChargePointOperator: Sendable {
         stations = Stations(
             database: database, journal: journal, news: news, locations: locations,
             settings: settings)
+        locations.onNewPlace { [weak stations] id, connector, transaction in
+            guard let stations, let station = try stations.station(id, in: transaction) else {
+                return .unknown
+            }
+            return stations.evseStatus(of: station, connector: connector)
+        }
         commands = Commands(
             database: database, journal: journal, settings: settings, clock: clock, log: log)
         campaigns = Campaigns(database: database, journal: journal, news: news)

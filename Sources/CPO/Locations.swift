@@ -73,6 +73,9 @@ package final class Locations: Remembering {
     private let database: Database
     private let journal: Journal
     private let state = Lock(State())
+    /// What a station's plug shows now, for a place that is put on it later.
+    typealias StatusOf = @Sendable (String, ConnectorNumber, Transaction) throws -> EVSEStatus
+    private let statusOf = Lock<StatusOf?>(nil)
 
     init(database: Database, journal: Journal) {
         self.database = database
@@ -148,7 +151,25 @@ package final class Locations: Remembering {
         }
         try store(merged, in: transaction)
         try journal.append(.locationChanged, merged.id, at: at, in: transaction)
+        try takeStatuses(of: merged, at: at, in: transaction)
         return true
+    }
+
+    func onNewPlace(_ statusOf: @escaping StatusOf) { self.statusOf.withLock { $0 = statusOf } }
+
+    /// A plug told its status before it had this place, and does not tell it again.
+    private func takeStatuses(
+        of location: Location, at: Timestamp, in transaction: Transaction
+    ) throws {
+        guard let statusOf = statusOf.withLock({ $0 }) else { return }
+        for evse in location.evses where evse.status == .unknown {
+            guard let station = evse.station, let connector = evse.stationConnector else {
+                continue
+            }
+            try setStatus(
+                statusOf(station, connector, transaction), station: station, connector: connector,
+                at: at, in: transaction)
+        }
     }
 
     /// Takes a location out of service: every EVSE becomes REMOVED. OCPI knows no other deletion.

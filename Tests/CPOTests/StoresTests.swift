@@ -146,6 +146,35 @@ import Testing
     }
 }
 
+@Suite struct `A place that is put on a plug` {
+    @Test func `shows what the plug told before`() async throws {
+        let house = try await House()
+        for (connector, status) in [(1, ConnectorStatus.available), (2, .charging)] {
+            _ = try await house.apply(House.status(0, status, connector: connector))
+        }
+        let at = House.noon.advanced(bySeconds: 60)
+        var location = House.location(at: at)
+        location.id = "L-2"
+        for index in location.evses.indices {
+            location.evses[index].uid = "F-\(index)"
+            location.evses[index].evseID = nil
+        }
+        let (moved, former) = (location, "L-1")
+        try await house.cpo.write { transaction in
+            _ = try house.cpo.locations.retire(former, at: at, in: transaction)
+            try house.cpo.locations.put(moved, at: at, in: transaction)
+        }
+        let found = try #require(house.cpo.locations.location("L-2"))
+        #expect(found.evses.map(\.status) == [.available, .charging])
+        // Nobody hears of a plug whose station is away.
+        _ = try await house.cpo.write {
+            try house.cpo.stations.detached("CS-1", epoch: 1, at: at, in: $0)
+        }
+        #expect(
+            house.cpo.locations.location("L-2")?.evses.map(\.status) == [.unknown, .unknown])
+    }
+}
+
 @Suite struct `A transaction that fails` {
     private struct Broken: Error, Equatable {}
 
