@@ -107,7 +107,8 @@ extension Program {
             note("database", wrong.isEmpty ? nil : wrong.joined(separator: "; "), fine: "sound")
             await database.close()
         } catch {
-            note("database", "\(settings.database): \(error)", fine: "")
+            let reason = (error as? Failure)?.text ?? "\(settings.database): \(error)"
+            note("database", reason, fine: "")
         }
         if case .sqlite(let path) = settings.database {
             do throws(FileError) {
@@ -121,14 +122,9 @@ extension Program {
         }
         for listener in settings.listeners {
             guard let tls = listener.tls else { continue }
-            for file in [tls.certificateFile, tls.keyFile] {
-                do throws(FileError) {
-                    _ = try FileSystem.read(file)
-                    note("certificate", nil, fine: "\(file) can be read")
-                } catch {
-                    note("certificate", "\(error)", fine: "")
-                }
-            }
+            let look = CertificateLook(
+                tls, authority: settings.authority(of: listener), now: SystemClock().now)
+            note("certificate", look.problem, fine: look.fine)
         }
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(7), &limit)

@@ -1,3 +1,4 @@
+import Glibc
 import Service
 import Web
 
@@ -19,19 +20,35 @@ extension Settings {
         }
     }
 
+    /// Who signed the certificate of the listener that stations are sent to, where boards enrol there.
+    func authority(of listener: Listener) -> String? {
+        Self.meetsStations(listener, at: ocpp.stationsURL) ? ocpp.caFile : nil
+    }
+
+    private static func meetsStations(_ listener: Listener, at url: String?) -> Bool {
+        guard let url, url.hasPrefix("wss://") else { return false }
+        return listener.pathPrefixes.isEmpty || listener.pathPrefixes.contains("/ocpp/")
+    }
+
     /// The files that the sections name.
     struct FilePlaces {
         let top: ConfigSection
         let listeners: [ConfigSection]
+        /// What was read from them.
+        let values: [Listener]
 
-        func check(modes: Bool) {
-            for listener in listeners {
+        func check(modes: Bool, stationsURL: String?) {
+            for (index, listener) in listeners.enumerated() {
                 guard let tls = listener.sectionOrNil("tls") else { continue }
                 let files = FileChecks(tls)
                 files.certificates("certificateFile", tls.pathOrNil("certificateFile"))
                 files.secret("keyFile", tls.pathOrNil("keyFile"))
                 if modes { files.privacy("keyFile", tls.pathOrNil("keyFile")) }
                 files.certificates("clientCAFile", tls.pathOrNil("clientCAFile"))
+                // A server that starts with an expired one can still be looked at, and mended.
+                if modes, values.indices.contains(index) {
+                    look(at: values[index], tls, stationsURL)
+                }
             }
             let password = top.pathOrNil("databasePasswordFile")
             FileChecks(top).secret("databasePasswordFile", password)
@@ -52,6 +69,24 @@ extension Settings {
                 }
                 files.certificates("caFile", section.pathOrNil("caFile"))
             }
+            checkBeckn(modes: modes)
+        }
+
+        /// What may be read here; the rest is told by its own check, or is another user's.
+        private func look(at listener: Listener, _ section: ConfigSection, _ stationsURL: String?) {
+            let authority = top.section("ocpp").pathOrNil("caFile")
+            guard let tls = listener.tls,
+                [tls.certificateFile, tls.keyFile, authority].allSatisfy({ file in
+                    file.map { access($0, R_OK) == 0 } ?? true
+                })
+            else { return }
+            let look = CertificateLook(
+                tls, authority: meetsStations(listener, at: stationsURL) ? authority : nil,
+                now: SystemClock().now)
+            if let problem = look.problem, !look.isUnreadable { section.problem(look.key, problem) }
+        }
+
+        private func checkBeckn(modes: Bool) {
             guard let beckn = top.sectionOrNil("beckn") else { return }
             FileChecks(beckn).secret("keyFile", beckn.pathOrNil("keyFile"))
             if modes { FileChecks(beckn).privacy("keyFile", beckn.pathOrNil("keyFile")) }

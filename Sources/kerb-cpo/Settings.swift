@@ -82,7 +82,7 @@ struct Settings: Sendable {
             places.append(section)
             return listener(section)
         }
-        let files = FilePlaces(top: top, listeners: places)
+        let files = FilePlaces(top: top, listeners: places, values: listeners)
         if !top.isSchema {
             checkPorts(listeners, places)
         }
@@ -110,7 +110,9 @@ struct Settings: Sendable {
         let url = publicURL(top)
         let ocpp = top.section("ocpp", about: "chargers")
         let stationsURL = stationsURL(ocpp, listeners, publicURL: url)
-        defer { if look != .away { files.check(modes: look == .atModes) } }
+        defer {
+            if look != .away { files.check(modes: look == .atModes, stationsURL: stationsURL) }
+        }
         var house = house(top, ocpp, PartyID(country: country, party: id), name, currency)
         let ocpi = ocpi(top, publicURL: url)
         house.ownerDeadlineSeconds = ocpi.authorizeDeadlineSeconds
