@@ -52,6 +52,12 @@ package struct CommissioningMachine: Sendable {
     private var asked: Step?
     private var startWh: Int64 = 0
     private var isOver = false
+    /// A step of this outlet failed: it is only left, so that the vehicle is not taken for the next one's.
+    private var isGivenUp = false
+    private var hasEndedCharge = false
+    private var hasAskedToLeave = false
+    /// Where vehicles stood already when this one was asked for.
+    private var stoodBefore: Set<ConnectorNumber> = []
 
     /// - Parameters:
     ///   - wiring: as configured; an outlet without has nothing to prove.
@@ -82,10 +88,12 @@ package struct CommissioningMachine: Sendable {
         since = began
         let all = status["connectors"]?.array ?? []
         guard let own = all.first(where: { $0["connector"]?.int == number }) else {
+            if isGivenUp { return drop() }
             return fail("outlet", "the agent knows no connector \(number)", now)
         }
         let others = all.filter { $0["connector"]?.int != number }
         if now - began > limit {
+            if isGivenUp { return drop() }
             return fail(name, "not within \(limit / 1000) s: \(why(own))", now)
         }
         switch step {
@@ -107,21 +115,25 @@ package struct CommissioningMachine: Sendable {
                         + "did it trip and cut the power? Then switch it on again.")
             ]
         case .stop: return stop(number, own, isFirst, now)
-        case .leave: return leave(number, own, isFirst, now)
+        case .leave: return leave(number, own)
         }
     }
 
     /// The person's answer to the last question.
     ///
-    /// - `isAssumed`: nobody was asked; the record says so.
+    /// - Parameters:
+    ///   - word: nil: nobody answered, which is no.
+    ///   - isAssumed: nobody was asked; the record says so.
     package mutating func answer(
-        _ isYes: Bool, isAssumed: Bool = false, at now: Int64
+        _ word: Bool?, isAssumed: Bool = false, at now: Int64
     ) -> [Effect] {
         guard let question = asked else { return [] }
         asked = nil
+        let isYes = word ?? false
         let found =
             isAssumed
-            ? "assumed, nobody was asked" : isYes ? "confirmed by a person" : "denied by a person"
+            ? "assumed, nobody was asked"
+            : word.map { $0 ? "confirmed by a person" : "denied by a person" } ?? "nobody answered"
         switch question {
         case .relay:
             return isYes ? pass("relay", found, then: .measure) : fail("relay", found, now)
@@ -152,8 +164,10 @@ package struct CommissioningMachine: Sendable {
         }
         let strangers = others.filter {
             ["B", "C", "D"].contains($0["pilot"]?.string) && $0["charge"] == nil
-        }
-        if !isFirst, let stranger = strangers.first?["connector"]?.int {
+        }.compactMap { $0["connector"]?.int }
+        // Only one that came since it was asked for can be this one.
+        stoodBefore = isFirst ? Set(strangers) : stoodBefore.intersection(strangers)
+        if let stranger = strangers.first(where: { !stoodBefore.contains($0) }) {
             return fail(
                 "pilot",
                 "the vehicle shows at connector \(stranger): swap the pilots' wires or units",
@@ -246,15 +260,32 @@ package struct CommissioningMachine: Sendable {
         return pass("stop", "contactor open", then: .leave)
     }
 
-    private mutating func leave(
-        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
-    ) -> [Effect] {
-        guard own["pilot"]?.string == "A" else {
-            return isFirst ? [.say("connector \(number): unplug the test vehicle")] : []
+    private mutating func leave(_ number: ConnectorNumber, _ own: JSONValue) -> [Effect] {
+        if isGivenUp, own["charge"] != nil, !hasEndedCharge {
+            // The charge that was begun for the test ends by the token that began it.
+            hasEndedCharge = true
+            return [.present(number)]
         }
+        guard own["pilot"]?.string == "A" else {
+            guard !hasAskedToLeave else { return [] }
+            hasAskedToLeave = true
+            return [.say("connector \(number): unplug the test vehicle")]
+        }
+        if isGivenUp { return drop() }
         let effects = pass("unplugged", "no car", then: .free)
         waiting.removeFirst()
+        hasAskedToLeave = false
         return effects
+    }
+
+    /// On to the next outlet, if there is one.
+    private mutating func drop() -> [Effect] {
+        waiting.removeFirst()
+        isGivenUp = false
+        hasAskedToLeave = false
+        step = .free
+        since = nil
+        return []
     }
 
     // MARK: Results
@@ -294,13 +325,11 @@ package struct CommissioningMachine: Sendable {
     private mutating func fail(_ step: String, _ found: String, _ now: Int64) -> [Effect] {
         guard let number = waiting.first else { return [] }
         results.append(Result(connector: number, step: step, isPassed: false, found: found))
-        // The charge that was begun for the test ends by the token that began it.
-        let isCharging = [.relay, .measure, .wiring, .residualCurrent].contains(self.step)
-        waiting.removeFirst()
-        self.step = .free
+        self.step = .leave
         since = nil
+        isGivenUp = true
+        hasEndedCharge = false
         return [.say("connector \(number): \(step) FAILED, \(found)")]
-            + (isCharging ? [.present(number)] : [])
     }
 
     static func thousandths(_ value: JSONValue) -> Int64 {

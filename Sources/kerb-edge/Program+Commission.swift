@@ -89,9 +89,9 @@ extension Program {
                 switch effects.removeFirst() {
                 case .say(let text): complain(text)
                 case .ask(let question):
-                    let isYes = isSilent || yes(question)
                     effects += machine.answer(
-                        isYes, isAssumed: isSilent, at: clock.monotonicMilliseconds)
+                        isSilent ? true : yes(question), isAssumed: isSilent,
+                        at: clock.monotonicMilliseconds)
                 case .present(let number): _ = try asked("token \(token) \(number)", at: path)
                 case .finished: return machine.results
                 }
@@ -100,10 +100,10 @@ extension Program {
         }
     }
 
-    /// No answer is no.
-    private static func yes(_ question: String) -> Bool {
+    /// nil where nobody is there to answer.
+    private static func yes(_ question: String) -> Bool? {
         complain("\(question) [y/N]")
-        return readLine().map { ["y", "yes"].contains($0.lowercased()) } ?? false
+        return readLine().map { ["y", "yes"].contains($0.lowercased()) }
     }
 
     /// Every record is kept; the last one that passed for the whole cabinet is the lock.

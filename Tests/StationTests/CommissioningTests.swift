@@ -23,7 +23,7 @@ private struct Bench {
         said += machine.see(status, at: now)
     }
 
-    mutating func answer(_ isYes: Bool) { said += machine.answer(isYes, at: now) }
+    mutating func answer(_ word: Bool?) { said += machine.answer(word, at: now) }
 
     private var status: JSONValue {
         .members([
@@ -103,6 +103,7 @@ private struct Bench {
         bench.answer(true)
         bench.see()
         #expect(bench.machine.results.last?.found.contains("meter of connector 2") == true)
+        bench.see()
         #expect(bench.said.last == .present(1))
         #expect(!bench.machine.isPassed)
     }
@@ -117,6 +118,89 @@ private struct Bench {
         bench.see()
         bench.answer(false)
         #expect(bench.machine.results.last?.isPassed == false)
+    }
+
+    /// The vehicle still hangs in the outlet that failed.
+    @Test func `asks for the next outlet when the vehicle has left the one that failed`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        bench.see()
+        bench.outlets[0].isClosed = true
+        bench.see()
+        bench.see()
+        bench.answer(false)
+        let failed = bench.machine.results
+        for _ in 0..<4 { bench.see() }
+        #expect(bench.said.count { $0 == .present(1) } == 2)
+        bench.outlets[0].isClosed = false
+        for _ in 0..<4 { bench.see() }
+        #expect(bench.said.last == .say("connector 1: unplug the test vehicle"))
+        #expect(bench.machine.results == failed)
+        bench.outlets[0].pilot = "A"
+        bench.see()
+        bench.pass(1)
+        bench.see()
+        let second = bench.machine.results.filter { $0.connector == 2 }
+        #expect(second.filter { !$0.isPassed } == [])
+        #expect(bench.machine.results.count { $0.connector == 2 } == 9)
+        #expect(bench.said.last == .finished)
+    }
+
+    @Test func `waits no longer than it must for a vehicle that stays`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        bench.see()
+        bench.see(afterMilliseconds: CommissioningMachine.closesWithinMilliseconds + 1)
+        bench.see()
+        bench.see(afterMilliseconds: CommissioningMachine.patienceMilliseconds + 1)
+        bench.see()
+        #expect(bench.said.last == .say("connector 2: free ok, no car, contactor open"))
+    }
+
+    @Test func `ends a charge that begins after its step has failed`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        bench.see()
+        bench.see(afterMilliseconds: CommissioningMachine.closesWithinMilliseconds + 1)
+        bench.see()
+        bench.outlets[0].isClosed = true
+        bench.see()
+        bench.see()
+        #expect(bench.said.count { $0 == .present(1) } == 2)
+    }
+
+    @Test func `takes a vehicle that stood elsewhere before for none of its own`() {
+        var bench = Bench()
+        bench.outlets[1].pilot = "B"
+        for _ in 0..<4 { bench.see() }
+        #expect(bench.machine.results.map(\.isPassed) == [true])
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        #expect(bench.machine.results.last?.step == "pilot")
+        #expect(bench.machine.results.last?.isPassed == true)
+    }
+
+    @Test func `tells no answer from no`() {
+        for word in [nil, false] as [Bool?] {
+            var bench = Bench()
+            bench.see()
+            bench.outlets[0].pilot = "C"
+            bench.see()
+            bench.see()
+            bench.outlets[0].isClosed = true
+            bench.see()
+            bench.see()
+            bench.answer(word)
+            #expect(
+                bench.machine.results.last?.found
+                    == (word == nil ? "nobody answered" : "denied by a person"))
+        }
     }
 
     @Test func `says what forbids energy when nothing closes in time`() {
