@@ -138,7 +138,7 @@ extension BoardJournal {
             let copy = "\(path).head"
             // A new schema is in the log alone until then.
             if !FileSystem.exists(copy) { try await journal.database.checkpoint() }
-            let page = try firstPage(of: path)
+            let page = try journal.firstPage()
             guard page.count == pageBytes, page.starts(with: Array("SQLite format 3".utf8)) else {
                 return
             }
@@ -155,12 +155,15 @@ extension BoardJournal {
         }
     }
 
-    private static func firstPage(of path: String) throws -> [UInt8] {
+    /// Whoever closes any descriptor of a file gives up all locks his process has on it: another program
+    /// that opens the journal then, such as a backup, takes itself for the only one and removes the log
+    /// under this one's feet. So this stays open as long as the journal does.
+    private func firstPage() throws -> [UInt8] {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path, errno: errno) }
-        defer { Glibc.close(descriptor) }
-        var page = [UInt8](repeating: 0, count: pageBytes)
-        let count = pread(descriptor, &page, pageBytes, 0)
+        heldOpen.withLock { $0.append(descriptor) }
+        var page = [UInt8](repeating: 0, count: Self.pageBytes)
+        let count = pread(descriptor, &page, Self.pageBytes, 0)
         return Array(page.prefix(max(0, count)))
     }
 }

@@ -1,4 +1,5 @@
 import Charging
+import Glibc
 import HAL
 import SQL
 import Service
@@ -31,6 +32,9 @@ package final class BoardJournal: Sendable {
         /// While the disk is full: samples are not even tried.
         var skippedSamples = 0
     }
+
+    /// Of the journal's file, beside SQLite's own.
+    let heldOpen = Lock([Int32]())
 
     /// Opens or makes the journal and brings its schema up to date.
     ///
@@ -83,7 +87,20 @@ package final class BoardJournal: Sendable {
         return bounds
     }
 
-    package func close() async { await database.close() }
+    package func close() async {
+        await database.close()
+        letGo()
+    }
+
+    private func letGo() {
+        let descriptors = heldOpen.withLock { held in
+            defer { held = [] }
+            return held
+        }
+        for descriptor in descriptors { Glibc.close(descriptor) }
+    }
+
+    deinit { letGo() }
 
     /// Every write goes through here: it is where a disk's trouble is noticed and a test's begins.
     @discardableResult

@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
 import sqlite3
@@ -99,6 +100,25 @@ def test_a_damaged_journal_is_rebuilt_with_its_charges_and_says_so(site):
     assert list((site.folder / "data").glob("journal.db.damaged-*"))
     assert command(site, "clear", "journal").returncode == 0
     assert status(site)["journal"]["notices"] == []
+
+
+def test_a_backup_of_a_running_board_takes_nothing_from_it(site):
+    agent = site.charge()
+    assert command(site, "backup", site.folder / "board.backup").returncode == 0
+    # What another program that opens it leaves behind counts as well.
+    with contextlib.closing(sqlite3.connect(site.folder / "data" / "journal.db")) as database:
+        assert database.execute("SELECT COUNT(*) FROM charge").fetchone() == (1,)
+    descriptors = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{agent.pid}/fd").iterdir()]
+    assert [name for name in descriptors if "journal.db" in name and "(deleted)" in name] == []
+    site.show_token()
+    site.until(lambda: "session ended" in site.log())
+    owed = status(site)["journalDepth"]
+    assert owed >= 2, "its start and its stop"
+    agent.kill()
+    agent.wait()
+    site.edge()
+    site.until(lambda: status(site) is not None)
+    assert status(site)["journalDepth"] == owed
 
 
 def test_a_backup_makes_another_controller_the_same_board(site):
