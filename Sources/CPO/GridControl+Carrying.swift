@@ -89,22 +89,28 @@ extension GridControl {
     ) async throws {
         let record = errand.record
         defer { hasTold(record.station) }
+        let sentAt = clock.now
+        var renewAt: Timestamp?
         let (answer, word): (GridMachine.Answer, String)
-        if let command = command(for: record, house) {
+        if let command = command(for: record, house, at: sentAt) {
+            if case .setProfile(_, let profile) = command {
+                renewAt = record.plan.renewal(of: profile.schedule, at: sentAt)
+            }
             (answer, word) = await ask(
                 command, record.station, links, house.settings.commandDeadlineSeconds)
         } else {
             (answer, word) = (.unsent, "its charge is not the one that runs there")
         }
         let now = clock.now
-        try await house.write { [profiles] transaction in
-            try profiles.done(errand, answer, word, at: now, in: transaction)
+        try await house.write { [profiles, renewAt] transaction in
+            try profiles.done(
+                errand, answer, word, sentAt: sentAt, renewAt: renewAt, at: now, in: transaction)
         }
     }
 
     /// nil for a profile of a charge that is not the one on its connector: it must not bound another.
     private func command(
-        for record: StationProfiles.Record, _ house: ChargePointOperator
+        for record: StationProfiles.Record, _ house: ChargePointOperator, at now: Timestamp
     ) -> StationCommand? {
         if record.state == .withdrawn || record.state == .keeping {
             return .clearProfiles(ProfileFilter(id: record.id))
@@ -116,7 +122,7 @@ extension GridControl {
             connector: record.connector,
             record.plan.profile(
                 id: record.id, transaction: charge?.transaction, in: rules(of: zone ?? "UTC"),
-                at: clock.now))
+                at: now))
     }
 
     /// Connectors of no site any more, whose limits are to be taken back.

@@ -133,16 +133,18 @@ extension GridControl {
     }
 
     /// The rows as a station would hold them; the running charge has the number 1.
+    ///
+    /// - Parameter now: nil: each as it was told last.
     static func entries(
         _ records: [StationProfiles.Record], _ charge: Sessions.Charge?, in zone: LocalTimeRules,
-        at now: Timestamp, ahead: Int64 = ProfilePlan.aheadSeconds
+        at now: Timestamp?, ahead: Int64 = ProfilePlan.aheadSeconds
     ) -> [InstalledProfiles.Entry] {
         records.map { record in
             InstalledProfiles.Entry(
                 connector: record.connector,
                 profile: record.plan.profile(
-                    id: record.id, transaction: charge?.transaction, in: zone, at: now, ahead: ahead
-                ),
+                    id: record.id, transaction: charge?.transaction, in: zone,
+                    at: now ?? record.toldAt ?? record.changedAt, ahead: ahead),
                 charge: record.session != nil && record.session == charge?.session ? 1 : nil)
         }
     }

@@ -35,7 +35,7 @@ extension GridControl {
         let records = try await house.read { [profiles] in
             try profiles.list(station, in: $0).filter { $0.state == .told }
         }
-        var entries = Self.entries(records, charge, in: zone, at: start)
+        var entries = Self.entries(records, charge, in: zone, at: nil)
         if let shared, let tree { entries += told(shared, in: tree) }
         return InstalledProfiles(entries).composite(
             from: start, seconds: seconds,

@@ -242,5 +242,11 @@ extension ChargePointOperator {
                 AND other.uid <> token.uid AND (other.last_updated > token.last_updated
                 OR (other.last_updated = token.last_updated AND other.uid < token.uid)));
             """),
+        Migration(
+            36, "when a profile is told anew, and since when a station keeps a campaign waiting",
+            """
+            ALTER TABLE charging_profile ADD COLUMN renew_at BIGINT;
+            ALTER TABLE campaign_member ADD COLUMN wait_since BIGINT;
+            """),
     ]
 }

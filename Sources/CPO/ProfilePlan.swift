@@ -31,8 +31,27 @@ package struct ProfilePlan: Hashable, Sendable {
     package static let aheadSeconds: Int64 = 3 * 86_400
     /// Periods of one schedule; most stations take no more (ChargingScheduleMaxPeriods).
     static let mostPeriods = 24
+    /// A plan by the time of the day is told for some days ahead, and anew before they are over.
+    static let renewSeconds: Int64 = 86_400
 
-    /// As a station is told it now; windows for `ahead` seconds.
+    /// Its time is over: no station heeds it any more. `validTo` is exclusive.
+    package func isOver(at now: Timestamp) -> Bool { validTo.map { $0 <= now } ?? false }
+
+    /// When what was told is to be told anew; nil: not for the sake of time.
+    ///
+    /// Where changes come so fast that no more periods went in, already when half of them are over: the
+    /// last one is the lowest of all that follow, and nobody shall have to live on it.
+    func renewal(of told: ChargingSchedule, at: Timestamp) -> Timestamp? {
+        guard case .windows = content else { return nil }
+        let latest = at.advanced(bySeconds: Self.renewSeconds)
+        guard told.periods.count >= Self.mostPeriods, let start = told.start else { return latest }
+        return min(
+            latest, start.advanced(bySeconds: Int64(told.periods[Self.mostPeriods / 2].start)))
+    }
+
+    /// As a station is told it now; windows for `ahead` seconds. Where these have more changes than a
+    /// schedule has periods, the last period is the lowest limit of all that are left: a station nobody
+    /// reaches in time draws too little and never too much.
     package func profile(
         id: Int, transaction: TransactionReference? = nil, in zone: LocalTimeRules,
         at now: Timestamp, ahead: Int64 = ProfilePlan.aheadSeconds
@@ -60,25 +79,40 @@ package struct ProfilePlan: Hashable, Sendable {
         // On the minute, because windows are.
         let minute = now.milliseconds / 60_000
         let start = Timestamp(seconds: minute * 60)
+        let limits = windows.map { ($0, Self.tenths(of: $0, in: unit)) }
         func tenths(_ moment: Timestamp) -> Int64 {
             let local = zone.local(at: moment)
-            return windows.filter { $0.holds(at: local) }.compactMap { window in
-                switch unit {
-                case .amperes: window.limit.phases.map { $0.l1.min3($0.l2, $0.l3) / 100 }
-                case .watts: window.limit.watts.map { $0.value * 10 }
+            return limits.reduce(otherwise) { lowest, one in
+                guard let limit = one.1, limit < lowest, one.0.holds(at: local) else {
+                    return lowest
                 }
-            }.reduce(otherwise, min)
+                return limit
+            }
         }
         var periods: [ChargingSchedule.Period] = []
         var second: Int64 = 0
-        while second < ahead, periods.count < mostPeriods {
+        while second < ahead {
             let limit = tenths(start.advanced(bySeconds: second))
             if periods.last?.tenths != limit {
-                periods.append(.init(start: Int(second), tenths: limit))
+                if periods.count < mostPeriods {
+                    periods.append(.init(start: Int(second), tenths: limit))
+                } else {
+                    periods[mostPeriods - 1].tenths = min(periods[mostPeriods - 1].tenths, limit)
+                }
             }
             second += 60
         }
         return ChargingSchedule(unit: unit, periods: periods, start: start)
+    }
+
+    /// A window's limit as stations are told it; nil: it says none in this unit.
+    private static func tenths(
+        of window: FuseTree.Window, in unit: ChargingSchedule.Unit
+    ) -> Int64? {
+        switch unit {
+        case .amperes: window.limit.phases.map { $0.l1.min3($0.l2, $0.l3) / 100 }
+        case .watts: window.limit.watts.map { $0.value * 10 }
+        }
     }
 }
 

@@ -48,9 +48,14 @@ extension StationProfiles {
         look.isEmpty = rows.isEmpty
         let known = try transaction.queryOne(
             "SELECT is_online, registration, booted_at FROM station WHERE id = ?", station)
-        for row in rows where try fate(of: Record(row: row), row, house) != .stays {
-            look.isToBeSwept = true
-            return look
+        for row in rows {
+            let record = try Record(row: row)
+            guard try fate(of: record, row, house, at: now) == .stays else {
+                look.isToBeSwept = true
+                return look
+            }
+            guard record.state != .withdrawn, let end = record.plan.validTo else { continue }
+            look.next = min(look.next ?? end, end)
         }
         look.isToBeSwept = try !copies(rows, of: station, house, in: transaction).isEmpty
         if look.isToBeSwept { return look }
@@ -63,7 +68,7 @@ extension StationProfiles {
             bySeconds: GridMachine.Timings().afterBootSeconds)
         for row in rows {
             let record = try Record(row: row)
-            guard var due = due(record, bootedAt: bootedAt, at: now) else { continue }
+            guard var due = try due(record, row, bootedAt: bootedAt, at: now) else { continue }
             due = [due, try row.timestampOrNil("retry_at") ?? due, heardFrom ?? due].max() ?? due
             guard due <= now else {
                 look.next = min(look.next ?? due, due)
@@ -76,7 +81,9 @@ extension StationProfiles {
     }
 
     /// From when on a station is to be told of a profile; nil: not until something happens.
-    private func due(_ record: Record, bootedAt: Timestamp?, at now: Timestamp) -> Timestamp? {
+    private func due(
+        _ record: Record, _ row: Row, bootedAt: Timestamp?, at now: Timestamp
+    ) throws -> Timestamp? {
         switch record.state {
         case .wanted, .withdrawn, .keeping: return now
         case .kept: return nil
@@ -84,12 +91,18 @@ extension StationProfiles {
             guard let toldAt = record.toldAt else { return nil }
             if let bootedAt, bootedAt > toldAt { return now }
             guard record.state == .told, case .windows = record.plan.content else { return nil }
-            return toldAt.advanced(bySeconds: Self.renewSeconds)
+            // An earlier version wrote none down.
+            return try row.timestampOrNil("renew_at") ?? now
         }
     }
 
-    /// What ended with its charge goes; what is shared from here is not sent, and the other way round.
-    private func fate(of record: Record, _ row: Row, _ house: House) throws -> Fate {
+    /// What ended with its charge or by its time goes; what is shared from here is not sent, and the
+    /// other way round.
+    private func fate(
+        of record: Record, _ row: Row, _ house: House, at now: Timestamp
+    ) throws -> Fate {
+        // `validTo` was told with it: the station itself heeds it no more. OCPP 1.6 §7.8.
+        if record.state != .withdrawn, record.plan.isOver(at: now) { return .goes }
         // The station itself ends a TxProfile with its charge. OCPP 1.6 §3.13.1.
         if let session = record.session, !house.isRunning(session) { return .goes }
         switch (house.isKept(record), record.state) {
@@ -112,7 +125,7 @@ extension StationProfiles {
             "SELECT * FROM charging_profile WHERE station = ? ORDER BY number", station)
         {
             let record = try Record(row: row)
-            switch try fate(of: record, row, house) {
+            switch try fate(of: record, row, house, at: now) {
             case .stays: continue
             case .goes:
                 try transaction.execute(
@@ -189,7 +202,7 @@ extension StationProfiles {
                 changed_at, revision, copy_of) VALUES (?, ?, ?, ?, ?, 'wanted', ?, 0, ?)
                 ON CONFLICT (station, name) DO UPDATE SET body = excluded.body,
                 state = 'wanted', changed_at = excluded.changed_at, answer = NULL, told_at = NULL,
-                retry_at = NULL, revision = charging_profile.revision + 1,
+                renew_at = NULL, retry_at = NULL, revision = charging_profile.revision + 1,
                 copy_of = excluded.copy_of
                 """, whole.station, Self.copyName(whole, connector), connector,
                 whole.plan.json.text, whole.source, now, whole.number)
@@ -208,9 +221,11 @@ extension StationProfiles {
     }
 
     /// What became of a task; nothing where its row was changed meanwhile.
+    ///
+    /// - Parameter renewAt: when what was sent is to be told anew.
     func done(
-        _ task: Errand, _ answer: GridMachine.Answer, _ word: String, at now: Timestamp,
-        in transaction: Transaction
+        _ task: Errand, _ answer: GridMachine.Answer, _ word: String, sentAt: Timestamp,
+        renewAt: Timestamp?, at now: Timestamp, in transaction: Transaction
     ) throws {
         let number = task.record.number
         var record = task.record
@@ -233,11 +248,12 @@ extension StationProfiles {
             record.state = .kept
         case (_, .accepted), (_, .refused):
             record.state = answer == .accepted ? .told : .refused
+            // Of a boot between the two it is not known whether the station kept it.
             try transaction.execute(
                 """
-                UPDATE charging_profile SET state = ?, answer = ?, told_at = ?, retry_at = NULL
-                WHERE number = ? AND revision = ?
-                """, record.state.rawValue, word, now, number, task.revision)
+                UPDATE charging_profile SET state = ?, answer = ?, told_at = ?, renew_at = ?,
+                retry_at = NULL WHERE number = ? AND revision = ?
+                """, record.state.rawValue, word, sentAt, renewAt, number, task.revision)
         case (_, .unknown), (_, .unsent):
             try transaction.execute(
                 """

@@ -49,8 +49,6 @@ package final class StationProfiles: Sendable {
     package static let mostPerStation = 50
     /// How long one that got no answer, or a no, rests.
     static let retrySeconds: Int64 = 60
-    /// A plan by the time of the day is told for some days ahead, and anew before they are over.
-    static let renewSeconds: Int64 = 86_400
 
     private let journal: Journal
     private let news: HouseNews
@@ -93,7 +91,13 @@ package final class StationProfiles: Sendable {
         session: String? = nil, source: String, at: Timestamp, in transaction: Transaction
     ) throws -> Record {
         if let flaw = plan.flaw(connector: connector, hasSession: session != nil) { throw flaw }
-        let known = try list(station, in: transaction)
+        if plan.isOver(at: at) {
+            throw FuseTreeProblem("validTo", "is past; give a time to come, or leave it out")
+        }
+        // What is over goes with the next look, and stands in nobody's way until then.
+        let known = try list(station, in: transaction).filter {
+            $0.name == name || !$0.plan.isOver(at: at)
+        }
         let same = known.first { other in
             other.name != name && other.copyOf == nil && other.state != .withdrawn
                 && other.connector == connector
@@ -115,8 +119,8 @@ package final class StationProfiles: Sendable {
             session = excluded.session, body = excluded.body, source = excluded.source,
             state = CASE WHEN charging_profile.state = 'kept'
                 AND charging_profile.connector = excluded.connector THEN 'kept' ELSE 'wanted' END,
-            changed_at = excluded.changed_at, answer = NULL,
-            told_at = NULL, retry_at = NULL, revision = charging_profile.revision + 1 RETURNING *
+            changed_at = excluded.changed_at, answer = NULL, told_at = NULL, renew_at = NULL,
+            retry_at = NULL, revision = charging_profile.revision + 1 RETURNING *
             """, station, name, connector, session, plan.json.text, source, at)
         guard let record = try row.map(Record.init(row:)) else { throw StoredError(key: "number") }
         try note(record, at: at, in: transaction)

@@ -1,10 +1,11 @@
-import CPO
 import Charging
 import JSON
 import SQL
 import Service
 import TestSupport
 import Testing
+
+@testable import CPO
 
 @Suite struct `A profile a station shall hold` {
     private static func plan(_ amperes: Int64) -> ProfilePlan {
@@ -178,6 +179,119 @@ import Testing
         try await run(house, station, seconds: 40)
         #expect(!station.held.contains { $0.connector == 2 })
         #expect(station.limit(1) == 32)
+    }
+
+    /// 48 changes a day; its lowest hour is the only one that is below 10 A.
+    private static let fast = ProfilePlan(
+        purpose: .transactionDefault,
+        content: .windows(
+            (0..<24).map { hour in
+                .init(
+                    from: hour * 60 + 20, until: hour * 60 + 50,
+                    limit: .init(phases: PhaseCurrents(Amperes(hour == 9 ? 6 : 10))))
+            }, unit: .amperes, otherwiseTenths: 320))
+
+    /// What the held schedule says at a moment.
+    private func held(_ station: HoldingStation, at now: Timestamp) -> Int64? {
+        guard let schedule = station.held.first?.profile.schedule, let start = schedule.start
+        else { return nil }
+        let second = now.seconds(since: start)
+        return schedule.periods.last { Int64($0.start) <= second }?.tenths
+    }
+
+    private func wanted(at now: Timestamp) throws -> Int64? {
+        let zone = try LocalTimeRules(tzif: ZoneInfo.load("Asia/Kolkata"))
+        return Self.fast.profile(id: 1, in: zone, at: now, ahead: 60).schedule.periods.first?.tenths
+    }
+
+    @Test func `with more changes than a schedule has periods is told anew before they are over`()
+        async throws
+    {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.fast, house)
+        try await run(house, station, seconds: 2)
+        var wrong: [Timestamp] = []
+        for _ in 0..<(30 * 12) {
+            house.clock.advance(milliseconds: 300_000)
+            try await house.cpo.grid.once(house.cpo, over: station)
+            try await house.cpo.grid.once(house.cpo, over: station)
+            let now = house.clock.now
+            if held(station, at: now) != (try wanted(at: now)) { wrong.append(now) }
+        }
+        #expect(wrong.isEmpty)
+        #expect((2...10).contains(station.asked.count), "not with every change")
+        #expect(station.held.first?.profile.schedule.periods.count == 24)
+    }
+
+    @Test func `with more changes than a schedule has periods never allows too much`() async throws
+    {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.fast, house)
+        try await run(house, station, seconds: 2)
+        // Nobody reaches it any more.
+        for minute in stride(from: Int64(0), to: 3 * 1440, by: 10) {
+            let now = house.clock.now.advanced(bySeconds: minute * 60)
+            let (told, limit) = (try #require(held(station, at: now)), try wanted(at: now))
+            #expect(told <= limit ?? 0, "after \(minute) minutes")
+        }
+    }
+
+    @Test func `told by an earlier version is told anew`() async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        try await put(Self.fast, house)
+        try await run(house, station, seconds: 2)
+        #expect(station.asked.count == 1)
+        _ = try await house.cpo.write { transaction in
+            try transaction.execute("UPDATE charging_profile SET renew_at = NULL")
+        }
+        house.clock.advance(milliseconds: 900_000)
+        try await run(house, station, seconds: 2)
+        #expect(station.asked.count == 2)
+    }
+
+    @Test(arguments: [true, false])
+    func `goes when its time is over`(isOnline: Bool) async throws {
+        let (house, station) = (try await House(), HoldingStation())
+        var plan = Self.plan(9)
+        plan.validTo = house.clock.now.advanced(bySeconds: 100)
+        try await put(plan, house)
+        try await run(house, station, seconds: 5)
+        #expect(try await state(house) == .told)
+        if !isOnline {
+            try await house.cpo.write { transaction in
+                try transaction.execute("UPDATE station SET is_online = 0 WHERE id = 'CS-1'")
+                house.cpo.grid.news.note(.station("CS-1"))
+            }
+        }
+        try await run(house, station, seconds: 95)
+        #expect(try await state(house) == .told)
+        try await run(house, station, seconds: 2)
+        #expect(try await state(house) == nil)
+        #expect(station.asked.count == 1)
+        await #expect(throws: FuseTreeProblem.self) { try await put(plan, house) }
+    }
+
+    @Test func `whose time is over stands in nobody's way before anybody has looked`() async throws
+    {
+        let (house, station) = (try await House(), HoldingStation())
+        var plan = Self.plan(9)
+        plan.validTo = house.clock.now.advanced(bySeconds: 100)
+        try await put(plan, house)
+        try await run(house, station, seconds: 5)
+        func other() async throws {
+            let now = house.clock.now
+            _ = try await house.cpo.write { [cpo = house.cpo] transaction in
+                try cpo.profiles.put(
+                    Self.plan(7), name: "other", station: "CS-1", connector: 1, source: "test",
+                    at: now, in: transaction)
+            }
+        }
+        await #expect(throws: FuseTreeProblem.self) { try await other() }
+        house.clock.advance(milliseconds: 95_000)
+        try await other()
+        try await run(house, station, seconds: 3)
+        #expect(try await state(house) == nil)
+        #expect(station.held.last?.profile.schedule.periods.map(\.tenths) == [70])
     }
 
     @Test func `of a charge is not told for another`() async throws {
