@@ -28,6 +28,7 @@ extension Commands {
             command.answer = Self.cancelledText
             command.answeredAt = now
             try self.store(command, in: transaction)
+            try Reservations.heard(command, at: now, in: transaction)
             try self.mask(command, in: transaction)
             return (command, true)
         }

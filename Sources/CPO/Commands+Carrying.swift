@@ -169,7 +169,7 @@ extension Commands {
     }
 
     /// After a restart nobody waits for these answers any more; a start or reset is not sent late.
-    private func interrupted(at: Timestamp, in transaction: Transaction) throws {
+    func interrupted(at: Timestamp, in transaction: Transaction) throws {
         let fresh = Set(state.withLock { $0.queued })
         for row in try transaction.query(
             "SELECT * FROM command WHERE state IN ('queued', 'sent') ORDER BY created_at")
@@ -180,6 +180,7 @@ extension Commands {
             command.answeredAt = at
             command.state = command.state == .queued ? .failed : .timedOut
             try store(command, in: transaction)
+            try Reservations.heard(command, at: at, in: transaction)
             try mask(command, in: transaction)
         }
     }

@@ -59,23 +59,32 @@ package final class Reservations: Sendable {
         }
     }
 
-    /// Keeps what an answered command tells of a reservation. One that the station does not know any
+    /// Keeps what an answered command tells of a reservation: what the station took is what it holds,
+    /// and a replacement that it refused leaves the one before. One that the station does not know any
     /// more is gone too: OCPP 1.6 §5.4.
     static func heard(_ command: Command, at: Timestamp, in transaction: Transaction) throws {
-        let (number, state): (Int, State)
         switch (command.command, command.state) {
-        case (.reserve(let reservation), .accepted), (.reserve(let reservation), .seen):
-            (number, state) = (reservation.id, .held)
-        case (.reserve(let reservation), .rejected), (.reserve(let reservation), .failed):
-            (number, state) = (reservation.id, .refused)
+        case (.reserve(let taken), .accepted), (.reserve(let taken), .seen):
+            try transaction.execute(
+                """
+                UPDATE reservation SET connector = ?, id_tag = ?, group_tag = ?, expires_at = ?,
+                state = 'held' WHERE number = ? AND station = ? AND session IS NULL
+                """, taken.connector, taken.token, taken.group, taken.expires, taken.id,
+                command.station)
+        case (.reserve(let refused), .rejected), (.reserve(let refused), .failed):
+            try transaction.execute(
+                """
+                UPDATE reservation SET state = 'refused'
+                WHERE number = ? AND COALESCE(state, 'asked') = 'asked' AND session IS NULL
+                """, refused.id)
         case (.cancelReservation(let id), .accepted), (.cancelReservation(let id), .seen),
             (.cancelReservation(let id), .rejected):
-            (number, state) = (id, .cancelled)
+            try transaction.execute(
+                """
+                UPDATE reservation SET state = 'cancelled' WHERE number = ? AND session IS NULL
+                """, id)
         default: return
         }
-        try transaction.execute(
-            "UPDATE reservation SET state = ? WHERE number = ? AND session IS NULL",
-            state.rawValue, number)
     }
 
     /// A charge began on it.
@@ -89,20 +98,22 @@ package final class Reservations: Sendable {
             """, session, number, station)
     }
 
-    /// Stores a reservation under a new number, or under the one it replaces.
+    /// Stores a reservation under a new number, or under that of the one it replaces. Where the station
+    /// holds that one, it stands as it is until the station took the other: `heard`.
     func put(
-        _ wanted: Record, replacing number: Int?, at: Timestamp, in transaction: Transaction
+        _ wanted: Record, replacing old: Record?, at: Timestamp, in transaction: Transaction
     ) throws -> Record {
         var record = wanted
         let reservation = wanted.reservation
-        if let number {
+        if let old {
+            record.reservation.id = old.reservation.id
+            if old.state == .held, old.reservation.expires > at { return record }
             try transaction.execute(
                 """
                 UPDATE reservation SET station = ?, connector = ?, id_tag = ?, group_tag = ?,
-                expires_at = ?, state = 'asked' WHERE number = ?
+                expires_at = ?, state = 'asked', session = NULL WHERE number = ?
                 """, record.station, reservation.connector, reservation.token, reservation.group,
-                reservation.expires, number)
-            record.reservation.id = number
+                reservation.expires, old.reservation.id)
             return record
         }
         let row = try transaction.queryOne(
@@ -175,7 +186,7 @@ extension ChargePointOperator {
                     id: 0, connector: connector ?? 0, token: token,
                     group: wish.token.groupID.map(Tokens.idTag(of:)), expires: wish.expires),
                 station: station.id, party: wish.token.party, partnerID: wish.partnerID),
-            replacing: old?.reservation.id, at: at, in: transaction)
+            replacing: old, at: at, in: transaction)
         let command = Command(
             id: UUID4.make(), station: station.id, command: .reserve(record.reservation),
             origin: origin, token: wish.token, createdAt: at)

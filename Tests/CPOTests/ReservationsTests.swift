@@ -129,4 +129,65 @@ import Testing
         #expect(try await states(house, .expired) == ["expired"])
         #expect(try await states(house, .asked) == [])
     }
+
+    private func stored(_ house: House, _ number: Int) async throws -> Reservations.Record? {
+        try await house.cpo.read { [cpo = house.cpo] in try cpo.reservations.find(number, in: $0) }
+    }
+
+    @Test func `stands as the station holds it until another is taken in its place`() async throws {
+        let house = try await House()
+        let first = try await reserve(house, 1, partnerID: "R-1")
+        try await heard(house, .reserve(first), "Accepted")
+        let later = Self.expires.advanced(bySeconds: 600)
+        let second = try await reserve(house, 2, partnerID: "R-1", expires: later)
+        #expect(second.id == first.id)
+        #expect(try await stored(house, first.id)?.reservation == first)
+        try await heard(house, .reserve(second), "Occupied")
+        let kept = try await stored(house, first.id)
+        #expect(kept?.reservation == first && kept?.state == .held)
+        try await heard(house, .reserve(second), "Accepted")
+        let moved = try await stored(house, first.id)
+        #expect(moved?.reservation == second && moved?.state == .held)
+        // Once its time is over the station holds none, and a refusal leaves none.
+        house.clock.advance(milliseconds: 4_200_000)
+        let third = try await reserve(
+            house, 1, partnerID: "R-1", expires: later.advanced(bySeconds: 3600))
+        #expect(try await stored(house, first.id)?.state == .asked)
+        try await heard(house, .reserve(third), "Occupied")
+        #expect(try await stored(house, first.id)?.state == .refused)
+    }
+
+    @Test func `is told of again when its name is used once more after a charge`() async throws {
+        let house = try await House()
+        let first = try await reserve(house, 1, partnerID: "R-1")
+        try await heard(house, .reserve(first), "Accepted")
+        var start = SessionStart(
+            connector: 1, token: "DRIVER-1", meterStart: WattHours(0), at: House.noon)
+        start.reservation = first.id
+        _ = try await house.apply(.sessionStarted(start))
+        #expect(try await states(house) == ["used"])
+        let second = try await reserve(house, 2, partnerID: "R-1")
+        #expect(second.id == first.id)
+        #expect(try await states(house) == ["asked"])
+        try await heard(house, .reserve(second), "Accepted")
+        #expect(try await states(house) == ["held"])
+    }
+
+    @Test(arguments: [true, false])
+    func `that was never sent is refused`(byRestart: Bool) async throws {
+        let house = try await House()
+        _ = try await reserve(house)
+        let command = try #require(try await house.cpo.commands.list().first)
+        if byRestart {
+            // As a new process: nothing of before waits in memory.
+            _ = house.cpo.commands.takeQueued()
+            let now = house.clock.now
+            try await house.cpo.write { [cpo = house.cpo] in
+                try cpo.commands.interrupted(at: now, in: $0)
+            }
+        } else {
+            _ = try await house.cpo.commands.cancel(command.id, in: house.cpo)
+        }
+        #expect(try await states(house) == ["refused"])
+    }
 }
