@@ -8,12 +8,8 @@ import Service
 package final class Templates: Sendable {
     /// Keys of one GetConfiguration: every station takes so many. OCPP 1.6 §9.1.8.
     private static let keysACall = 10
-    /// A station is left in peace after its boot: some hang on any early call.
-    private static let afterBootSeconds: Int64 = 10
-    private static let stationsALook = 20
-    private static let lookMilliseconds: Int64 = 5000
 
-    private let database: Database
+    let database: Database
     private let journal: Journal
 
     init(database: Database, journal: Journal) {
@@ -114,13 +110,18 @@ package final class Templates: Sendable {
     package func stations(
         of template: SettingTemplate, limit: Int = 1000, in transaction: Transaction
     ) throws -> [(station: StationRecord, counts: [SettingDrift.State: Int])] {
-        try transaction.query(
-            """
-            SELECT * FROM station WHERE LOWER(vendor) = ? AND LOWER(model) = ?
-            AND registration = 'Accepted' ORDER BY folded LIMIT ?
-            """, template.vendor.lowercased(), template.model.lowercased(), limit
-        ).map { row in
-            let station = try StationRecord(row: row)
+        let wanted = Maker(template.vendor, template.model)
+        var stations: [StationRecord] = []
+        for spelling in try spellings(in: transaction) where Maker(spelling) == wanted {
+            stations += try transaction.query(
+                """
+                SELECT * FROM station WHERE vendor = ? AND model = ?
+                AND registration = 'Accepted' ORDER BY folded LIMIT ?
+                """, spelling.vendor, spelling.model, limit
+            ).map(StationRecord.init(row:))
+        }
+        return try stations.sorted { $0.id.lowercased() < $1.id.lowercased() }.prefix(limit).map {
+            station in
             var counts: [SettingDrift.State: Int] = [:]
             for one in try drift(of: station.id, from: template, in: transaction) {
                 counts[one.state, default: 0] += 1
@@ -177,43 +178,6 @@ package final class Templates: Sendable {
                 createdAt: now)
             try house.commands.enqueue(command, in: transaction)
             return command
-        }
-    }
-
-    /// Reads the settings of stations that booted since, until cancelled; the roof owns the task.
-    package func run(_ house: ChargePointOperator) async throws {
-        while true {
-            try await look(house)
-            try await house.clock.sleep(milliseconds: Self.lookMilliseconds)
-        }
-    }
-
-    package func look(_ house: ChargePointOperator) async throws {
-        let now = house.clock.now
-        let due = try await database.read { transaction in
-            try transaction.query(
-                """
-                SELECT s.id AS id FROM template t JOIN station s
-                ON LOWER(s.vendor) = t.vendor_folded AND LOWER(s.model) = t.model_folded
-                LEFT JOIN template_read r ON r.station = s.id
-                WHERE s.is_online = 1 AND s.registration = 'Accepted' AND s.booted_at < ?
-                AND (r.asked_at IS NULL OR r.asked_at < s.booted_at OR r.asked_at < t.changed_at)
-                ORDER BY s.booted_at LIMIT ?
-                """, now.advanced(bySeconds: -Self.afterBootSeconds), Self.stationsALook
-            ).map { try $0.text("id") }
-        }
-        guard !due.isEmpty else { return }
-        try await house.write { transaction in
-            for id in due {
-                do {
-                    _ = try self.read(
-                        id, in: house, origin: CommandOrigin(door: "template", reference: id),
-                        at: now, transaction: transaction)
-                } catch is CommandRefusal {
-                    // It went offline meanwhile; its next boot asks again.
-                    continue
-                }
-            }
         }
     }
 

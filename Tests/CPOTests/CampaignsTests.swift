@@ -365,6 +365,43 @@ struct FakeImages: FirmwareSource {
         #expect(try await asked() == [2, 2, 10, 10])
     }
 
+    @Test func `is asked for once a day, as somebody may have changed it at the station`()
+        async throws
+    {
+        let house = try await house([.init(key: "K", value: "1")])
+        func asked() async throws -> Int {
+            try await house.cpo.templates.look(house.cpo)
+            return try await house.cpo.commands.list().count
+        }
+        house.clock.advance(milliseconds: 11_000)
+        #expect(try await asked() == 1)
+        house.clock.advance(milliseconds: 86_399_000)
+        #expect(try await asked() == 1)
+        house.clock.advance(milliseconds: 2000)
+        #expect(try await asked() == 2)
+        #expect(try await asked() == 2)
+    }
+
+    @Test func `is found whatever letters its vendor has`() async throws {
+        let house = try await House()
+        let template = SettingTemplate(
+            id: "T", vendor: "Ökostrom", model: "Säule", settings: [.init(key: "K", value: "1")],
+            changedAt: House.noon)
+        _ = try await house.cpo.write {
+            try house.cpo.templates.put(template, at: House.noon, in: $0)
+        }
+        let identity = StationIdentity(
+            vendor: "ÖKOSTROM", model: "SÄULE", serial: nil, firmware: nil)
+        _ = try await house.apply(.booted(identity))
+        house.clock.advance(milliseconds: 11_000)
+        try await house.cpo.templates.look(house.cpo)
+        #expect(try await house.cpo.commands.list().count == 1)
+        let stations = try await house.cpo.read {
+            try house.cpo.templates.stations(of: template, in: $0).map(\.station.id)
+        }
+        #expect(stations == ["CS-1"])
+    }
+
     @Test func `is the only one of its model`() async throws {
         let house = try await house([.init(key: "K", value: "1")])
         let other = SettingTemplate(
