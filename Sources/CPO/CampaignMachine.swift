@@ -32,6 +32,8 @@ package struct CampaignMachine: Hashable, Sendable {
         package var orderedAt: Timestamp?
         /// Not before this; after a try that failed.
         package var retryAt: Timestamp?
+        /// Since when it is its turn and the station keeps us waiting.
+        package var waitSince: Timestamp?
         package var changedAt: Timestamp
         /// What it ran before.
         package var formerFirmware: String?
@@ -72,12 +74,29 @@ package struct CampaignMachine: Hashable, Sendable {
         package init() {}
     }
 
+    /// Why a member that waits is not sent the image now.
+    package enum Wait: String, Hashable, Sendable, CaseIterable {
+        /// An earlier wave is not done.
+        case earlierWave
+        case paused
+        /// The station is not connected.
+        case away
+        /// A charge runs, or a car stands there.
+        case charging
+        /// Its last try failed a moment ago.
+        case retry
+        /// A former campaign has not settled what it sent this station.
+        case otherCampaign
+    }
+
     package enum Input: Hashable, Sendable {
         /// A station that is missing is registered no more.
         case look([String: Sight])
         case pause
         case resume
         case cancel
+        /// Goes on without this station, which waits.
+        case skip(String)
     }
 
     package enum Effect: Hashable, Sendable {
@@ -115,6 +134,10 @@ package struct CampaignMachine: Hashable, Sendable {
         case .resume:
             guard state == .paused else { return [] }
             forgiven = failures
+            // Nobody was sent anything meanwhile: it was not the stations that kept us waiting.
+            for index in members.indices where members[index].state == .waiting {
+                members[index].waitSince = nil
+            }
             return become(.running, nil)
         case .cancel:
             guard !state.isOver else { return [] }
@@ -123,6 +146,13 @@ package struct CampaignMachine: Hashable, Sendable {
                 effects += move(index, to: .cancelled, note: members[index].note, now)
             }
             return effects
+        case .skip(let station):
+            guard !state.isOver,
+                let index = members.firstIndex(where: {
+                    $0.station == station && $0.state == .waiting
+                })
+            else { return [] }
+            return move(index, to: .cancelled, note: "left out \(Self.byHand)", now)
         case .look(let sights): return look(sights, now)
         }
     }
@@ -140,15 +170,14 @@ package struct CampaignMachine: Hashable, Sendable {
             effects += become(.paused, "\(failures) stations failed")
         }
         if state == .running { effects += orderNext(sights, now) }
+        if state == .running { effects += giveUp(sights, now) }
         if !state.isOver, members.allSatisfy(\.state.isSettled) { effects += become(.done, nil) }
         return effects
     }
 
     /// Sends to those of the first wave that is not done yet whom nothing speaks against.
     private mutating func orderNext(_ sights: [String: Sight], _ now: Timestamp) -> [Effect] {
-        guard let wave = members.lazy.filter({ !$0.state.isSettled }).map(\.wave).min() else {
-            return []
-        }
+        let wave = wave
         var effects: [Effect] = []
         for index in members.indices
         where members[index].wave == wave && members[index].state == .waiting {
@@ -156,17 +185,24 @@ package struct CampaignMachine: Hashable, Sendable {
                 effects += move(index, to: .failed, note: "it is registered no more", now)
                 continue
             }
-            if sight.isUnderWayElsewhere { continue }
-            if let version = plan.version, sight.firmware == version {
+            let wait = wait(members[index], sight, now)
+            if wait != .otherCampaign, let version = plan.version, sight.firmware == version {
                 effects += move(index, to: .done, note: "it ran this version already", now)
                 continue
             }
-            guard sight.isOnline, !sight.isCharging,
-                members[index].retryAt.map({ $0 <= now }) ?? true
-            else { continue }
+            switch wait {
+            case .away, .charging:
+                members[index].waitSince = members[index].waitSince ?? now
+                continue
+            case .otherCampaign, .retry, .earlierWave, .paused:
+                members[index].waitSince = nil
+                continue
+            case nil: break
+            }
             members[index].tries += 1
             members[index].orderedAt = now
             members[index].retryAt = nil
+            members[index].waitSince = nil
             members[index].formerFirmware = members[index].formerFirmware ?? sight.firmware
             members[index].command = nil
             members[index].request = nil
@@ -253,17 +289,18 @@ package struct CampaignMachine: Hashable, Sendable {
         return move(index, to: .waiting, note: why, now)
     }
 
-    private mutating func move(
+    mutating func move(
         _ index: Int, to state: Member.State, note: String?, _ now: Timestamp
     ) -> [Effect] {
         guard members[index].state != state || members[index].note != note else { return [] }
         members[index].state = state
+        members[index].waitSince = nil
         members[index].note = note
         members[index].changedAt = now
         return [.changed(members[index].station)]
     }
 
-    private mutating func become(_ state: State, _ reason: String?) -> [Effect] {
+    mutating func become(_ state: State, _ reason: String?) -> [Effect] {
         self.state = state
         return [.became(state, reason: reason)]
     }

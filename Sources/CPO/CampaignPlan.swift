@@ -5,6 +5,8 @@ import JSON
 package struct CampaignPlan: Hashable, Sendable, Stored {
     package static let mostStations = 10_000
     package static let waveSizes = 1...1000
+    /// A week: who is away at weekends, or in use all day, is waited for.
+    package static let standardWaitHours = 168
 
     package var name: String
     package var image: String
@@ -21,6 +23,8 @@ package struct CampaignPlan: Hashable, Sendable, Stored {
     package var retryMinutes = 30
     /// From an order to its end; then the try has failed.
     package var deadlineMinutes = 120
+    /// So long one whose turn it is may be away or in use; then it goes on without it.
+    package var waitHours = standardWaitHours
     /// The campaign that this one takes back.
     package var rollbackOf: String?
 
@@ -49,7 +53,7 @@ package struct CampaignPlan: Hashable, Sendable, Stored {
             "signed": .bool(isSigned), "waves": .array(waves.map { .number($0) }),
             "pauseAfterFailures": .number(pauseAfterFailures), "tries": .number(tries),
             "retryMinutes": .number(retryMinutes), "deadlineMinutes": .number(deadlineMinutes),
-            "rollbackOf": .text(rollbackOf),
+            "waitHours": .number(waitHours), "rollbackOf": .text(rollbackOf),
         ])
     }
 
@@ -63,6 +67,7 @@ package struct CampaignPlan: Hashable, Sendable, Stored {
         tries = try stored.int("tries")
         retryMinutes = try stored.int("retryMinutes")
         deadlineMinutes = try stored.int("deadlineMinutes")
+        waitHours = try stored.intOrNil("waitHours") ?? Self.standardWaitHours
         rollbackOf = try stored.textOrNil("rollbackOf")
     }
 }

@@ -56,6 +56,16 @@ extension Campaigns {
         }
     }
 
+    /// Why the members that wait do so.
+    package func waits(
+        of record: Record, in house: ChargePointOperator, at now: Timestamp
+    ) async throws -> [String: CampaignMachine.Wait] {
+        guard !record.machine.state.isOver else { return [:] }
+        return try await database.read { transaction in
+            record.machine.waits(try self.sights(of: record, house, in: transaction), at: now)
+        }
+    }
+
     /// What a look at its stations makes of a campaign; nil: nothing.
     private func step(
         of record: Record, _ house: ChargePointOperator, at now: Timestamp,

@@ -17,11 +17,11 @@ extension Campaigns {
             try transaction.execute(
                 """
                 UPDATE campaign_member SET state = ?, tries = ?, command = ?, request = ?,
-                ordered_at = ?, retry_at = ?, changed_at = ?, former_firmware = ?, note = ?
-                WHERE campaign = ? AND station = ?
+                ordered_at = ?, retry_at = ?, wait_since = ?, changed_at = ?,
+                former_firmware = ?, note = ? WHERE campaign = ? AND station = ?
                 """, member.state.rawValue, member.tries, member.command, member.request,
-                member.orderedAt, member.retryAt, member.changedAt, member.formerFirmware,
-                member.note, record.id, member.station)
+                member.orderedAt, member.retryAt, member.waitSince, member.changedAt,
+                member.formerFirmware, member.note, record.id, member.station)
         }
         for effect in effects {
             switch effect {
@@ -87,6 +87,7 @@ extension CampaignMachine.Member {
         request = try row.intOrNil("request")
         orderedAt = try row.timestampOrNil("ordered_at")
         retryAt = try row.timestampOrNil("retry_at")
+        waitSince = try row.timestampOrNil("wait_since")
         formerFirmware = try row.textOrNil("former_firmware")
         note = try row.textOrNil("note")
     }

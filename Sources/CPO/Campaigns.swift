@@ -30,6 +30,10 @@ package final class Campaigns: Sendable {
         /// The image is labelled for another vendor or model than this station's.
         case otherModel(String)
         case notRunning(CampaignMachine.State)
+        /// It is no station of this campaign.
+        case noMember(String)
+        /// It is under way, or has come to its end.
+        case notWaiting(String, CampaignMachine.Member.State)
         /// A rollback of a campaign that changed no station.
         case nothingToTakeBack
         case noFormerImage
@@ -182,15 +186,22 @@ package final class Campaigns: Sendable {
         return candidates.filter { selection.fits($0) && (there?.contains($0.id) ?? true) }
     }
 
-    /// Pause, resume, cancel by hand.
+    /// Pause, resume, cancel, skip a station by hand.
     ///
     /// - Returns: nil when there is none of this id.
-    /// - Throws: `Refusal.notRunning` where it cannot be.
+    /// - Throws: `Refusal.notRunning` where it cannot be; of a skip also `.noMember`, `.notWaiting`.
     package func handle(
         _ input: CampaignMachine.Input, _ id: String, at now: Timestamp, in transaction: Transaction
     ) throws -> Record? {
         guard var record = try campaign(id, in: transaction) else { return nil }
         let before = record
+        if case .skip(let station) = input, !record.machine.state.isOver {
+            guard let member = record.machine.members.first(where: { $0.station == station })
+            else { throw Refusal.noMember(station) }
+            guard member.state == .waiting else {
+                throw Refusal.notWaiting(station, member.state)
+            }
+        }
         let effects = record.machine.handle(input, at: now)
         guard !effects.isEmpty else { throw Refusal.notRunning(record.machine.state) }
         try store(&record, before, effects, at: now, in: transaction)

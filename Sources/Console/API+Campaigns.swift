@@ -20,18 +20,20 @@ extension Console {
                     {"name", "image", "stations"? [ids], "vendor"?, "model"?, "firmware"? (that they \
                     run now), "location"?, "waves"? [1, 5, 25] (the last is repeated), \
                     "pauseAfterFailures"? 1, "tries"? 2, "retryMinutes"? 30, "deadlineMinutes"? 120, \
-                    "signed"?, "anyModel"? (although the image is another model's)}
+                    "waitHours"? 168 (then it goes on without who is away or in use), "signed"?, "anyModel"? (although the image is another model's)}
                     """
             ) { try await self.makeCampaign($0, source) },
             APIRoute(
                 method: "GET", path: "/campaigns/{id}", need: .role(.viewer),
-                summary: "A campaign with every station", handler: campaign),
+                summary: "A campaign with every station, and why it waits for which",
+                handler: campaign),
             APIRoute(
                 method: "POST", path: "/campaigns/{id}/{act}", need: .role(.operator),
-                summary: "pause, resume, cancel, or rollback: the former image to all it changed",
+                summary:
+                    "pause, resume, cancel, skip a station, or rollback: the former image to all it changed",
                 body: """
-                    {"image"? (rollback: instead of the one they ran before), "anyModel"? \
-                    (rollback: although the image is another model's)}
+                    {"station" (skip: one that waits), "image"? (rollback: instead of the one they \
+                    ran before), "anyModel"? (rollback: although the image is another model's)}
                     """
             ) { try await self.changeCampaign($0, source) },
         ]
@@ -53,7 +55,13 @@ extension Console {
         guard let record = try await house.campaigns.campaign(id) else {
             throw APIProblem.notFound("campaign", id)
         }
-        return .json(Shape.wholeCampaign(record))
+        return .json(try await shown(record))
+    }
+
+    private func shown(_ record: Campaigns.Record) async throws -> JSONValue {
+        Shape.wholeCampaign(
+            record,
+            waits: try await house.campaigns.waits(of: record, in: house, at: house.clock.now))
     }
 
     private func makeCampaign(
@@ -93,7 +101,7 @@ extension Console {
             return record
         }
         return .json(
-            Shape.wholeCampaign(record), status: 201,
+            try await shown(record), status: 201,
             headers: ["Location": "/api/v1/campaigns/\(record.id)"])
     }
 
@@ -143,6 +151,7 @@ extension Console {
         plan.tries = try number("tries", 1...5, plan.tries)
         plan.retryMinutes = try number("retryMinutes", 1...1440, plan.retryMinutes)
         plan.deadlineMinutes = try number("deadlineMinutes", 5...2880, plan.deadlineMinutes)
+        plan.waitHours = try number("waitHours", 1...2160, plan.waitHours)
         return plan
     }
 
@@ -151,14 +160,12 @@ extension Console {
     ) async throws -> HTTPResponse {
         let (id, act) = (request[parameter: "id"], request[parameter: "act"])
         let body = request.http.body.isEmpty ? [:] : try request.object()
-        let inputs: [String: CampaignMachine.Input] = [
-            "pause": .pause, "resume": .resume, "cancel": .cancel,
-        ]
-        guard act == "rollback" || inputs[act] != nil else { throw APIProblem(404, "not found") }
+        let input = try Self.input(act, body)
+        guard act == "rollback" || input != nil else { throw APIProblem(404, "not found") }
         let now = house.clock.now
         let record = try await house.write { transaction in
             let record = try Self.refusing {
-                if let input = inputs[act] {
+                if let input {
                     return try self.house.campaigns.handle(input, id, at: now, in: transaction)
                 }
                 var image: FirmwareImage?
@@ -173,16 +180,34 @@ extension Console {
                     source: source, by: request.caller.name, at: now, transaction: transaction)
             }
             if let record {
-                // Anybody who may order one at all may stop it.
-                if act == "resume" || act == "rollback" {
+                // Anybody who may order one at all may stop it. Without a station it goes on to others.
+                if ["resume", "rollback", "skip"].contains(act) {
                     try request.caller.mayReach(record.machine.members.count)
                 }
-                try self.audit.note(request.caller, "campaign.\(act)", id, in: transaction)
+                try self.audit.note(
+                    request.caller, "campaign.\(act)", id,
+                    act == "skip" ? ["station": body["station"] ?? .null] : [:], in: transaction)
             }
             return record
         }
         guard let record else { throw APIProblem.notFound("campaign", id) }
-        return .json(Shape.wholeCampaign(record), status: act == "rollback" ? 201 : 200)
+        return .json(try await shown(record), status: act == "rollback" ? 201 : 200)
+    }
+
+    private static func input(
+        _ act: String, _ body: JSONValue
+    ) throws(APIProblem) -> CampaignMachine.Input? {
+        switch act {
+        case "pause": return .pause
+        case "resume": return .resume
+        case "cancel": return .cancel
+        case "skip":
+            guard let station = body["station"]?.string else {
+                throw .field("station", "must be the id of a station that waits")
+            }
+            return .skip(station)
+        default: return nil
+        }
     }
 
     private static func refusing<Value>(_ body: () throws -> Value) throws -> Value {
@@ -213,6 +238,12 @@ extension APIProblem {
         case .otherModel(let id):
             self = .field(
                 "image", "is labelled for another vendor or model than \(id)'s; see anyModel")
+        case .noMember(let id): self = .field("station", "is \(id), which is not in it")
+        case .notWaiting(let id, let state):
+            self.init(
+                409, "not possible now",
+                detail: "\(id) is \(state.rawValue); only who waits can be left out",
+                field: "station")
         case .notRunning(let state):
             self.init(409, "not possible now", detail: "the campaign is \(state.rawValue)")
         case .nothingToTakeBack:
@@ -237,12 +268,15 @@ extension Shape {
             "pauseAfterFailures": .number(plan.pauseAfterFailures), "tries": .number(plan.tries),
             "retryMinutes": .number(plan.retryMinutes),
             "deadlineMinutes": .number(plan.deadlineMinutes),
+            "waitHours": .number(plan.waitHours),
             "rollbackOf": plan.rollbackOf.map { .string($0) }, "by": .string(record.madeBy),
             "createdAt": .time(record.createdAt), "changedAt": .time(record.changedAt),
         ])
     }
 
-    static func wholeCampaign(_ record: Campaigns.Record) -> JSONValue {
+    static func wholeCampaign(
+        _ record: Campaigns.Record, waits: [String: CampaignMachine.Wait]
+    ) -> JSONValue {
         var value = campaign(record).object ?? [:]
         value["stations"] = .array(
             record.machine.members.map { member in
@@ -252,6 +286,8 @@ extension Shape {
                     "command": member.command.map { .string($0) },
                     "orderedAt": member.orderedAt.map { .time($0) },
                     "retryAt": member.retryAt.map { .time($0) },
+                    "waitsFor": waits[member.station].map { .string($0.rawValue) },
+                    "waitsSince": member.waitSince.map { .time($0) },
                     "changedAt": .time(member.changedAt),
                     "formerFirmware": member.formerFirmware.map { .string($0) },
                     "note": member.note.map { .string($0) },

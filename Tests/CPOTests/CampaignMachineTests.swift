@@ -184,6 +184,85 @@ import Testing
         #expect(machine.state == .paused)
     }
 
+    @Test func `goes on without a station that a person leaves out`() {
+        var machine = Self.machine(3)
+        let away = Self.sight { $0.isOnline = false }
+        _ = Self.look(&machine, 0, ["CS-0": away])
+        #expect(machine.handle(.skip("CS-9"), at: Self.at(1)).isEmpty)
+        #expect(machine.handle(.skip("CS-0"), at: Self.at(1)) == [.changed("CS-0")])
+        #expect(machine.members[0].state == .cancelled)
+        #expect(Self.orders(Self.look(&machine, 10, ["CS-0": away])) == ["CS-1", "CS-2"])
+        // Who was sent it comes to an end by itself.
+        #expect(machine.handle(.skip("CS-1"), at: Self.at(11)).isEmpty)
+    }
+
+    @Test(arguments: [true, false])
+    func `goes on without a station that is away or in use for too long`(isAway: Bool) {
+        var machine = Self.machine(4, waves: [2]) { $0.waitHours = 48 }
+        let busy = Self.sight {
+            $0.isOnline = !isAway
+            $0.isCharging = !isAway
+        }
+        let new = Self.sight { $0.firmware = "2.0" }
+        let odd = ["CS-0": busy, "CS-1": new]
+        _ = Self.look(&machine, 0, odd)
+        _ = Self.look(&machine, 48 * 3600 - 1, odd)
+        #expect(machine.members.map(\.state) == [.waiting, .done, .waiting, .waiting])
+        _ = Self.look(&machine, 48 * 3600, odd)
+        #expect(machine.members[0].state == .cancelled)
+        let why = isAway ? "it was away" : "it was never free"
+        #expect(machine.members[0].note == "left out: \(why) for 48 hours")
+        // The next wave has its own time.
+        let later = ["CS-2": busy]
+        #expect(Self.orders(Self.look(&machine, 48 * 3600 + 1, later)) == ["CS-3"])
+        #expect(machine.members[2].state == .waiting)
+        #expect(machine.state == .running)
+    }
+
+    @Test func `pauses rather than sends an image that nobody of the wave before took`() {
+        var machine = Self.machine(3) { $0.waitHours = 1 }
+        let away = Self.sight { $0.isOnline = false }
+        _ = Self.look(&machine, 0, ["CS-0": away])
+        let effects = Self.look(&machine, 3600, ["CS-0": away])
+        #expect(machine.state == .paused)
+        #expect(Self.orders(effects).isEmpty)
+        #expect(Self.orders(Self.look(&machine, 7200, ["CS-0": away])).isEmpty)
+        _ = machine.handle(.resume, at: Self.at(7300))
+        #expect(Self.orders(Self.look(&machine, 7301, ["CS-0": away])) == ["CS-1", "CS-2"])
+    }
+
+    @Test func `does not count the time in which it was paused`() {
+        var machine = Self.machine(2, waves: [2]) { $0.waitHours = 1 }
+        let away = Self.sight { $0.isOnline = false }
+        _ = Self.look(&machine, 0, ["CS-0": away])
+        _ = machine.handle(.pause, at: Self.at(60))
+        _ = machine.handle(.resume, at: Self.at(90_000))
+        _ = Self.look(&machine, 90_001, ["CS-0": away])
+        #expect(machine.members[0].state == .waiting)
+        _ = Self.look(&machine, 90_001 + 3600, ["CS-0": away])
+        #expect(machine.members[0].state == .cancelled)
+    }
+
+    @Test func `says why it waits`() {
+        var machine = Self.machine(5, waves: [4])
+        var sights = Dictionary(
+            uniqueKeysWithValues: machine.members.map { ($0.station, Self.sight()) })
+        sights["CS-0"]?.isOnline = false
+        sights["CS-1"]?.isCharging = true
+        sights["CS-2"]?.isUnderWayElsewhere = true
+        machine.members[3].retryAt = Self.at(60)
+        #expect(
+            machine.waits(sights, at: Self.at(0)) == [
+                "CS-0": .away, "CS-1": .charging, "CS-2": .otherCampaign, "CS-3": .retry,
+                "CS-4": .earlierWave,
+            ])
+        #expect(machine.waits(sights, at: Self.at(60))["CS-3"] == nil)
+        _ = machine.handle(.pause, at: Self.at(1))
+        #expect(machine.waits(sights, at: Self.at(0))["CS-0"] == .paused)
+        _ = machine.handle(.cancel, at: Self.at(1))
+        #expect(machine.waits(sights, at: Self.at(0)).isEmpty)
+    }
+
     @Test func `waits until another campaign has settled what it sent`() {
         var machine = Self.machine(1, version: "1.0")
         let busy = Self.sight { $0.isUnderWayElsewhere = true }
@@ -237,7 +316,10 @@ import Testing
     @Test(arguments: 1...200)
     func `keeps its bounds over random histories`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        var machine = Self.machine(12, waves: [2, 3]) { $0.pauseAfterFailures = 3 }
+        var machine = Self.machine(12, waves: [2, 3]) {
+            $0.pauseAfterFailures = 3
+            $0.waitHours = 1
+        }
         var now: Int64 = 0
         for _ in 0..<200 {
             now += Int64.random(in: 1...1200, using: &random)
@@ -259,6 +341,8 @@ import Testing
                 switch Int.random(in: 0..<20, using: &random) {
                 case 0: .pause
                 case 1, 2: .resume
+                case 3 where Int.random(in: 0..<4, using: &random) == 0:
+                    .skip(machine.members.randomElement(using: &random)?.station ?? "")
                 default: .look(sights)
                 }
             let orders = Self.orders(machine.handle(input, at: Self.at(now)))
@@ -271,6 +355,7 @@ import Testing
             #expect(open.count <= 3)
             for (member, old) in zip(machine.members, before.members) {
                 #expect(member.tries <= machine.plan.tries)
+                #expect(member.state == .waiting || member.waitSince == nil)
                 // What is settled stays so.
                 #expect(!old.state.isSettled || member == old)
             }

@@ -133,6 +133,45 @@ struct FakeImages: FirmwareSource {
         #expect(try await engine.count { try await look(house) } == 0)
     }
 
+    @Test func `remember over a restart since when a station keeps them waiting`() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("kerb.sqlite")
+        var house = try await house(path: path)
+        _ = try await house.cpo.write { transaction in
+            try transaction.execute("UPDATE station SET is_online = 0 WHERE id = 'CS-1'")
+        }
+        let made = try await make(house, Self.model()) { $0.waitHours = 1 }
+        try await look(house)
+        let waiting = try #require(try await house.cpo.campaigns.campaign(made.id))
+        #expect(
+            try await house.cpo.campaigns.waits(of: waiting, in: house.cpo, at: house.clock.now)
+                == ["CS-1": .away, "CS-2": .earlierWave, "CS-3": .earlierWave])
+        await house.cpo.database.close()
+        house = try await self.house(path: path, isNew: false)
+        // A new clock: as if a second had passed.
+        try await look(house, seconds: 3601)
+        #expect(try await state(house, made.id) == ["paused", "cancelled", "waiting", "waiting"])
+        await house.cpo.database.close()
+    }
+
+    @Test func `leave out a station that waits, and no other`() async throws {
+        let house = try await house()
+        let made = try await make(house, Self.model())
+        try await look(house)
+        let now = house.clock.now
+        func skip(_ station: String) async throws -> Campaigns.Record? {
+            try await house.cpo.write {
+                try house.cpo.campaigns.handle(.skip(station), made.id, at: now, in: $0)
+            }
+        }
+        await #expect(throws: Campaigns.Refusal.noMember("CS-9")) { try await skip("CS-9") }
+        await #expect(throws: Campaigns.Refusal.notWaiting("CS-1", .ordered)) {
+            try await skip("CS-1")
+        }
+        #expect(try await skip("CS-2")?.machine.members[1].state == .cancelled)
+        #expect(try await state(house, made.id) == ["running", "ordered", "cancelled", "waiting"])
+    }
+
     @Test func `wait while a charge runs`() async throws {
         let house = try await house()
         let (number, _) = try await house.started(House.start())

@@ -202,6 +202,28 @@ def test_a_campaign_goes_through_the_fleet_and_back(server, desk):
     with_stations(server, ["PEER-1", "PEER-2"], visit)
 
 
+def test_a_campaign_goes_on_without_a_station_that_is_away(server, desk):
+    async def visit(_):
+        image = await asyncio.to_thread(desk.image, "two.bin", "2.0", NEW)
+        made = await asyncio.to_thread(desk.call, "POST", "/campaigns", {
+            "name": "away", "image": image, "stations": ["PEER-6", "PEER-5"], "waves": [1], "waitHours": 24})
+        path = f"/campaigns/{made['id']}"
+        first = (await asyncio.to_thread(desk.call, "GET", path))["stations"][0]
+        assert made["waitHours"] == 24 and (first["state"], first["waitsFor"]) == ("waiting", "away")
+        refused = await asyncio.to_thread(desk.raw, "POST", f"/api/v1{path}/skip", "{}")
+        assert refused[0] == 422 and json.loads(refused[1])["field"] == "station"
+        await asyncio.to_thread(desk.call, "POST", path + "/skip", {"station": "PEER-6"})
+        found = await desk.until(lambda: (one := desk.call("GET", path))["state"] == "done" and one)
+        assert [one["state"] for one in found["stations"]] == ["cancelled", "done"]
+        refused = await asyncio.to_thread(desk.raw, "POST", f"/api/v1{path}/skip", '{"station": "PEER-5"}')
+        assert refused[0] == 409
+
+    async def nothing(_):
+        pass
+    with_stations(server, ["PEER-6"], nothing)
+    with_stations(server, ["PEER-5"], visit)
+
+
 def test_logs_come_and_can_be_had(server, desk):
     async def visit(station):
         for body, wanted in (({"kind": "SecurityLog"}, EVENTS), ({}, EVENTS * 40_000)):

@@ -68,10 +68,27 @@ function campaign(one, whole, images, me) {
       ...acts.map((act) => el("button", {
         type: "button", "aria-label": `${act} ${one.name}`, on: { click: () => change(one, act) },
       }, { pause: "Pause", resume: "Resume", cancel: "Cancel", rollback: "Roll back" }[act]))),
-    whole ? table(`Stations of ${one.name}`, ["Station", "Wave", "State", "Tries", "Before", "Since", "Note"],
+    whole ? table(`Stations of ${one.name}`, ["Station", "Wave", "State", "Tries", "Before", "Since", "Note", "Action"],
       whole.stations.map((/** @type {any} */ row) => [row.station, row.wave, row.state, row.tries,
-        row.formerFirmware ?? "–", time(row.changedAt),
-        (row.note ?? "") + (row.retryAt ? ` (again ${new Date(row.retryAt).toLocaleTimeString()})` : "")])) : null);
+        row.formerFirmware ?? "–", time(row.waitsSince ?? row.changedAt),
+        [row.note, waits[/** @type {keyof typeof waits} */ (row.waitsFor)],
+          row.retryAt ? `again ${new Date(row.retryAt).toLocaleTimeString()}` : ""].filter(Boolean).join("; "),
+        me.role === "viewer" || row.state !== "waiting" || acts.length < 2 ? "" : el("button", {
+          type: "button", "aria-label": `Skip ${row.station} in ${one.name}`, on: { click: () => skip(one, row) },
+        }, "Skip")])) : null);
+}
+
+/** Why a station is not sent the image now. */
+const waits = {
+  earlierWave: "an earlier wave is not done", paused: "the campaign is paused", away: "it is away",
+  charging: "it is in use", retry: "it rests after a failed try", otherCampaign: "another campaign is not done with it",
+};
+
+/** @param {any} one @param {any} row */
+async function skip(one, row) {
+  if (!confirm(`Go on without ${row.station}?`)) return;
+  await tried(`${one.name}: ${row.station} left out`, () =>
+    call("POST", `/campaigns/${one.id}/skip`, { station: row.station }));
 }
 
 /** @param {string} id */
@@ -169,6 +186,7 @@ function plan(images) {
   const [vendor, model, firmware, location] = ["vendor", "model", "firmware", "location"].map((key) => input(key));
   const waves = input("waves", { value: "1, 5, 25", required: true });
   const failures = input("pauseAfterFailures", { value: "1", inputmode: "numeric", required: true });
+  const hours = input("waitHours", { value: "168", inputmode: "numeric", required: true });
   ask("Start a campaign", [
     el("label", {}, "Name", name), el("label", {}, "Image", image),
     el("label", {}, "Stations, one a line or parted by commas; left out: all that fit what follows. More than 50 at once: an admin's decision", stations),
@@ -176,10 +194,12 @@ function plan(images) {
     el("label", {}, "Version that they run now", firmware), el("label", {}, "Location id", location),
     el("label", {}, "Sizes of the waves; the last one is repeated", waves),
     el("label", {}, "Pause after so many failed stations", failures),
+    el("label", {}, "Go on without a station that was away or in use for so many hours", hours),
   ], "Start", async () => {
     /** @type {Record<string, unknown>} */
     const body = {
       name: name.value, image: image.value, pauseAfterFailures: Number(failures.value),
+      waitHours: Number(hours.value),
       waves: waves.value.split(",").map((/** @type {string} */ text) => Number(text)),
     };
     const ids = stations.value.split(/[\s,]+/).filter(Boolean);
