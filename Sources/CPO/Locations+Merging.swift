@@ -3,6 +3,21 @@ import Charging
 // What is the caller's in a location, and what the house's own.
 
 extension Locations {
+    /// What `put` would store; nil where nothing differs. Changes nothing.
+    package func change(to new: Location, at: Timestamp) throws -> Location? {
+        let old = location(new.id)
+        let merged = Self.merged(new, over: old, at: at)
+        guard merged != old else { return nil }
+        for evse in merged.evses {
+            guard let holder = self.evse(evse.uid)?.location.id else { continue }
+            // A uid is never reused, so it cannot move to another place either.
+            guard holder.lowercased() == merged.id.lowercased() else {
+                throw LocationError.evseBelongsElsewhere(uid: evse.uid, location: holder)
+            }
+        }
+        return merged
+    }
+
     /// What is to be stored: `new` with the ids, statuses and times that are not the caller's.
     static func merged(_ new: Location, over old: Location?, at: Timestamp) -> Location {
         var merged = new

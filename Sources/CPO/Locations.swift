@@ -139,16 +139,7 @@ package final class Locations: Remembering {
     @discardableResult
     package func put(_ new: Location, at: Timestamp, in transaction: Transaction) throws -> Bool {
         try ensure(in: transaction)
-        let old = location(new.id)
-        let merged = Self.merged(new, over: old, at: at)
-        guard merged != old else { return false }
-        for evse in merged.evses {
-            guard let holder = self.evse(evse.uid)?.location.id else { continue }
-            // A uid is never reused, so it cannot move to another place either.
-            guard holder.lowercased() == merged.id.lowercased() else {
-                throw LocationError.evseBelongsElsewhere(uid: evse.uid, location: holder)
-            }
-        }
+        guard let merged = try change(to: new, at: at) else { return false }
         try store(merged, in: transaction)
         try journal.append(.locationChanged, merged.id, at: at, in: transaction)
         try takeStatuses(of: merged, at: at, in: transaction)

@@ -4,11 +4,6 @@ import SQL
 import Web
 
 extension Console {
-    /// Undoes what a dry run did, and carries what it found.
-    private struct DryRun: Error {
-        var outcomes: [ImportPlan.Outcome]
-    }
-
     var importRoutes: [APIRoute] {
         var routes = [
             importRoute("stations", "`id,registration`") { ImportPlan.stations($0, self.house) },
@@ -31,9 +26,12 @@ extension Console {
     ) -> APIRoute {
         APIRoute(
             method: "POST", path: "/import/\(kind)", need: .role(.admin),
-            summary: "Takes \(kind) from a table: all of it or nothing",
+            summary:
+                "Takes \(kind) from a table: all of it or nothing; who is there keeps what no column says",
             query: [
-                .init(name: "dryRun", about: "`true`: says what would change, changes nothing")
+                .init(
+                    name: "dryRun",
+                    about: "`true`: says what would change, in which `fields`, and changes nothing")
             ],
             body: "text/csv in UTF-8 with a header: \(columns)"
         ) { request in
@@ -56,45 +54,62 @@ extension Console {
         }
     }
 
+    /// Rows are judged beside the writer, all at one moment. Then those that differ are written in one
+    /// transaction, so that it is all or nothing; at most `CSVTable.mostRows`, and stations wait as long.
+    /// What somebody else changes between the two is written over where a column says so, and kept else.
     private func run(
         _ plan: ImportPlan, _ kind: String, isDry: Bool, for caller: Caller
     ) async throws -> HTTPResponse {
         guard plan.problems.isEmpty else { return Self.refusal(plan.problems) }
-        let outcomes: [ImportPlan.Outcome]
+        let found: [ImportPlan.Judgement]
         do {
-            outcomes = try await house.write { transaction in
-                let outcomes = try plan.steps.map { step in
-                    do { return try step.apply(transaction) } catch {
-                        throw ImportPlan.Problem(error, line: step.line)
-                    }
+            found = try await house.read { transaction in
+                try plan.steps.map { step in
+                    try Self.told(of: step) { try step.work.judge(transaction) }
                 }
-                if isDry { throw DryRun(outcomes: outcomes) }
-                try self.audit.note(
-                    caller, "import.\(kind)", "\(plan.steps.count) rows",
-                    Self.counts(outcomes), in: transaction)
-                return outcomes
             }
-        } catch let dry as DryRun {
-            outcomes = dry.outcomes
+            if !isDry {
+                let counts = Self.counts(found)
+                try await house.write { transaction in
+                    for (step, one) in zip(plan.steps, found) where one.outcome != .unchanged {
+                        try Self.told(of: step) { try step.work.apply(transaction) }
+                    }
+                    try self.audit.note(
+                        caller, "import.\(kind)", "\(plan.steps.count) rows", counts,
+                        in: transaction)
+                }
+            }
         } catch let problem as ImportPlan.Problem {
             return Self.refusal([problem])
         }
-        var value = Self.counts(outcomes)
+        var value = Self.counts(found)
         value["dryRun"] = .bool(isDry)
         value["items"] = .array(
-            zip(plan.steps, outcomes).prefix(APIRequest.highestLimit).map { step, outcome in
-                [
+            zip(plan.steps, found).prefix(APIRequest.highestLimit).map { step, one in
+                .members([
                     "line": .number(step.line), "id": .string(step.id),
-                    "outcome": .string(outcome.rawValue),
-                ]
+                    "outcome": .string(one.outcome.rawValue),
+                    "fields": one.fields.isEmpty ? nil : .array(one.fields.map { .string($0) }),
+                ])
             })
         return .json(value)
     }
 
-    private static func counts(_ outcomes: [ImportPlan.Outcome]) -> JSONValue {
+    /// What goes wrong with a row is told with its line.
+    private static func told<Value>(
+        of step: ImportPlan.Step, _ body: () throws -> Value
+    ) throws -> Value {
+        do { return try body() } catch let problem as ImportPlan.Problem {
+            throw problem
+        } catch {
+            throw ImportPlan.Problem(error, line: step.line)
+        }
+    }
+
+    private static func counts(_ found: [ImportPlan.Judgement]) -> JSONValue {
         var value: JSONValue = [:]
         for one in ImportPlan.Outcome.allCases {
-            value[one.rawValue] = .number(outcomes.count { $0 == one })
+            value[one.rawValue] = .number(found.count { $0.outcome == one })
         }
         return value
     }

@@ -6,7 +6,8 @@ import Service
 /// Places from a table with a line for every connector, in the names of OCPI 2.2.1 §8.3.
 ///
 /// A place's own columns are filled in its first line; in its others they are empty or the same.
-/// EVSEs that stand in the store and not in the table stay as they are.
+/// EVSEs that stand in the store and not in the table stay as they are, and so does what the table has no
+/// column for.
 extension ImportPlan {
     private static let place = [
         "name", "address", "city", "postal_code", "state", "country", "latitude", "longitude",
@@ -35,19 +36,43 @@ extension ImportPlan {
             if groups[id.lowercased()] == nil { order.append(id) }
             groups[id.lowercased(), default: []].append(row)
         }
+        let columns = Set(table.columns)
+        var owners: [String: String] = [:]
         for id in order {
             guard let rows = groups[id.lowercased()], let line = rows.first?.line else { continue }
             do {
+                for row in rows {
+                    guard let uid = row["evse_uid"] else { continue }
+                    let owner = owners[uid.lowercased(), default: id]
+                    owners[uid.lowercased()] = owner
+                    guard owner == id else {
+                        throw Problem(
+                            line: row.line, field: "evse_uid",
+                            detail: "the uid \(uid) stands in location \(owner)")
+                    }
+                }
                 let body = try body(of: rows)
                 let wanted = try LocationBody.read(
                     body, id: id, party: house.settings.party, at: now)
-                plan.steps.append(
-                    Step(line: line, id: id) { transaction in
+                let isPublishSaid = rows.contains { $0["publish"] != nil }
+                let said = isPublishSaid ? columns : columns.subtracting(["publish"])
+                let work = Work(
+                    judge: { _ in
                         let old = house.locations.location(id)
-                        let isNew = try house.locations.put(
-                            wanted.keeping(old), at: now, in: transaction)
-                        return !isNew ? .unchanged : old == nil ? .created : .changed
+                        guard
+                            let new = try house.locations.change(
+                                to: wanted.keeping(old, said), at: now)
+                        else { return Judgement([]) }
+                        guard let old else { return .created }
+                        let fields = new.changes(from: old)
+                        return Judgement(fields.isEmpty ? ["evses"] : fields)
+                    },
+                    apply: { transaction in
+                        let old = house.locations.location(id)
+                        try house.locations.put(
+                            wanted.keeping(old, said), at: now, in: transaction)
                     })
+                plan.steps.append(Step(line: line, id: id, work: work))
             } catch { plan.note(error, line: line) }
         }
         return plan
@@ -119,20 +144,66 @@ extension ImportPlan {
 }
 
 extension Location {
-    /// With the EVSEs of `old` that do not stand here, and what tables do not say.
-    fileprivate func keeping(_ old: Location?) -> Location {
+    /// With the EVSEs of `old` that do not stand here, and what the table's columns do not say.
+    fileprivate func keeping(_ old: Location?, _ columns: Set<String>) -> Location {
         guard let old else { return self }
         var merged = self
+        if !columns.contains("name") { merged.name = old.name }
+        if !columns.contains("postal_code") { merged.postalCode = old.postalCode }
+        if !columns.contains("state") { merged.state = old.state }
+        if !columns.contains("publish") { merged.publish = old.publish }
         for index in merged.evses.indices {
             let uid = merged.evses[index].uid.lowercased()
             guard let known = old.evses.first(where: { $0.uid.lowercased() == uid }) else {
                 continue
             }
-            merged.evses[index].status = known.status
-            merged.evses[index].capabilities = known.capabilities
+            merged.evses[index] = merged.evses[index].keeping(known, columns)
         }
         let here = Set(evses.map { $0.uid.lowercased() })
         merged.evses += old.evses.filter { !here.contains($0.uid.lowercased()) }
+        return merged
+    }
+
+    /// By the names of the columns; an EVSE by its uid.
+    fileprivate func changes(from old: Location) -> [String] {
+        let pairs: [(String, Bool)] = [
+            ("name", name == old.name), ("address", address == old.address),
+            ("city", city == old.city), ("postal_code", postalCode == old.postalCode),
+            ("state", state == old.state), ("country", country == old.country),
+            ("latitude", coordinates.latitude == old.coordinates.latitude),
+            ("longitude", coordinates.longitude == old.coordinates.longitude),
+            ("time_zone", timeZone == old.timeZone), ("publish", publish == old.publish),
+        ]
+        return pairs.filter { !$0.1 }.map(\.0)
+            + evses.filter { !old.evses.contains($0) }.map { "evse \($0.uid)" }
+    }
+}
+
+extension EVSE {
+    fileprivate func keeping(_ known: EVSE, _ columns: Set<String>) -> EVSE {
+        var merged = self
+        merged.status = known.status
+        merged.capabilities = known.capabilities
+        if !columns.contains("evse_id") { merged.evseID = known.evseID }
+        if !columns.contains("physical_reference") {
+            merged.physicalReference = known.physicalReference
+        }
+        if !columns.contains("station") { merged.station = known.station }
+        if !columns.contains("station_connector") {
+            merged.stationConnector = known.stationConnector
+        }
+        for index in merged.connectors.indices {
+            let id = merged.connectors[index].id.lowercased()
+            guard let old = known.connectors.first(where: { $0.id.lowercased() == id }) else {
+                continue
+            }
+            if !columns.contains("tariff_ids") {
+                merged.connectors[index].tariffIDs = old.tariffIDs
+            }
+            if !columns.contains("max_electric_power") {
+                merged.connectors[index].maxElectricPower = old.maxElectricPower
+            }
+        }
         return merged
     }
 }

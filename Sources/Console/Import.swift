@@ -5,13 +5,38 @@ import SQL
 import Service
 
 /// What a table asks for, row by row, checked as far as it can be without the rows of the store.
+///
+/// A table says nothing of what it has no column for: who is there already keeps that.
 struct ImportPlan: Sendable {
     enum Outcome: String, Hashable, Sendable, CaseIterable { case created, changed, unchanged }
+
+    /// What becomes of a row.
+    struct Judgement: Hashable, Sendable {
+        var outcome: Outcome
+        /// By the names of the columns; of what is changed.
+        var fields: [String] = []
+
+        static let created = Judgement(outcome: .created)
+
+        /// Changed where a field is.
+        init(_ fields: [String]) {
+            outcome = fields.isEmpty ? .unchanged : .changed
+            self.fields = fields
+        }
+
+        private init(outcome: Outcome) { self.outcome = outcome }
+    }
 
     struct Step: Sendable {
         var line: Int
         var id: String
-        var apply: @Sendable (Transaction) throws -> Outcome
+        var work: Work
+    }
+
+    /// A row's two halves: reading, so that a dry run and what stays as it is hold up no writer.
+    struct Work: Sendable {
+        var judge: @Sendable (Transaction) throws -> Judgement
+        var apply: @Sendable (Transaction) throws -> Void
     }
 
     struct Problem: Error, Hashable, Sendable {
@@ -29,7 +54,7 @@ struct ImportPlan: Sendable {
     /// Reads rows one by one; the mistakes of each are told with its line, and one id stands once.
     mutating func read(
         _ rows: [CSVTable.Row], id key: String,
-        _ step: (CSVTable.Row, String) throws -> @Sendable (Transaction) throws -> Outcome
+        _ work: (CSVTable.Row, String) throws -> Work
     ) {
         var lines: [String: Int] = [:]
         for row in rows {
@@ -39,7 +64,7 @@ struct ImportPlan: Sendable {
                     throw Problem(
                         line: row.line, field: key, detail: "\(id) stands in line \(first) too")
                 }
-                steps.append(Step(line: row.line, id: id, apply: try step(row, id)))
+                steps.append(Step(line: row.line, id: id, work: try work(row, id)))
             } catch { note(error, line: row.line) }
         }
     }
@@ -133,7 +158,8 @@ extension CSVTable.Row {
 // MARK: What is imported
 
 extension ImportPlan {
-    /// Stations by id; `registration` is Accepted where it is empty.
+    /// Stations by id. Where `registration` is empty a new one is Accepted, and one that is there keeps
+    /// its own.
     static func stations(_ table: CSVTable, _ house: ChargePointOperator) -> ImportPlan {
         var plan = ImportPlan()
         plan.check(table, required: ["id"], optional: ["registration"])
@@ -151,61 +177,19 @@ extension ImportPlan {
                     line: row.line, field: "registration",
                     detail: "`registration` must be Accepted, Pending or Rejected")
             }
-            return { transaction in
-                let old = try house.stations.station(id, in: transaction)
-                try house.stations.register(id, registration, at: now, in: transaction)
-                guard let old else { return .created }
-                return old.registration == registration ? .unchanged : .changed
-            }
-        }
-        return plan
-    }
-
-    /// Tokens of our own drivers, in the names of OCPI 2.2.1 §12.3.2.
-    static func tokens(
-        _ table: CSVTable, _ house: ChargePointOperator,
-        _ read: @escaping @Sendable (JSONValue) throws -> Token
-    ) -> ImportPlan {
-        var plan = ImportPlan()
-        plan.check(
-            table, required: ["uid"],
-            optional: [
-                "type", "contract_id", "visual_number", "issuer", "group_id", "valid", "whitelist",
-                "language", "expires", "max_charges",
-            ])
-        guard plan.problems.isEmpty else { return plan }
-        let now = house.clock.now
-        let party = house.settings.party
-        plan.read(table.rows, id: "uid") { row, uid in
-            let body = JSONValue.members([
-                "country_code": .string(party.country), "party_id": .string(party.party),
-                "uid": .string(uid), "type": row.text("type") ?? "RFID",
-                "contract_id": row.text("contract_id") ?? .string(uid),
-                "visual_number": row.text("visual_number"),
-                "issuer": row.text("issuer") ?? .string(party.description),
-                "group_id": row.text("group_id"),
-                "valid": .bool(try row.flag("valid", standard: true)),
-                "whitelist": row.text("whitelist") ?? "ALLOWED", "language": row.text("language"),
-                "last_updated": .time(now),
-            ])
-            var token = try read(body)
-            token.expires = try row.moment("expires")
-            token.mostCharges = try row.count("max_charges")
-            let found = token
-            return { transaction in
-                guard
-                    let old = try house.tokens.find(
-                        uid: uid, party: party, kind: found.kind, in: transaction)
-                else {
-                    try house.tokens.put(found, at: now, in: transaction)
-                    return .created
-                }
-                var same = found
-                (same.uid, same.lastUpdated) = (old.uid, old.lastUpdated)
-                guard same != old else { return .unchanged }
-                try house.tokens.put(found, at: now, in: transaction)
-                return .changed
-            }
+            let isSaid = row["registration"] != nil
+            return Work(
+                judge: { transaction in
+                    guard let old = try house.stations.station(id, in: transaction) else {
+                        return .created
+                    }
+                    let isSame = !isSaid || old.registration == registration
+                    return Judgement(isSame ? [] : ["registration"])
+                },
+                apply: { transaction in
+                    if !isSaid, try house.stations.station(id, in: transaction) != nil { return }
+                    try house.stations.register(id, registration, at: now, in: transaction)
+                })
         }
         return plan
     }

@@ -21,9 +21,9 @@ struct TestConsole {
     let `operator`: String
     let viewer: String
 
-    init() async throws {
+    init(path: String = ":memory:") async throws {
         let clock = ManualClock(Timestamp(seconds: 1_800_014_400))
-        let database = try await TestStore.open(readers: 1, clock: clock)
+        let database = try await TestStore.open(path: path, readers: 1, clock: clock)
         try await database.migrate(ChargePointOperator.migrations + Console.migrations)
         let house = try await ChargePointOperator(
             database: database,

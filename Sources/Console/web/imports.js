@@ -27,7 +27,8 @@ export async function draw(place, me) {
   const apply = el("button", { type: "button", disabled: true, on: { click: () => send(false) } }, "Import");
   const found = el("div", { role: "status", "aria-live": "polite" });
   fill(place, heading,
-    el("p", {}, "A table in UTF-8 as spreadsheets save it (CSV). All of it is taken or nothing; a check changes nothing."),
+    el("p", {}, "A table in UTF-8 as spreadsheets save it (CSV). All of it is taken or nothing; a check changes nothing. "
+      + "Who is there already keeps what the table has no column for."),
     el("form", { class: "card", on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); send(true); } } },
       el("label", {}, "Table of", kind), columns,
       el("label", {}, "File", file),
@@ -48,8 +49,8 @@ export async function draw(place, me) {
     apply.disabled = true;
     try {
       const made = await call("POST", `/import/${kind.value}?dryRun=${isDry}`, file.files[0]);
-      fill(found, summary(made), table(["Line", "Id", "Outcome"],
-        made.items.map((/** @type {any} */ one) => [one.line, one.id, one.outcome])));
+      fill(found, summary(made), table(["Line", "Id", "Outcome", "What differs"],
+        made.items.map((/** @type {any} */ one) => [one.line, one.id, one.outcome, (one.fields ?? []).join(", ")])));
       apply.disabled = !isDry;
     } catch (error) {
       const problems = /** @type {any} */ (error).value?.problems ?? [];
