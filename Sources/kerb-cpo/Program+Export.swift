@@ -11,12 +11,18 @@ extension Program {
         flags: [
             config,
             .init("--from", "TIME", "created (sessions: changed) at or after this, RFC 3339"),
-            .init("--until", "TIME", "before this (now)"),
+            .init("--until", "TIME", "before this, at the latest a minute ago (a minute ago)"),
+            .init(
+                "--unsettled",
+                "up to this moment: do not go on from here, a bill on its way would be in no file"),
         ],
         "all bills or sessions of a time as one CSV file for the accounts, while the server runs")
 
     private static let rowsAPage = 1000
     private static let mostAttempts = 5
+    /// A bill has the time at which its stop arrived, and is in the rows once it is committed. Files that
+    /// follow on each other hold each bill once if between the two there is never so long.
+    private static let settleSeconds: Int64 = 60
 
     /// Writes beside FILE and renames at the end: there is a whole file or none.
     static func export(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
@@ -26,7 +32,7 @@ extension Program {
                 code: .usage, text: "bills|sessions: \(kind) is neither; write one of them")
         }
         let from = try moment("--from", invocation) ?? Timestamp(milliseconds: 0)
-        let until = try moment("--until", invocation) ?? SystemClock().now
+        let until = try until(invocation)
         guard from < until else {
             throw Failure(code: .usage, text: "--from: must be before --until")
         }
@@ -110,6 +116,20 @@ extension Program {
             }
             bytes = bytes.dropFirst(count)
         }
+    }
+
+    private static func until(_ invocation: CommandTable.Invocation) throws -> Timestamp {
+        let now = SystemClock().now
+        let isUnsettled = invocation.has("--unsettled")
+        let latest = isUnsettled ? now : now.advanced(bySeconds: -settleSeconds)
+        guard let wanted = try moment("--until", invocation) else { return latest }
+        guard wanted <= latest else {
+            throw Failure(
+                code: .usage,
+                text: "--until: at the latest \(latest.rfc3339), as a bill may be on its way "
+                    + "for \(settleSeconds) s; leave it out, or come back later")
+        }
+        return wanted
     }
 
     private static func moment(_ flag: String, _ invocation: CommandTable.Invocation) throws

@@ -97,7 +97,7 @@ def run(*words):
 def bills(folder, config):
     """All bills as the accounts get them, by their id."""
     file = folder / f"bills-{uuid.uuid4().hex}.csv"
-    run("export", "bills", file, "--config", config)
+    run("export", "bills", file, "--unsettled", "--config", config)
     assert file.stat().st_mode & 0o777 == 0o600
     with open(file, newline="", encoding="utf-8") as rows:
         found = list(csv.DictReader(rows))

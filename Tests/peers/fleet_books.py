@@ -33,7 +33,7 @@ class Books:
 
     def bills(self):
         file = self.server.folder / f"bills-{uuid.uuid4().hex}.csv"
-        self.server.run("export", "bills", file)
+        self.server.run("export", "bills", file, "--unsettled")
         with open(file, newline="", encoding="utf-8") as rows:
             return list(csv.DictReader(rows))
 

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import stat
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 from cpo_server import BIN, Server
 
@@ -120,10 +121,15 @@ def test_an_export_is_whole_or_not_there(tmp_path):
         assert done.returncode == 0 and f"0 {kind} from 2026-11-01T00:00:00Z" in done.stdout, done
         assert out.read_bytes().startswith(first.encode() + b",") and out.read_bytes().count(b"\r\n") == 1
         assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        # A bill that arrived a moment ago may not be in the rows yet.
+        until = datetime.fromisoformat(done.stdout.split(" to ")[1].strip())
+        assert 59 <= (datetime.now(timezone.utc) - until).total_seconds() <= 90, done.stdout
+    soon = (datetime.now(timezone.utc) - timedelta(seconds=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for words, said in (
             (["bills", out], "is there already"), (["invoices", tmp_path / "x"], "write one of them"),
             (["bills", tmp_path / "x", "--from", "November"], "--from: November is no time"),
             (["bills", tmp_path / "x", "--from", "2999-01-01T00:00:00Z"], "must be before --until"),
+            (["bills", tmp_path / "x", "--until", soon], "as a bill may be on its way"),
             (["bills", tmp_path / "none" / "x"], "No such file or directory")):
         done = run("export", *words, "--config", file)
         assert done.returncode != 0 and said in done.stderr, (words, done)
