@@ -1,3 +1,4 @@
+import Charging
 import Crypto
 import Glibc
 import Service
@@ -49,6 +50,47 @@ actor FileDisk {
     /// Ids of what lies here whole.
     func ids() throws(FileError) -> [String] {
         try FileSystem.names(in: folder).filter(UUID4.isUUID)
+    }
+
+    // MARK: What nobody speaks of
+
+    private var asideFolder: String { "\(folder)/\(FileStore.asideName)" }
+
+    /// Takes a file out of the way; its time of change is then when that was.
+    func setAside(_ id: String, at now: Timestamp) throws(FileError) {
+        try FileSystem.makeFolder(asideFolder)
+        let path = "\(asideFolder)/\(id)"
+        guard rename("\(folder)/\(id)", path) == 0 else { throw FileError(path, errno: errno) }
+        let time = timespec(tv_sec: Int(now.milliseconds / 1000), tv_nsec: 0)
+        guard utimensat(AT_FDCWD, path, [time, time], AT_SYMLINK_NOFOLLOW) == 0 else {
+            throw FileError(path, errno: errno)
+        }
+        try FileSystem.syncFolder(of: path)
+    }
+
+    func aside() throws(FileError) -> [String] {
+        guard FileSystem.isFolder(asideFolder) else { return [] }
+        return try FileSystem.names(in: asideFolder).filter(UUID4.isUUID)
+    }
+
+    func bringBack(_ id: String) throws(FileError) {
+        let path = "\(folder)/\(id)"
+        guard rename("\(asideFolder)/\(id)", path) == 0 else { throw FileError(path, errno: errno) }
+        try FileSystem.syncFolder(of: path)
+    }
+
+    /// - Returns: how many went.
+    func forgetAside(before: Timestamp) throws(FileError) -> Int {
+        var count = 0
+        for id in try aside() {
+            let path = "\(asideFolder)/\(id)"
+            var found = stat()
+            guard lstat(path, &found) == 0 else { throw FileError(path, errno: errno) }
+            guard Int64(found.st_mtim.tv_sec) < before.milliseconds / 1000 else { continue }
+            try FileSystem.remove(path)
+            count += 1
+        }
+        return count
     }
 
     // MARK: Writing

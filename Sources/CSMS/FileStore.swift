@@ -20,15 +20,6 @@ package final class FileStore: Sendable {
         house.stations.onRemoval { try Self.forget($0, in: $1) }
     }
 
-    /// Makes the folder, and takes away what belongs to nobody.
-    package func load() async throws {
-        try await disk.prepare()
-        let known = try await house.read { transaction in
-            Set(try transaction.query("SELECT id FROM csms_file").map { try $0.text("id") })
-        }
-        for id in try await disk.ids() where !known.contains(id) { try await disk.remove(id) }
-    }
-
     // MARK: For the operator
 
     /// Newest first; of a kind, and of a station where one is named.
@@ -136,7 +127,7 @@ package final class FileStore: Sendable {
             try note(transaction)
             return true
         }
-        // The row is gone: one that stays on the disk goes at the next start.
+        // The row is gone: one that stays on the disk is set aside at the next start.
         if found { try await disk.remove(id) }
         return found
     }
@@ -210,53 +201,6 @@ package final class FileStore: Sendable {
     /// A broken download and the one that goes on with it; more of one station would keep others out.
     static let mostOverAnAddress = 2
 
-    // MARK: Retention
-
-    /// Deletes what is too old or too much, until cancelled.
-    package func run() async throws {
-        while true {
-            try await tidy()
-            try await house.clock.sleep(milliseconds: 3_600_000)
-        }
-    }
-
-    func tidy() async throws {
-        let now = house.clock.now
-        let settings = settings
-        let gone = try await house.write { transaction in
-            try FileLink.forget(before: now.advanced(bySeconds: -7 * 86_400), in: transaction)
-            let gone = try Self.outdated(settings, at: now, in: transaction)
-            try Self.delete(gone, in: transaction)
-            return gone
-        }
-        for id in gone { try await disk.remove(id) }
-        if !gone.isEmpty { house.log.info("files deleted", ["count": gone.count]) }
-    }
-
-    /// Logs past their days, then the oldest until the rest is within its bytes; labels whose file
-    /// never came.
-    private static func outdated(
-        _ settings: FileSettings, at now: Timestamp, in transaction: Transaction
-    ) throws -> [String] {
-        let oldest = now.advanced(bySeconds: -Int64(settings.logDays) * 86_400)
-        let never = now.advanced(bySeconds: -Int64(settings.linkHours) * 3600 - 86_400)
-        var gone: [String] = []
-        var kept: Int64 = 0
-        for row in try transaction.query(
-            "SELECT id, kind, size, created_at, stored_at FROM csms_file ORDER BY created_at DESC")
-        {
-            let made = try row.timestamp("created_at")
-            let isWhole = try row.timestampOrNil("stored_at") != nil
-            if !isWhole {
-                if made < never { gone.append(try row.text("id")) }
-                continue
-            }
-            guard try row.text("kind") == StationFile.Kind.log.rawValue else { continue }
-            kept += try row.int64OrNil("size") ?? 0
-            if made < oldest || kept > settings.logBytesKept { gone.append(try row.text("id")) }
-        }
-        return gone
-    }
 }
 
 // MARK: For campaigns

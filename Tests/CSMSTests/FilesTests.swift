@@ -268,7 +268,62 @@ import Web
         }
         try FileSystem.makeFolder("\(folder)/lost+found")
         try await desk.files.load()
-        #expect(try desk.names().sorted() == (others + ["lost+found", made.file.id]).sorted())
+        let left = others + ["lost+found", FileStore.asideName, made.file.id]
+        #expect(try desk.names().sorted() == left.sorted())
+        await desk.end()
+    }
+
+    @Test func `that the database does not know is set aside, and comes back with its row`()
+        async throws
+    {
+        let desk = try await Desk()
+        let made = try await desk.invite()
+        try await #expect(desk.call("PUT", made.path, "image").contains("201"))
+        let aside = desk.folder.file("files") + "/\(FileStore.asideName)"
+        func forget() async throws {
+            try await desk.rig.house.write { _ = try $0.execute("DELETE FROM csms_file") }
+        }
+        // A start on an older database, or an empty one.
+        try await forget()
+        try await desk.files.load()
+        #expect(try desk.names() == [FileStore.asideName])
+        #expect(try FileSystem.names(in: aside) == [made.file.id])
+        try await desk.rig.house.write { try made.file.insert(in: $0) }
+        try await desk.files.load()
+        #expect(try desk.names().sorted() == [made.file.id, FileStore.asideName].sorted())
+        #expect(try FileSystem.names(in: aside) == [])
+        try await forget()
+        try await desk.files.load()
+        desk.rig.clock.advance(milliseconds: 30 * 86_400_000)
+        try await desk.files.tidy()
+        #expect(try FileSystem.names(in: aside) == [made.file.id])
+        desk.rig.clock.advance(milliseconds: 1000)
+        try await desk.files.tidy()
+        #expect(try FileSystem.names(in: aside) == [])
+        await desk.end()
+    }
+
+    @Test func `is one of very many`() async throws {
+        let desk = try await Desk { $0.logBytesKept = 100_000 }
+        let now = desk.rig.clock.now
+        // More than one query gives; the two oldest are too much.
+        _ = try await desk.rig.house.write { transaction in
+            try transaction.execute(
+                """
+                INSERT INTO csms_file (id, kind, name, size, sha256, created_at, stored_at, made_by)
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100002)
+                SELECT 'F-' || i, 'log', 'x', 1, 'x', CAST(? AS BIGINT) + i, CAST(? AS BIGINT), 'anna'
+                FROM n
+                """, now, now)
+        }
+        try await desk.files.load()
+        try await desk.files.tidy()
+        let left = try await desk.rig.house.read { transaction in
+            try transaction.queryOne(
+                "SELECT COUNT(*) AS n, MIN(created_at) AS oldest FROM csms_file")
+        }
+        #expect(try left?.int("n") == 100_000)
+        #expect(try left?.timestamp("oldest").milliseconds == now.milliseconds + 3)
         await desk.end()
     }
 
