@@ -42,6 +42,55 @@ extension Database {
     }
 }
 
+extension Database {
+    /// Copies a database file to a new one, and writes nothing beside it: it may lie on a medium that
+    /// nobody can write to.
+    ///
+    /// - Throws: `.corrupt` with what SQLite finds wrong with it.
+    package static func copy(_ file: String, to target: String) throws {
+        let source = try reader(of: file)
+        defer { source.close() }
+        let findings = try SQLiteEngine(path: file, limits: DatabaseLimits())
+            .check(source, isThorough: false)
+        guard findings.isEmpty else {
+            throw SQLError.corrupt(findings.joined(separator: "; "))
+        }
+        try SQLiteEngine.copy(source, to: target)
+    }
+
+    /// Where no log lies beside a file nobody has it open, and none has to be made for reading it.
+    private static func reader(of file: String) throws(SQLError) -> SQLiteConnection {
+        let logs = ["-wal", "-journal"].map { file + $0 }
+        return try SQLiteConnection(
+            file, isReader: true, isImmutable: !logs.contains { FileSystem.exists($0) },
+            DatabaseLimits())
+    }
+
+    /// One transaction on a file, without threads: for tools that are alone with it. Reading leaves
+    /// nothing beside it.
+    package static func once<Value>(
+        _ path: String, forWriting: Bool, _ body: (Transaction) throws -> Value
+    ) throws -> Value {
+        let connection: any SQLConnection =
+            try forWriting ? connection(to: path, isReader: false) : reader(of: path)
+        defer { connection.close() }
+        try connection.begin(forWriting: forWriting)
+        do {
+            let value = try body(Transaction(connection))
+            try connection.commit()
+            return value
+        } catch {
+            connection.rollback()
+            throw error
+        }
+    }
+
+    /// Brings what is in the log of a file that nobody has open to its place; the log goes.
+    package static func playLog(of path: String) throws(SQLError) {
+        try SQLiteEngine(path: path, limits: DatabaseLimits()).checkpoint()
+    }
+}
+
 extension SQLConnection {
     /// Brings the schema up to date in the transaction that is open.
     package func migrate(_ migrations: [Migration], at now: Int64) throws(SQLError) {
@@ -50,6 +99,25 @@ extension SQLConnection {
 }
 
 extension Transaction {
+    /// The same for one that is open on a file.
+    package func migrate(_ migrations: [Migration], at now: Int64) throws(SQLError) {
+        try connection.migrate(migrations, at: now)
+    }
+
+    /// Makes each table that numbers its rows leave out `count` numbers. For a SQLite file alone.
+    package func skipNumbers(_ count: Int64) throws(SQLError) {
+        for table in try query(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
+        {
+            let name = try table.text("name")
+            let changed = try execute(
+                "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?", count, name)
+            guard changed == 0 else { continue }
+            // None was given before the backup was made; some may have been since.
+            try execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", name, count)
+        }
+    }
+
     func migrate(_ migrator: Migrator, at now: Int64) throws(SQLError) {
         try migrator.run(connection, at: now)
     }

@@ -9,14 +9,19 @@ final class SQLiteConnection: SQLConnection {
     private var uses: UInt64 = 0
 
     /// Opens or makes the file; a reader needs one that is there.
-    init(_ path: String, isReader: Bool, _ limits: DatabaseLimits) throws(SQLError) {
+    ///
+    /// - `isImmutable`: nobody writes it, and its folder cannot be written: no lock and no log is made.
+    init(
+        _ path: String, isReader: Bool, isImmutable: Bool = false, _ limits: DatabaseLimits
+    ) throws(SQLError) {
         self.limits = limits
         _ = Self.configured
         let flags =
             (isReader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
-            | SQLITE_OPEN_NOMUTEX
+            | SQLITE_OPEN_NOMUTEX | (isImmutable ? SQLITE_OPEN_URI : 0)
         var handle: OpaquePointer?
-        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        let name = isImmutable ? "file:\(Self.escaped(path))?immutable=1" : path
+        let code = sqlite3_open_v2(name, &handle, flags, nil)
         guard code == SQLITE_OK, let handle else {
             sqlite3_close_v2(handle)
             throw Self.error(code, "\(path): \(String(cString: sqlite3_errstr(code)))")
@@ -31,6 +36,12 @@ final class SQLiteConnection: SQLConnection {
             close()
             throw error
         }
+    }
+
+    /// As a path stands in a URI.
+    private static func escaped(_ path: String) -> String {
+        path.replacing(text: "%", with: "%25").replacing(text: "?", with: "%3f")
+            .replacing(text: "#", with: "%23")
     }
 
     // A refusal means that somebody in the process has used SQLite before us; it works as well.

@@ -37,8 +37,14 @@ struct SQLiteEngine: SQLEngine {
         _ = try connection.query("PRAGMA wal_checkpoint(TRUNCATE)", [])
     }
 
-    /// Copies by `VACUUM INTO` a scratch file that gets its name once it is on the disk.
     func backup(to target: String) throws {
+        let source = try SQLiteConnection(path, isReader: true, limits)
+        defer { source.close() }
+        try Self.copy(source, to: target)
+    }
+
+    /// Copies by `VACUUM INTO` a scratch file that gets its name once it is on the disk.
+    static func copy(_ source: SQLiteConnection, to target: String) throws {
         guard !FileSystem.exists(target) else {
             throw SQLError.notAllowed("\(target) is there already")
         }
@@ -46,8 +52,6 @@ struct SQLiteEngine: SQLEngine {
         try FileSystem.remove(scratch)
         try Database.makePrivate(scratch)
         do {
-            let source = try SQLiteConnection(path, isReader: true, limits)
-            defer { source.close() }
             try source.script("PRAGMA query_only = OFF")
             _ = try source.execute("VACUUM INTO ?", [.text(scratch)])
             try Database.name(scratch, target)

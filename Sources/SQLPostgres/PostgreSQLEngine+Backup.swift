@@ -56,14 +56,31 @@ extension PostgreSQLEngine {
     /// Puts what a SQLite file holds in the place of everything that is here: all of it or nothing.
     ///
     /// - `file` must have been brought up to date with the same migrations.
-    /// - `before` gets a copy of what was here; left out when nothing was.
+    /// - `before` gets a copy of what was here; left out when nothing was, and when this fails.
+    /// - `complete` is called when `before` is there; it may still write to `file`.
     /// - Throws: `.busy` while a server is at work here.
-    package func restore(from file: String, keeping before: String) throws {
-        let source = try Database.connection(to: file, isReader: true)
-        defer { source.close() }
+    package func restore(
+        from file: String, keeping before: String, complete: () throws -> Void = {}
+    ) throws {
         let target = try connect(isReader: false)
         defer { target.close() }
-        if try !isEmpty() { try backup(to: before) }
+        guard try !isEmpty() else { return try replace(on: target, by: file) }
+        try backup(to: before)
+        do {
+            try complete()
+            try replace(on: target, by: file)
+        } catch {
+            // The first error is the one to tell.
+            _ = try? Self.remove(before)
+            throw error
+        }
+    }
+
+    private func replace(
+        on target: any SQLConnection, by file: String
+    ) throws(SQLError) {
+        let source = try Database.connection(to: file, isReader: true)
+        defer { source.close() }
         try source.begin(forWriting: false)
         defer { source.rollback() }
         try target.begin(forWriting: true)

@@ -143,9 +143,16 @@ struct `A backup` {
         }
         await server.close()
         try engine.restore(
-            from: folder.file("source.sqlite"), keeping: folder.file("before.sqlite"))
+            from: folder.file("source.sqlite"), keeping: folder.file("before.sqlite")
+        ) {
+            // What is kept is there already, and what comes may still be completed by it.
+            #expect(FileSystem.exists(folder.file("before.sqlite")))
+            try Database.once(folder.file("source.sqlite"), forWriting: true) {
+                _ = try $0.execute("UPDATE parent SET cents = 6")
+            }
+        }
         let restored = try await opened(self.engine(name))
-        #expect(try await rows(restored) == [[.text("new"), .null, .integer(5)]])
+        #expect(try await rows(restored) == [[.text("new"), .null, .integer(6)]])
         await restored.close()
         let kept = try Database(path: folder.file("before.sqlite"))
         #expect(try await rows(kept) == old)
@@ -173,6 +180,8 @@ struct `A backup` {
             return why.contains("child") && why.contains("note")
         }
         #expect(try await rows(target) == before)
+        // What was to be kept is still in its place.
+        #expect(!FileSystem.exists(folder.file("before.sqlite")))
         await target.close()
     }
 }

@@ -262,6 +262,53 @@ private struct Refused: Error {}
             try await database.backup(to: target)
         }
     }
+
+    @Test func `is copied with nothing written beside it`() async throws {
+        let database = try await opened()
+        try await database.write { try $0.execute("INSERT INTO account VALUES ('a', 42)") }
+        await database.close()
+        try Database.playLog(of: folder.file("a.db"))
+        try FileSystem.makeFolder(folder.file("medium #1?"))
+        let source = folder.file("medium #1?/a.db")
+        try FileSystem.writeAtomically(
+            FileSystem.read(folder.file("a.db"), limitBytes: .max), to: source)
+        try Database.copy(source, to: folder.file("copy.db"))
+        #expect(try FileSystem.names(in: folder.file("medium #1?")) == ["a.db"])
+        let cents = try Database.once(folder.file("copy.db"), forWriting: false) {
+            try $0.queryOne("SELECT cents FROM account")?.int("cents")
+        }
+        #expect(cents == 42)
+    }
+
+    @Test func `is copied as it is, with what its log holds`() async throws {
+        let database = try await opened()
+        try await database.write { try $0.execute("INSERT INTO account VALUES ('a', 42)") }
+        try Database.copy(folder.file("a.db"), to: folder.file("copy.db"))
+        let rows = try Database.once(folder.file("copy.db"), forWriting: false) {
+            try $0.query("SELECT id FROM account").count
+        }
+        #expect(rows == 1)
+        await database.close()
+    }
+
+    @Test func `leaves out numbers, of tables without rows too`() async throws {
+        let database = try await opened()
+        try await database.migrate(
+            schema + [Migration(2, "hollow", "CREATE TABLE hollow (seq {identity}, note TEXT)")])
+        try await database.write { transaction in
+            try transaction.execute("INSERT INTO account VALUES ('a', 42)")
+            try transaction.execute("INSERT INTO entry (account_id) VALUES ('a')")
+        }
+        await database.close()
+        let numbers = try Database.once(folder.file("a.db"), forWriting: true) { transaction in
+            try transaction.skipNumbers(1000)
+            return try [
+                "INSERT INTO entry (account_id) VALUES ('a') RETURNING seq",
+                "INSERT INTO hollow (note) VALUES ('first') RETURNING seq",
+            ].map { try transaction.queryOne($0)?.int("seq") }
+        }
+        #expect(numbers == [1002, 1001])
+    }
 }
 
 @Suite struct `The migrator` {
