@@ -282,16 +282,34 @@ extension Sessions {
     /// Positive, 31 bits, never given twice. It begins at a figure that grows with time, so that a
     /// board with transactions of an earlier installation does not meet its numbers again.
     private func nextKey(_ now: Timestamp, in transaction: Transaction) throws -> Int64 {
-        let since2020 = now.milliseconds / 1000 - 1_577_836_800
-        let first = max(1, min(since2020 / 2, 1_000_000_000))
         let row = try transaction.queryOne(
             """
             INSERT INTO sequence (name, value) VALUES ('session', ?)
             ON CONFLICT (name) DO UPDATE SET value = sequence.value + 1 RETURNING value
-            """, first)
+            """, Self.firstKey(at: now))
         guard let key = try row?.int64("value"), key <= Int64(Int32.max) else {
             throw SQLError.tooLarge("all transaction numbers are used up")
         }
         return key
+    }
+
+    private static func firstKey(at now: Timestamp) -> Int64 {
+        let since2020 = now.milliseconds / 1000 - 1_577_836_800
+        return max(1, min(since2020 / 2, 1_000_000_000))
+    }
+
+    /// Leaves out numbers that may have been given since a backup was made: stations charge with them.
+    ///
+    /// At most half of what is left, so that no number of restores uses them up.
+    static func skipKeys(
+        _ count: Int64, at now: Timestamp, in transaction: Transaction
+    ) throws {
+        let row = try transaction.queryOne("SELECT value FROM sequence WHERE name = 'session'")
+        let last = max(try row?.int64("value") ?? 0, firstKey(at: now))
+        try transaction.execute(
+            """
+            INSERT INTO sequence (name, value) VALUES ('session', ?)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value
+            """, last + min(count, max(0, (Int64(Int32.max) - last) / 2)))
     }
 }
