@@ -93,17 +93,16 @@ package struct ErasureLedger: Sendable {
     private let secret: String?
 
     /// Of the database that was in its place before; an older program's has none.
-    package init(of database: Database) async throws {
-        (lines, secret) = try await database.read { transaction in
-            guard
-                try transaction.queryOne(
-                    "SELECT name FROM sqlite_master WHERE name = 'erasure_key'") != nil
-            else { return ([], nil) }
-            return (
-                try transaction.query("SELECT * FROM erasure"),
-                try transaction.queryOne("SELECT secret FROM erasure_key")?.text("secret")
-            )
+    package init(in transaction: Transaction) throws {
+        guard
+            try transaction.queryOne(
+                "SELECT name FROM sqlite_master WHERE name = 'erasure_key'") != nil
+        else {
+            (lines, secret) = ([], nil)
+            return
         }
+        lines = try transaction.query("SELECT * FROM erasure")
+        secret = try transaction.queryOne("SELECT secret FROM erasure_key")?.text("secret")
     }
 
     /// What was erased since the backup is due again.

@@ -20,39 +20,25 @@ enum DatabasePlace: Sendable, CustomStringConvertible {
     /// - Parameter isServer: what serves; there is one at a database, and tools beside it.
     func open(isServer: Bool, readers: Int) throws -> Database {
         switch self {
-        case .sqlite(let path): return try Database(path: path, readers: readers)
+        case .sqlite(let path):
+            if isServer { try Self.takeLock(path) }
+            return try Database(path: path, readers: readers)
         case .postgresql:
             let engine = try engine(isServer: isServer)
             return try Database(engine: engine, readers: readers, limits: engine.limits)
         }
     }
 
-    /// Puts a backup, a SQLite file as either engine writes it, in the place of what is here. What was
-    /// here is kept: returns where.
-    func restore(from file: String) async throws -> String? {
-        switch self {
-        case .sqlite(let path): return try await Self.restoreFile(path, from: file)
-        case .postgresql:
-            let scratch = "\(file).restoring"
-            let before = "\(file).before-restore"
-            try Self.remove(scratch)
-            try Self.remove(before)
-            defer {
-                // What is left of it is in nobody's way: the next time begins with removing it.
-                try? Self.remove(scratch)
-            }
-            let source = try Database(path: file, readers: 1)
-            try await source.backup(to: scratch)
-            await source.close()
-            let copy = try Database(path: scratch, readers: 1)
-            try await copy.migrate(Doors.migrations)
-            await copy.close()
-            try engine(isServer: true).restore(from: scratch, keeping: before)
-            return FileSystem.exists(before) ? before : nil
+    private static func takeLock(_ path: String) throws(SQLError) {
+        do throws(FileError) {
+            if try ServerLock.take(for: path) { return }
+        } catch {
+            throw .notAllowed("\(error)")
         }
+        throw .busy
     }
 
-    private func engine(isServer: Bool) throws -> PostgreSQLEngine {
+    func engine(isServer: Bool) throws -> PostgreSQLEngine {
         guard case .postgresql(let url, let file) = self else {
             preconditionFailure("a file has no engine of its own")
         }
@@ -64,43 +50,6 @@ enum DatabasePlace: Sendable, CustomStringConvertible {
         return PostgreSQLEngine(
             try PostgreSQLAddress(url, password: password), migrations: Doors.migrations,
             isServer: isServer)
-    }
-
-    private static func restoreFile(_ path: String, from source: String) async throws -> String? {
-        let old = "\(path).before-restore"
-        let wasThere = FileSystem.exists(path)
-        if wasThere {
-            let running = try Database(path: path, readers: 1)
-            let isUsed = try await running.read { transaction in
-                try transaction.queryOne(
-                    "SELECT name FROM sqlite_master WHERE name = 'station'") != nil
-                    && transaction.queryOne("SELECT id FROM station WHERE is_online = 1 LIMIT 1")
-                        != nil
-            }
-            await running.close()
-            if isUsed {
-                throw Program.Failure(
-                    code: .refused,
-                    text: "chargers are connected to \(path); stop the server first")
-            }
-            for suffix in suffixes {
-                try FileSystem.remove(old + suffix)
-                guard FileSystem.exists(path + suffix) else { continue }
-                guard rename(path + suffix, old + suffix) == 0 else {
-                    throw FileError(path, errno: errno)
-                }
-            }
-        }
-        let restored = try Database(path: source, readers: 1)
-        try await restored.backup(to: path)
-        await restored.close()
-        return wasThere ? old : nil
-    }
-
-    private static let suffixes = ["", "-wal", "-shm"]
-
-    private static func remove(_ file: String) throws(FileError) {
-        for suffix in suffixes { try FileSystem.remove(file + suffix) }
     }
 }
 

@@ -61,35 +61,22 @@ extension Program {
     }
 
     /// What was there is kept, so that a mistake can be undone.
-    static func restore(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
+    static func restore(_ invocation: CommandTable.Invocation) throws -> ExitCode {
         let settings = try settings(invocation)
         let source = invocation.arguments[0]
         guard FileSystem.exists(source) else {
             throw Failure(text: "\(source) is not there")
         }
-        let copy: Database
-        do throws(SQLError) {
-            copy = try Database(path: source, readers: 1)
-        } catch {
-            throw Failure(text: "\(source): \(error)")
-        }
-        let wrong = try await copy.quickCheck()
-        await copy.close()
-        guard wrong.isEmpty else {
-            throw Failure(text: "\(source) is damaged: \(wrong.joined(separator: "; "))")
-        }
-        let before: String?
+        let restored: DatabasePlace.Restored
         do {
-            before = try await settings.database.restore(from: source)
+            restored = try settings.database.restore(from: source, at: SystemClock().now)
         } catch let error as SQLError {
             throw failure(error, settings.database)
         }
-        let database = try await open(settings)
-        let due = try await erasures(since: before, into: database)
-        await database.close()
         print(
             "\(settings.database): restored from \(source)"
-                + (before.map { "; what was there before is in \($0)" } ?? "") + due)
+                + (restored.before.map { "; what was there before is in \($0)" } ?? "")
+                + sentence(restored.erasures))
         return .done
     }
 

@@ -90,18 +90,16 @@ extension Program {
 
     // MARK: After a restore
 
-    /// What was erased since the backup was made comes back with it, and is due again at the next start.
-    ///
-    /// - Parameter before: the database that was in the backup's place, as it was kept.
-    /// - Returns: what to say of it.
-    static func erasures(since before: String?, into database: Database) async throws -> String {
-        guard let before else { return "" }
-        let old = try Database(path: before, readers: 1)
-        let ledger = try await ErasureLedger(of: old)
-        await old.close()
-        guard let due = try await database.write({ try ledger.bring(into: $0) }) else {
-            return "; it is a backup of another database, so erasures made here are not made again"
+    /// What to say of erasures that a restore brought to nothing.
+    static func sentence(_ erasures: DatabasePlace.Erasures) -> String {
+        switch erasures {
+        case .due(0): ""
+        case .due(let count): "; \(count) erasures are made again when the server starts"
+        case .foreign:
+            "; it is a backup of another database, so erasures made here are not made again"
+        case .lost(let error):
+            "; what was there before cannot be read, so erasures made since the backup are not made "
+                + "again: it is \(error)"
         }
-        return due > 0 ? "; \(due) erasures are made again when the server starts" : ""
     }
 }

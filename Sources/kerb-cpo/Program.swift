@@ -59,7 +59,8 @@ struct Program {
                 "copy the database, of either engine, while it runs"),
             .init(
                 "restore", arguments: ["FILE"], flags: [config],
-                "put a backup in the database's place; the server must be down"),
+                "put a backup in the database's place and keep what was there; the server must be down"
+            ),
             exportCommand, eraseCommand,
             .init("doctor", flags: [config], "look for what would keep the server from working"),
         ], manual: manual)
@@ -71,10 +72,18 @@ struct Program {
                 + "operator's console with its API, and metrics; one process, one port by default.",
             "Under systemd the log goes to journald with a field for each value, so that "
                 + "journalctl STATION=CS-1 shows one station.",
+            "restore checks a backup and brings a copy of it up to date before that takes the database's "
+                + "place; what was there is kept beside it, each time. What happened since the backup "
+                + "is unknown afterwards: shared connectors count in full until they have confirmed a "
+                + "limit anew, and no number is given twice.",
         ],
         files: [
             ("/etc/kerb/cpo.yaml", "the configuration"),
             ("/var/lib/kerb-cpo", "the database, where it is SQLite's"),
+            (
+                "/var/lib/kerb-cpo/*.before-restore-*",
+                "databases that a restore has replaced, to be deleted in time"
+            ),
         ],
         seeAlso: ["cpo.yaml(5)", "kerb-edge(1)", "journalctl(1)"],
         pages: [
@@ -125,7 +134,7 @@ struct Program {
             case "backup": return try await backup(invocation)
             case "export": return try await export(invocation)
             case "erase": return try await erase(invocation)
-            case "restore": return try await restore(invocation)
+            case "restore": return try restore(invocation)
             case "doctor": return try await doctor(invocation)
             default: preconditionFailure("every command of the table has its case")
             }

@@ -321,7 +321,7 @@ struct Traces {
         let before = try await ChargePointOperator(
             database: kept, settings: traces.cpo.settings, clock: traces.house.clock, log: .silent)
         _ = try await before.privacy.erase(.init(token: "DRIVER-1"), by: "test") { _ in }
-        let ledger = try await ErasureLedger(of: kept)
+        let ledger = try await kept.read { try ErasureLedger(in: $0) }
 
         try await traces.cpo.privacy.look()
         #expect(try await traces.bills()[0].session.token.uid == "DRIVER-1")
