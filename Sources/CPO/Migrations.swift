@@ -243,6 +243,11 @@ extension ChargePointOperator {
                 OR (other.last_updated = token.last_updated AND other.uid < token.uid)));
             """),
         Migration(
+            35, "since when a connector has the status it has",
+            """
+            ALTER TABLE station_connector ADD COLUMN since BIGINT;
+            """),
+        Migration(
             36, "when a profile is told anew, and since when a station keeps a campaign waiting",
             """
             ALTER TABLE charging_profile ADD COLUMN renew_at BIGINT;

@@ -34,6 +34,7 @@ extension StationRecord.Connector {
             number: try row.int("number"),
             status: ConnectorStatus(rawValue: try row.text("status")) ?? .faulted,
             errorCode: try row.text("error_code"), info: try row.textOrNil("info"),
-            vendorErrorCode: try row.textOrNil("vendor_error_code"), at: try row.timestamp("at"))
+            vendorErrorCode: try row.textOrNil("vendor_error_code"), at: try row.timestamp("at"),
+            since: try row.timestampOrNil("since"))
     }
 }

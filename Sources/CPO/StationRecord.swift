@@ -11,10 +11,13 @@ package struct StationRecord: Hashable, Sendable {
         package var vendorErrorCode: String?
         /// The station's time, repaired where it sent none; status only moves forward by it.
         package var at: Timestamp
+        /// When it came to this status; the same status told again does not move it.
+        package var since: Timestamp
 
         package init(
             number: ConnectorNumber, status: ConnectorStatus, errorCode: String = "NoError",
-            info: String? = nil, vendorErrorCode: String? = nil, at: Timestamp
+            info: String? = nil, vendorErrorCode: String? = nil, at: Timestamp,
+            since: Timestamp? = nil
         ) {
             self.number = number
             self.status = status
@@ -22,6 +25,7 @@ package struct StationRecord: Hashable, Sendable {
             self.info = info
             self.vendorErrorCode = vendorErrorCode
             self.at = at
+            self.since = since ?? at
         }
     }
 

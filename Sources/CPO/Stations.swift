@@ -222,7 +222,8 @@ package final class Stations: Sendable {
             known.registration, intervalSeconds: settings.heartbeatIntervalSeconds, now: at)
     }
 
-    /// Stores a status; the current one only moves forward by the station's time.
+    /// Stores a status; the current one only moves forward by the station's time. One that is told again
+    /// is the same since its first time, whatever error it names by now.
     ///
     /// - Returns: false for one that was told before.
     func reported(
@@ -240,15 +241,17 @@ package final class Stations: Sendable {
         let moved = try transaction.execute(
             """
             INSERT INTO station_connector
-            (station, number, status, error_code, info, vendor_error_code, at)
-            VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (station, number) DO UPDATE SET
+            (station, number, status, error_code, info, vendor_error_code, at, since)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (station, number) DO UPDATE SET
+            since = CASE WHEN excluded.status = station_connector.status
+            THEN COALESCE(station_connector.since, station_connector.at) ELSE excluded.since END,
             status = excluded.status, error_code = excluded.error_code, info = excluded.info,
             vendor_error_code = excluded.vendor_error_code, at = excluded.at
             WHERE excluded.at > station_connector.at OR (excluded.at = station_connector.at
             AND (excluded.status <> station_connector.status
             OR excluded.error_code <> station_connector.error_code))
             """, id, report.connector, report.status.rawValue, report.errorCode, report.info,
-            report.vendorErrorCode, moment)
+            report.vendorErrorCode, moment, min(moment, receivedAt))
         guard moved == 1 else { return isNew == 1 }
         try adopt(id, report.connector, at: receivedAt, in: transaction)
         try journal.append(

@@ -122,7 +122,7 @@ function row(station, connector, me) {
   return el("tr", {},
     el("th", { scope: "row" }, connector.number),
     el("td", {}, station.online ? state(connector.status) : el("span", { class: "quiet" }, known)),
-    el("td", {}, time(connector.at)),
+    el("td", {}, time(connector.since)),
     el("td", { class: "number" }, power(connector.powerWatts)),
     el("td", {}, trouble(connector)),
     el("td", {}, action(station, connector, me)));
