@@ -37,7 +37,7 @@ package enum BecknAction: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 /// What we call at the BAP.
-package enum BecknCallback: String, Hashable, Sendable, Codable {
+package enum BecknCallback: String, Hashable, Sendable, Codable, CaseIterable {
     case onSearch = "on_search"
     case onSelect = "on_select"
     case onInit = "on_init"

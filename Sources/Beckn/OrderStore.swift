@@ -100,7 +100,9 @@ struct OrderStore: Sendable {
     func forgetRequests(before: Timestamp, in transaction: Transaction) throws {
         try transaction.execute("DELETE FROM beckn_request WHERE received_at < ?", before)
         try transaction.execute(
-            "DELETE FROM beckn_outbox WHERE state = 'delivered' AND created_at < ?", before)
+            """
+            DELETE FROM beckn_outbox WHERE state IN ('delivered', 'dismissed') AND created_at < ?
+            """, before)
     }
 
     static func order(_ row: Row) throws -> Order {

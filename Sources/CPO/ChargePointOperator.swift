@@ -12,6 +12,7 @@ package final class ChargePointOperator: Sendable {
     package let clock: any ServiceClock
     package let log: Log
     package let journal: Journal
+    package let deliveries: Deliveries
     private let writer: HouseWriter
     let news = HouseNews()
     package let stations: Stations
@@ -40,6 +41,7 @@ package final class ChargePointOperator: Sendable {
         self.clock = clock
         self.log = log
         journal = Journal(database: database)
+        deliveries = Deliveries(journal: journal)
         writer = HouseWriter(database: database, journal: journal, news: news)
         suspicions = Suspicions(database: database, journal: journal)
         locations = Locations(database: database, journal: journal)

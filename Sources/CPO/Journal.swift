@@ -21,7 +21,7 @@ package final class Journal: Sendable {
         var waiters: [Int: AsyncStream<Int64>.Continuation] = [:]
     }
 
-    private let database: Database
+    let database: Database
     private let state = Lock(State())
 
     init(database: Database) { self.database = database }
@@ -86,34 +86,6 @@ package final class Journal: Sendable {
             """, reader, seq, at)
     }
 
-    /// Sets a line aside that failed too often; the operator sees it.
-    package func park(
-        _ reader: String, _ seq: Int64, reason: String, at: Timestamp, in transaction: Transaction
-    ) throws {
-        try transaction.execute(
-            """
-            INSERT INTO journal_parked (reader, seq, at, reason) VALUES (?, ?, ?, ?)
-            ON CONFLICT (reader, seq) DO NOTHING
-            """, reader, seq, at, reason)
-    }
-
-    /// Parked lines of all readers or of one, newest first.
-    package func parked(
-        _ reader: String? = nil, limit: Int = 100
-    ) async throws -> [(reader: String, line: JournalLine, reason: String)] {
-        let rows = try await database.read { transaction in
-            try transaction.query(
-                """
-                SELECT p.reader AS reader, p.reason AS reason, j.* FROM journal_parked p
-                JOIN journal j ON j.seq = p.seq WHERE (CAST(? AS TEXT) IS NULL OR p.reader = ?)
-                ORDER BY p.seq DESC LIMIT ?
-                """, reader, reader, limit)
-        }
-        return try rows.map {
-            (try $0.text("reader"), try JournalLine(row: $0), try $0.text("reason"))
-        }
-    }
-
     /// Forgets lines that are older than `moment` and that every reader has passed, at most `limit`;
     /// parked ones stay.
     ///
@@ -143,6 +115,12 @@ package final class Journal: Sendable {
                 self?.state.withLock { _ = $0.waiters.removeValue(forKey: id) }
             }
         }
+    }
+
+    /// Has readers look although nothing was appended.
+    func wakeReaders() {
+        let (seq, waiters) = state.withLock { ($0.newest, Array($0.waiters.values)) }
+        for waiter in waiters { waiter.yield(seq) }
     }
 
     /// Called after the commit of the transaction that took `mark`: wakes the readers if it, or one

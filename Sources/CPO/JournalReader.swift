@@ -38,6 +38,9 @@ package struct JournalReader: Sendable {
         self.backoff = backoff
     }
 
+    /// Lines that a person wants tried once more, before the reader looks at the journal again.
+    static let askedAtOnce = 20
+
     /// Reads until cancelled. A reader without a cursor starts at the journal's present end, or at
     /// its beginning with `fromStart`.
     package func run(
@@ -50,8 +53,10 @@ package struct JournalReader: Sendable {
         var backoff = backoff
         var next = announcements.makeAsyncIterator()
         while !Task.isCancelled {
+            let asked = try await bringAsked(house, deliver)
             let page = try await journal.lines(after: seq)
             guard let last = page.last else {
+                guard asked < Self.askedAtOnce else { continue }
                 guard await next.next() != nil else { return }
                 continue
             }
@@ -120,6 +125,31 @@ package struct JournalReader: Sendable {
             }
         }
         return false
+    }
+
+    /// What was set aside and a person asked for gets one try: it is through, or set aside again with
+    /// what this try found. Those behind it need not wait for a peer that is still down.
+    ///
+    /// - Returns: how many were asked for.
+    private func bringAsked(
+        _ house: ChargePointOperator, _ deliver: @Sendable (JournalLine) async -> Delivery
+    ) async throws -> Int {
+        let lines = try await house.journal.asked(of: name, limit: Self.askedAtOnce)
+        for line in lines {
+            let outcome = await deliver(line)
+            // Cut short it says nothing about the peer: it stays asked for.
+            if Task.isCancelled { break }
+            let name = name
+            try await house.write { transaction in
+                switch outcome {
+                case .delivered:
+                    _ = try house.journal.release(name, line.seq, in: transaction)
+                case .retry(let reason), .park(let reason):
+                    try house.journal.parkAgain(name, line.seq, reason: reason, in: transaction)
+                }
+            }
+        }
+        return lines.count
     }
 
     private func move(_ house: ChargePointOperator, to seq: Int64) async throws {

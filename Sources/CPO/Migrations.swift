@@ -243,6 +243,11 @@ extension ChargePointOperator {
                 OR (other.last_updated = token.last_updated AND other.uid < token.uid)));
             """),
         Migration(
+            34, "which lines that were set aside a person wants tried once more",
+            """
+            ALTER TABLE journal_parked ADD COLUMN asked_at BIGINT;
+            """),
+        Migration(
             35, "since when a connector has the status it has",
             """
             ALTER TABLE station_connector ADD COLUMN since BIGINT;

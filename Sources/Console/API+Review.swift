@@ -211,7 +211,7 @@ extension Console {
         }
     }
 
-    private static func reason(_ body: JSONValue) throws(APIProblem) -> String {
+    static func reason(_ body: JSONValue) throws(APIProblem) -> String {
         guard let reason = body["reason"]?.string, !reason.isEmpty,
             reason.unicodeScalars.count <= longestReason
         else {

@@ -138,7 +138,8 @@ package final class Console: Sendable {
 
     var apiRoutes: [APIRoute] {
         accountRoutes + stationRoutes + reviewRoutes + commandRoutes + sessionRoutes + placeRoutes
-            + partnerRoutes + importRoutes + alertRoutes + fileRoutes + certificateRoutes
+            + partnerRoutes + deliveryRoutes + importRoutes + alertRoutes + fileRoutes
+            + certificateRoutes
             + campaignRoutes + templateRoutes + reservationRoutes + siteRoutes + profileRoutes
             + privacyRoutes + eventRoutes
     }

@@ -28,6 +28,7 @@ enum Pages {
         "login.js": File(script, PackageResources.login_js),
         "stations.js": File(script, PackageResources.stations_js),
         "review.js": File(script, PackageResources.review_js),
+        "deliveries.js": File(script, PackageResources.deliveries_js),
         "sessions.js": File(script, PackageResources.sessions_js),
         "tokens.js": File(script, PackageResources.tokens_js),
         "sites.js": File(script, PackageResources.sites_js),

@@ -36,6 +36,9 @@ package final class OCPIDoor: Sendable {
         try await peers.load()
         try await results.load()
         house.realTime.connect(self)
+        house.deliveries.name { [weak peers] reader in
+            Self.peer(ofReader: reader).flatMap { peers?.peer($0)?.name }
+        }
     }
 
     /// Adds `/ocpi/…`.

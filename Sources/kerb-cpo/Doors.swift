@@ -62,6 +62,7 @@ struct Doors: Sendable {
                 registry: SubscriberRegistry(json: registry),
                 client: client)
         }
+        house.deliveries.register(OutboxDeliveries(beckn))
         channels = try settings.alerts.channels(house, publicURL: settings.publicURL)
         alerts = Alerts(
             house: house, settings: settings.alerts.rules, channels: channels.map(\.name))

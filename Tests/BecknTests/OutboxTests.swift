@@ -1,3 +1,4 @@
+import CPO
 import Charging
 import Crypto
 import HTTPClient
@@ -164,6 +165,64 @@ private final class CallbackServer: Sendable {
         #expect(ids == ["m-1", "m-1", "m-1", "m-2"])
         await sick.server.stop()
         await well.server.stop()
+        post.client.stop()
+    }
+
+    @Test func `shows what it gave up of money, and sends it when a person wants it`() async throws
+    {
+        let (post, app) = (try await Post(), try CallbackServer())
+        let store = OutboxDeliveries(outbox: post.outbox)
+        try await post.put(.onUpdate, to: app.uri, subject: "app|t-1", "m-1")
+        try await post.put(.onSearch, to: app.uri, subject: "app|t-2", "m-2")
+        try await post.put(.onStatus, to: app.uri, subject: "app|t-3", "m-3")
+        let made = post.clock.now
+        func late(_ moment: Timestamp) async throws -> [LateDelivery] {
+            try await post.database.read { try store.late(before: moment, in: $0) }
+        }
+        #expect(try await late(made.advanced(bySeconds: -1)) == [])
+        #expect(
+            try await late(made)
+                == [LateDelivery(reader: "beckn/bap.example.org", since: made)])
+        _ = try await post.database.write { transaction in
+            try transaction.execute(
+                "UPDATE beckn_outbox SET state = 'parked', attempts = 9, last_error = 'HTTP 500'")
+        }
+        #expect(try await late(made) == [])
+        let counts = try await post.database.read { try store.counts(in: $0) }
+        #expect(counts == [StuckCount(reader: "beckn/bap.example.org", count: 2, since: made)])
+        // A search is worth nothing minutes later.
+        let stuck = try await post.database.read { try store.stuck(limit: 10, in: $0) }
+        #expect(stuck.map(\.kind) == ["on_status", "on_update"])
+        #expect(stuck.map(\.reason) == ["HTTP 500", "HTTP 500"])
+        post.clock.advance(milliseconds: 30 * 86_400_000)
+        let now = post.clock.now
+        func retry(_ id: String, in store: OutboxDeliveries) async throws -> DeliveryRetry? {
+            try await post.database.write { try store.retry(id, at: now, in: $0) }
+        }
+        func dismiss(_ id: String) async throws -> Bool {
+            try await post.database.write { try store.dismiss(id, in: $0) }
+        }
+        let gone = OutboxDeliveries(outbox: nil)
+        #expect(try await retry("callback~1", in: gone) == .nobodyReads)
+        #expect(try await retry("callback~9", in: store) == nil)
+        #expect(try await retry("1~ocpi~P~bill", in: store) == nil)
+        #expect(try await retry("callback~1", in: store) == .asked)
+        #expect(try await dismiss("callback~3"))
+        #expect(try await !dismiss("callback~3"))
+        let task = Task { try await post.outbox.run() }
+        let received = await app.next(1)
+        #expect(received.map(\.action) == ["on_update"])
+        while try await post.states().first != "delivered" {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+        task.cancel()
+        #expect(try await post.states() == ["delivered", "parked", "dismissed"])
+        try await post.database.write {
+            try OrderStore().forgetRequests(before: now.advanced(bySeconds: 1), in: $0)
+        }
+        #expect(try await post.states() == ["parked"])
+        await app.server.stop()
         post.client.stop()
     }
 

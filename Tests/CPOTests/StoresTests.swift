@@ -311,7 +311,9 @@ import Testing
             for await _ in both {}
             group.cancelAll()
         }
-        let parked = try await house.cpo.journal.parked("peer")
+        let parked = try await house.cpo.read {
+            try house.cpo.journal.parked("peer", in: $0)
+        }
         #expect(parked.map(\.line.subject) == [heard.withLock { $0[0] }])
         #expect(parked.map(\.reason) == ["400"])
     }

@@ -134,6 +134,16 @@ struct OCPIHouse: Sendable {
                     reason: .local)))
     }
 
+    /// Waits until what partners did not take fits.
+    func stuck(where fits: ([StuckDelivery]) -> Bool) async throws -> [StuckDelivery] {
+        while true {
+            try Task.checkCancellation()
+            let found = try await cpo.read { try cpo.deliveries.stuck(limit: 10, in: $0) }
+            if fits(found) { return found }
+            await Task.yield()
+        }
+    }
+
     struct Unexpected: Error {}
 
     // MARK: A partner's requests, without a socket

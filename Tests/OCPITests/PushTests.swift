@@ -222,6 +222,36 @@ import Web
         await up.stop()
     }
 
+    @Test func `a bill that was set aside when a person wants it`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        _ = try await house.registered(partner)
+        try await Self.running(house) {
+            let now = house.cpo.clock.now
+            let charge = try await house.start(at: now.advanced(bySeconds: -600))
+            try await house.stop(charge.transaction, at: now, 2000)
+            _ = await partner.first { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            let peer = try #require(house.door.peers.all().first)
+            let line = try #require(
+                try await house.cpo.journal.lines(after: 0).first { $0.kind == .cdrCreated })
+            try await house.cpo.write {
+                try house.cpo.journal.park(
+                    "ocpi/\(peer.id)/bill", line.seq, reason: "HTTP 400", at: now, in: $0)
+            }
+            let stuck = try await house.stuck { $0.count == 1 }
+            #expect(house.cpo.deliveries.partner(of: stuck[0].reader) == "EMS")
+            let outcome = try await house.cpo.write {
+                try house.cpo.deliveries.retry(stuck[0].id, at: now, in: $0)
+            }
+            #expect(outcome == .asked)
+            house.cpo.deliveries.wake()
+            _ = try await house.stuck { $0.isEmpty }
+            let bills = partner.received.filter { $0.path.hasPrefix("/emsp/2.2.1/cdrs") }
+            #expect(bills.count == 2)
+            #expect(bills[0].body == bills[1].body)
+        }
+        await partner.stop()
+    }
+
     @Test func `the same bill again when the program ended in the middle of its delivery`()
         async throws
     {

@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import sqlite3
 import time
 import urllib.request
 
@@ -194,6 +195,26 @@ def test_a_bill_that_looks_wrong_is_corrected(page, server):
     expect(page.get_by_role("status").filter(has_text="replaces the former bill")).to_be_visible(
         timeout=PATIENCE)
     expect(row).to_have_count(0, timeout=PATIENCE)
+
+
+def test_what_a_partner_did_not_take_is_dismissed(page, server):
+    with sqlite3.connect(server.folder / "kerb.sqlite", timeout=30) as database:
+        database.execute(
+            "INSERT INTO journal_parked (reader, seq, at, reason) SELECT 'ocpi/gone/bill', MIN(seq), ?, ? FROM journal",
+            (int(time.time() * 1000), HOSTILE))
+    database.close()
+    log_in(page, server)
+    page.get_by_role("link", name="Review").click()
+    row = page.get_by_role("row").filter(has_text="ocpi/gone/bill")
+    expect(row).to_contain_text(HOSTILE, timeout=PATIENCE)
+    accessible(page)
+    row.get_by_role("button", name="Dismiss").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("paid by invoice")
+    accessible(page)
+    dialog.get_by_role("button", name="Dismiss").click()
+    expect(row).to_have_count(0, timeout=PATIENCE)
+    assert admin(server, "GET", "/audit")["items"][0]["action"] == "delivery.dismiss"
 
 
 def admin(server, method, path, body=None):

@@ -1,4 +1,5 @@
 import { call } from "./api.js";
+import * as deliveries from "./deliveries.js";
 import { el, energy, fill, notice, state, time } from "./dom.js";
 
 export const title = "Review";
@@ -6,14 +7,15 @@ export const kinds = ["suspicion.", "session.corrected", "cdr.", "resync", "poll
 
 /** @param {Element} place @param {any} me */
 export async function draw(place, me) {
-  const page = await call("GET", "/suspicions?limit=100");
+  const [page, notTaken] = await Promise.all([call("GET", "/suspicions?limit=100"), deliveries.section(me)]);
   const columns = ["Seen", "What", "Station", "Session", "Energy", "Detail", "Decision"];
   fill(place, el("h1", {}, title),
-    page.items.length ? null : el("p", {}, "Nothing waits for a person."),
+    page.items.length || notTaken ? null : el("p", {}, "Nothing waits for a person."),
     page.items.length ? el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": title },
       el("table", {},
         el("thead", {}, el("tr", {}, ...columns.map((text) => el("th", { scope: "col" }, text)))),
-        el("tbody", {}, ...page.items.map((/** @type {any} */ one) => row(one, me))))) : null);
+        el("tbody", {}, ...page.items.map((/** @type {any} */ one) => row(one, me))))) : null,
+    notTaken);
 }
 
 /** @param {any} one @param {any} me */
