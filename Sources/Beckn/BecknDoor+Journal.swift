@@ -5,11 +5,13 @@ import SQL
 import Service
 
 extension BecknDoor {
+    static let reader = "beckn/door"
+
     /// Follows what the house does: sessions, bills and commands of our orders, statuses for the
     /// catalogue. Lines come at least once; the machine takes the second one for nothing.
     func follow() async throws {
         let reader = JournalReader(
-            name: "beckn/door",
+            name: Self.reader,
             kinds: [
                 .evseStatus, .locationChanged, .tariffChanged, .tariffDeleted, .sessionStarted,
                 .sessionUpdated, .sessionEnded, .cdrCreated, .commandChanged,

@@ -114,6 +114,18 @@ package final class ChargePointOperator: Sendable {
         try await writer.write(body)
     }
 
+    /// Forgets the journal's old lines, a bounded number of them: others write in between, and more than
+    /// that goes with the next look.
+    package func pruneJournal(at now: Timestamp, limit: Int = Journal.pruneLimit) async throws {
+        let before = now.advanced(bySeconds: -Journal.keptSeconds)
+        for _ in 0..<Journal.prunesPerLook {
+            let gone = try await write { [journal] in
+                try journal.prune(before: before, limit: limit, in: $0)
+            }
+            guard gone == limit else { return }
+        }
+    }
+
     nonisolated(nonsending) package func read<Value: Sendable>(
         _ body: @escaping @Sendable (Transaction) throws -> Value
     ) async throws -> Value {

@@ -9,6 +9,11 @@ import Service
 package final class Journal: Sendable {
     /// Lines one read returns at most.
     package static let pageLimit = 500
+    /// Lines every reader has passed are kept this long for questions.
+    package static let keptSeconds: Int64 = 30 * 86_400
+    /// Lines that go in one transaction at most, and transactions of one look.
+    package static let pruneLimit = 5000
+    package static let prunesPerLook = 20
 
     private struct State {
         /// Lines appended since the start, committed or not. Counted, because a line that was rolled
@@ -87,20 +92,20 @@ package final class Journal: Sendable {
     }
 
     /// Forgets lines that are older than `moment` and that every reader has passed, at most `limit`;
-    /// parked ones stay.
+    /// parked ones stay. Where nobody reads, their age alone decides.
     ///
     /// - Returns: how many went.
     @discardableResult
     package func prune(
-        before moment: Timestamp, limit: Int = 5000, in transaction: Transaction
+        before moment: Timestamp, limit: Int = Journal.pruneLimit, in transaction: Transaction
     ) throws -> Int {
         try transaction.execute(
             """
             DELETE FROM journal WHERE seq IN (
                 SELECT seq FROM journal WHERE at < ?
-                AND seq < (SELECT COALESCE(MIN(seq), 0) FROM journal_cursor)
+                AND seq < (SELECT COALESCE(MIN(seq), ?) FROM journal_cursor)
                 AND seq NOT IN (SELECT seq FROM journal_parked) ORDER BY seq LIMIT ?)
-            """, moment, limit)
+            """, moment, Int64.max, limit)
     }
 
     /// Numbers of new lines as they become durable, newest only: a hint to read on.

@@ -17,7 +17,7 @@ extension OCPIDoor {
     static func stateReader(_ peer: String) -> String { "ocpi/\(peer)/state" }
     static func billReader(_ peer: String) -> String { "ocpi/\(peer)/bill" }
 
-    /// One pusher for each partner while it is registered.
+    /// One pusher for each partner while it is registered; readers of one that left are let go.
     func runPushers() async throws {
         let running = Lock(Set<String>())
         await withDiscardingTaskGroup { group in
@@ -27,8 +27,10 @@ extension OCPIDoor {
                     group.addTask {
                         await self.push(to: peer.id)
                         running.withLock { _ = $0.remove(peer.id) }
+                        await self.retireReaders(but: running)
                     }
                 }
+                await retireReaders(but: running)
             }
             group.cancelAll()
         }
@@ -193,7 +195,10 @@ extension OCPIDoor {
     private func pushBill(
         _ line: JournalLine, to id: String, _ tries: Lock<[Int64: Int]>
     ) async -> JournalReader.Delivery {
-        guard let peer = peers.peer(id) else { return .delivered }
+        // It left a moment ago, and this reader ends: what it did not get was not delivered.
+        guard let peer = peers.peer(id), peer.state == .registered else {
+            return .retry(reason: "the connection ended")
+        }
         do throws(PeerFailure) {
             if line.kind == .sessionEnded {
                 try await pushFinalSession(line.subject, to: peer)

@@ -168,19 +168,18 @@ struct Doors: Sendable {
         }
     }
 
-    /// Lines every reader has passed are kept this long for questions.
-    private static let journalKeptSeconds: Int64 = 30 * 86_400
-
     /// Sessions whose stop never came are billed after their grace; old journal lines are forgotten.
     private func settleOrphans() async throws {
         while true {
             try await house.clock.sleep(milliseconds: 60_000)
             let now = house.clock.now
+            let hasBeckn = beckn != nil
             try await house.write { transaction in
                 try house.sessions.settleOrphans(at: now, in: transaction)
-                try house.journal.prune(
-                    before: now.advanced(bySeconds: -Self.journalKeptSeconds), in: transaction)
+                guard !hasBeckn else { return }
+                try BecknDoor.settleWithoutDoor(house, at: now, in: transaction)
             }
+            try await house.pruneJournal(at: now)
         }
     }
 }

@@ -281,6 +281,9 @@ import Testing
             try await house.cpo.write { try house.cpo.journal.prune(before: later, in: $0) }
         }
         let newest = try await house.cpo.journal.newest()
+        try await house.cpo.write {
+            try house.cpo.journal.move("peer", to: 0, at: later, in: $0)
+        }
         #expect(try await prune() == 0)
         try await house.cpo.write {
             try house.cpo.journal.move("peer", to: newest, at: later, in: $0)

@@ -64,4 +64,18 @@ import Web
         #expect(audit.first?["detail"]?["reason"]?.string == "paid")
         #expect(audit.count == 2)
     }
+
+    @Test func `says that a partner is gone`() async throws {
+        let test = try await TestConsole()
+        try await parked(test)
+        let now = test.clock.now
+        try await test.house.write { [house = test.house] in
+            try house.journal.retire(
+                "ocpi/P/bill", billsOf: [], until: now, reason: "gone", at: now, in: $0)
+        }
+        let id = try #require(try await items(test).first?["id"]?.string)
+        let answer = try await test.post("/deliveries/\(id)/retry", [:], key: test.operator)
+        #expect(answer.status == 409)
+        #expect(answer["title"]?.string == "the partner is gone")
+    }
 }

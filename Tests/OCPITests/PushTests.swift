@@ -252,6 +252,45 @@ import Web
         await partner.stop()
     }
 
+    @Test func `nothing more once it left; what it never took stays in sight`() async throws {
+        let (house, partner) = (try await OCPIHouse(clock: .system), try Partner())
+        _ = try await house.registered(partner)
+        partner.script { request in
+            request.path.contains("cdrs") ? HTTPResponse(503) : nil
+        }
+        try await Self.running(house) {
+            let now = house.cpo.clock.now
+            let charge = try await house.start(at: now.advanced(bySeconds: -600))
+            try await house.stop(charge.transaction, at: now, 2000)
+            _ = await partner.first { $0.path.contains("cdrs") }
+            let peer = try #require(house.door.peers.all().first)
+            try await house.door.leave(peer.id)
+            let left = try await house.stuck { $0.count == 1 }
+            #expect(left[0].kind == "cdr.created")
+            #expect(left[0].reason == "the connection ended")
+            for reader in ["ocpi/\(peer.id)/state", "ocpi/\(peer.id)/bill"] {
+                while try await house.cpo.journal.cursor(of: reader) != nil {
+                    try Task.checkCancellation()
+                    await Task.yield()
+                }
+            }
+        }
+        await partner.stop()
+    }
+
+    @Test func `nothing by readers that an earlier version left behind`() async throws {
+        let house = try await OCPIHouse(clock: .system)
+        try await house.cpo.write {
+            try house.cpo.journal.move("ocpi/gone/bill", to: 1, at: OCPIHouse.noon, in: $0)
+        }
+        try await Self.running(house) {
+            while try await house.cpo.journal.cursor(of: "ocpi/gone/bill") != nil {
+                try Task.checkCancellation()
+                await Task.yield()
+            }
+        }
+    }
+
     @Test func `the same bill again when the program ended in the middle of its delivery`()
         async throws
     {
