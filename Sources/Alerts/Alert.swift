@@ -10,8 +10,10 @@ package struct Alert: Hashable, Sendable {
         case connectorFaulted
         /// Something suspect about a bill waits in the review list.
         case moneyWaits
-        /// A partner refused lines of the journal, or did not take them in all tries.
+        /// What a partner refused, or did not take in all tries, was set aside and waits for a person.
         case deliveryStuck
+        /// A partner does not take a bill for longer than the settings allow; it is tried on.
+        case billsWait
         /// A firmware campaign paused by itself, because too many stations failed.
         case campaignPaused
 
@@ -22,6 +24,7 @@ package struct Alert: Hashable, Sendable {
             case .connectorFaulted: "connector faulted"
             case .moneyWaits: "money waits for a decision"
             case .deliveryStuck: "a partner does not take deliveries"
+            case .billsWait: "bills do not reach a partner"
             case .campaignPaused: "a firmware campaign paused"
             }
         }
@@ -29,7 +32,7 @@ package struct Alert: Hashable, Sendable {
 
     package var id: Int64
     package var kind: Kind
-    /// A station, `STATION/CONNECTOR`, a reader of the journal, or a campaign.
+    /// A station, `STATION/CONNECTOR`, a reader of the journal or an app, or a campaign.
     package var subject: String
     package var detail: String
     package var raisedAt: Timestamp
@@ -37,6 +40,9 @@ package struct Alert: Hashable, Sendable {
     package var endedAt: Timestamp?
     package var acknowledgedBy: String?
     package var acknowledgedAt: Timestamp?
+    /// How much of it was told last, and when; nil: by an earlier version.
+    var toldCount: Int64?
+    var toldAt: Timestamp?
 }
 
 extension Alert {
@@ -48,7 +54,8 @@ extension Alert {
             detail: try row.text("detail"), raisedAt: try row.timestamp("raised_at"),
             endedAt: try row.timestampOrNil("ended_at"),
             acknowledgedBy: try row.textOrNil("acknowledged_by"),
-            acknowledgedAt: try row.timestampOrNil("acknowledged_at"))
+            acknowledgedAt: try row.timestampOrNil("acknowledged_at"),
+            toldCount: try row.int64OrNil("told_count"), toldAt: try row.timestampOrNil("told_at"))
     }
 
     /// A row of a later version.

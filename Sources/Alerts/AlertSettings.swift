@@ -38,6 +38,7 @@ package struct AlertSettings: Sendable {
     package var offlineSeconds: Int64 = 900
     package var faultedSeconds: Int64 = 900
     package var moneySeconds: Int64 = 86_400
+    package var deliverySeconds: Int64 = 21_600
     package var quietHours: QuietHours?
     package var zone = LocalTimeRules.utc
 

@@ -22,11 +22,19 @@ package final class Alerts: Sendable {
                 what TEXT NOT NULL, due_at BIGINT NOT NULL, tries BIGINT NOT NULL,
                 last_error TEXT, PRIMARY KEY (alert, channel, what));
             CREATE INDEX alert_message_due ON alert_message(channel, due_at);
-            """)
+            """),
+        Migration(
+            501, "of how much an alert told, and when",
+            """
+            ALTER TABLE alert ADD COLUMN told_count BIGINT;
+            ALTER TABLE alert ADD COLUMN told_at BIGINT;
+            """),
     ]
 
     /// Open at once; a network that is down as a whole must not make a million rows.
     package static let mostOpen = 10_000
+    /// One whose count grows is told anew, this often at most.
+    package static let anewSeconds: Int64 = 3600
     /// Ended ones are kept this long for questions.
     package static let keptSeconds: Int64 = 90 * 86_400
 
@@ -84,6 +92,10 @@ package final class Alerts: Sendable {
             for alert in open where found[Condition.Key(alert)] == nil {
                 try self.end(alert, at: now, due: due, in: transaction)
             }
+            for alert in open {
+                guard let condition = found[Condition.Key(alert)] else { continue }
+                try self.renew(alert, condition, at: now, due: due, in: transaction)
+            }
             let known = Set(open.map(Condition.Key.init))
             var room = Self.mostOpen - open.count
             for condition in found.values.sorted(by: { $0.key < $1.key })
@@ -104,16 +116,48 @@ package final class Alerts: Sendable {
     ) throws {
         let row = try transaction.queryOne(
             """
-            INSERT INTO alert (kind, subject, detail, raised_at) VALUES (?, ?, ?, ?) RETURNING id
-            """, condition.key.kind.rawValue, condition.key.subject, condition.detail, now)
+            INSERT INTO alert (kind, subject, detail, raised_at, told_count, told_at)
+            VALUES (?, ?, ?, ?, ?, ?) RETURNING id
+            """, condition.key.kind.rawValue, condition.key.subject, condition.detail, now,
+            condition.count, now)
         guard let id = try row?.int64("id") else { return }
+        log(condition)
+        try tell(id, .raised, due: due, in: transaction)
+    }
+
+    /// Keeps the words of an open one true. Where there is more than was told, whoever took note of it
+    /// took note of less: it is told anew.
+    private func renew(
+        _ alert: Alert, _ condition: Condition, at now: Timestamp, due: Timestamp,
+        in transaction: Transaction
+    ) throws {
+        if alert.detail != condition.detail {
+            try transaction.execute(
+                "UPDATE alert SET detail = ? WHERE id = ?", condition.detail, alert.id)
+        }
+        let told = alert.toldCount ?? condition.count
+        let isMore = condition.count > told
+        let mayTell = now.seconds(since: alert.toldAt ?? alert.raisedAt) >= Self.anewSeconds
+        guard condition.count != alert.toldCount, !isMore || mayTell else { return }
+        try transaction.execute(
+            "UPDATE alert SET told_count = ? WHERE id = ?", condition.count, alert.id)
+        guard isMore else { return }
+        try transaction.execute(
+            """
+            UPDATE alert SET told_at = ?, acknowledged_by = NULL, acknowledged_at = NULL
+            WHERE id = ?
+            """, now, alert.id)
+        log(condition)
+        try tell(alert.id, .raised, due: due, in: transaction)
+    }
+
+    private func log(_ condition: Condition) {
         house.log.warning(
             "alert",
             [
                 "kind": condition.key.kind.rawValue, "subject": condition.key.subject,
                 "detail": condition.detail,
             ])
-        try tell(id, .raised, due: due, in: transaction)
     }
 
     private func end(
@@ -138,7 +182,7 @@ package final class Alerts: Sendable {
             try transaction.execute(
                 """
                 INSERT INTO alert_message (alert, channel, what, due_at, tries)
-                VALUES (?, ?, ?, ?, 0)
+                VALUES (?, ?, ?, ?, 0) ON CONFLICT (alert, channel, what) DO NOTHING
                 """, id, channel, what.rawValue, due)
         }
     }

@@ -22,75 +22,107 @@ struct Condition: Hashable, Sendable {
 
     var key: Key
     var detail: String
+    /// Of what there can be more and more, how much there is: when it grows it is told anew.
+    var count: Int64 = 1
 }
 
 extension Alerts {
     func conditions(
         at now: Timestamp, in transaction: Transaction
     ) throws -> [Condition.Key: Condition] {
-        var found: [Condition.Key: Condition] = [:]
-        func note(_ kind: Alert.Kind, _ subject: String, _ detail: String) {
-            let key = Condition.Key(kind, subject)
-            found[key] = Condition(key: key, detail: detail)
-        }
-        // One row more than may be open, so that a look is bounded too.
-        let most = Self.mostOpen
-        for row in try transaction.query(
+        let found =
+            try stations(at: now, in: transaction) + money(at: now, in: transaction)
+            + deliveries(at: now, in: transaction) + campaigns(in: transaction)
+        return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    // One row more than may be open, so that a look is bounded too.
+    private static let most = mostOpen
+
+    private func stations(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
+        let offline = try transaction.query(
             """
-            SELECT id, link_changed_at FROM station WHERE is_online = 0 AND registration = ?
-            AND link_changed_at <= ? ORDER BY id LIMIT ?
+            SELECT id, link_changed_at, created_at FROM station WHERE is_online = 0
+            AND registration = ? AND COALESCE(link_changed_at, created_at) <= ? ORDER BY id LIMIT ?
             """, RegistrationStatus.accepted.rawValue,
-            now.advanced(bySeconds: -settings.offlineSeconds), most)
-        {
-            note(
-                .stationOffline, try row.text("id"),
-                "no connection since \(try row.timestamp("link_changed_at"))")
+            now.advanced(bySeconds: -settings.offlineSeconds), Self.most
+        ).map { row in
+            let detail =
+                if let since = try row.timestampOrNil("link_changed_at") {
+                    "no connection since \(since)"
+                } else {
+                    "never connected since it was registered at \(try row.timestamp("created_at"))"
+                }
+            return Condition(
+                key: Condition.Key(.stationOffline, try row.text("id")), detail: detail)
         }
-        for row in try transaction.query(
+        // Faulted by its last word: a line that comes and goes mends nothing.
+        let faulted = try transaction.query(
             """
-            SELECT c.station, c.number, c.error_code, c.at FROM station_connector c
-            JOIN station s ON s.id = c.station WHERE c.status = ? AND c.at <= ?
-            AND s.is_online = 1 AND s.registration = ? ORDER BY c.station, c.number LIMIT ?
+            SELECT c.station, c.number, c.error_code, COALESCE(c.since, c.at) AS since
+            FROM station_connector c JOIN station s ON s.id = c.station
+            WHERE c.status = ? AND COALESCE(c.since, c.at) <= ? AND s.registration = ?
+            ORDER BY c.station, c.number LIMIT ?
             """, ConnectorStatus.faulted.rawValue,
             now.advanced(bySeconds: -settings.faultedSeconds),
-            RegistrationStatus.accepted.rawValue, most)
-        {
-            note(
-                .connectorFaulted, "\(try row.text("station"))/\(try row.int64("number"))",
-                "\(try row.text("error_code")) since \(try row.timestamp("at"))")
+            RegistrationStatus.accepted.rawValue, Self.most
+        ).map { row in
+            Condition(
+                key: Condition.Key(
+                    .connectorFaulted, "\(try row.text("station"))/\(try row.int64("number"))"),
+                detail: "\(try row.text("error_code")) since \(try row.timestamp("since"))")
         }
-        for row in try transaction.query(
+        return offline + faulted
+    }
+
+    private func money(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
+        try transaction.query(
             """
             SELECT station, COUNT(*) AS n, MIN(at) AS first FROM suspicion
             WHERE state = 'open' AND at <= ? GROUP BY station ORDER BY station LIMIT ?
-            """, now.advanced(bySeconds: -settings.moneySeconds), most)
-        {
-            note(
-                .moneyWaits, try row.text("station"),
-                "\(try row.int64("n")) in the review list, the first since "
-                    + "\(try row.timestamp("first"))")
+            """, now.advanced(bySeconds: -settings.moneySeconds), Self.most
+        ).map { row in
+            let count = try row.int64("n")
+            return Condition(
+                key: Condition.Key(.moneyWaits, try row.text("station")),
+                detail: "\(count) in the review list, the first since "
+                    + "\(try row.timestamp("first"))", count: count)
         }
-        for row in try transaction.query(
-            """
-            SELECT reader, COUNT(*) AS n, MIN(at) AS first FROM journal_parked
-            GROUP BY reader ORDER BY reader LIMIT ?
-            """, most)
-        {
-            note(
-                .deliveryStuck, try row.text("reader"),
-                "\(try row.int64("n")) lines set aside, the first at \(try row.timestamp("first"))")
+    }
+
+    private func deliveries(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
+        let stuck = try house.deliveries.counts(in: transaction).map { one in
+            Condition(
+                key: Condition.Key(.deliveryStuck, one.reader),
+                detail: partner(one.reader) + "\(one.count) set aside, the first at \(one.since)",
+                count: one.count)
         }
+        let late = try house.deliveries.late(
+            before: now.advanced(bySeconds: -settings.deliverySeconds), in: transaction
+        ).map { one in
+            Condition(
+                key: Condition.Key(.billsWait, one.reader),
+                detail: partner(one.reader) + "the first waits since \(one.since)")
+        }
+        return stuck + late
+    }
+
+    private func partner(_ reader: String) -> String {
+        house.deliveries.partner(of: reader).map { "\($0): " } ?? ""
+    }
+
+    private func campaigns(in transaction: Transaction) throws -> [Condition] {
         // A person who paused it knows.
-        for row in try transaction.query(
+        try transaction.query(
             """
             SELECT id, plan, reason FROM campaign WHERE state = 'paused' AND reason <> ?
             ORDER BY id LIMIT ?
-            """, CampaignMachine.byHand, most)
-        {
-            note(
-                .campaignPaused, try row.text("id"),
-                "\(try CampaignPlan(storedText: row.text("plan")).name): \(try row.text("reason"))")
+            """, CampaignMachine.byHand, Self.most
+        ).map { row in
+            let name = try CampaignPlan(storedText: row.text("plan")).name
+            return Condition(
+                key: Condition.Key(.campaignPaused, try row.text("id")),
+                detail: "\(name): \(try row.text("reason"))")
         }
-        return found
     }
 }

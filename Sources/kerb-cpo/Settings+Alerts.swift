@@ -74,6 +74,8 @@ extension Settings {
             60 * minutes(section, "faultedMinutes", 15, "a connector out of order")
         rules.moneySeconds =
             60 * minutes(section, "moneyMinutes", 1440, "an entry of the review list")
+        rules.deliverySeconds =
+            60 * minutes(section, "deliveryMinutes", 360, "a bill that a partner does not take")
         // A zone that cannot be read was told at its own key, `timeZone`.
         rules.zone = (try? ZoneInfo.load(zone)).flatMap { try? LocalTimeRules(tzif: $0) } ?? .utc
         if let text = section.textOrNil(

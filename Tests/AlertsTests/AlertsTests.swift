@@ -147,6 +147,138 @@ private final class TestChannel: AlertChannel {
             try await alerts.list().map(\.kind) == [.moneyWaits, .connectorFaulted, .deliveryStuck])
     }
 
+    @Test func `tell of a station that never came`() async throws {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        let now = clock.now
+        try await house.write { transaction in
+            try house.stations.register("CS-1", .accepted, at: now, in: transaction)
+            try house.stations.register("CS-2", .pending, at: now, in: transaction)
+        }
+        clock.advance(milliseconds: 899_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().isEmpty)
+        clock.advance(milliseconds: 1_000)
+        try await alerts.look(at: clock.now)
+        let found = try await alerts.list()
+        #expect(found.map(\.subject) == ["CS-1"])
+        #expect(found.first?.kind == .stationOffline)
+        #expect(found.first?.detail.hasPrefix("never connected") == true)
+    }
+
+    @Test
+    func `tell of a fault that is told again and again, once, though the line comes and goes`()
+        async throws
+    {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        var epoch = try await attach(house, "CS-1")
+        for _ in 0..<4 {
+            for _ in 0..<5 {
+                _ = try await house.sessions.apply(
+                    .statusChanged(
+                        StatusReport(
+                            connector: 1, status: .faulted, errorCode: "GroundFailure",
+                            at: clock.now)), from: "CS-1", receivedAt: clock.now)
+                clock.advance(milliseconds: 60_000)
+                try await alerts.look(at: clock.now)
+            }
+            try await detach(house, "CS-1", epoch)
+            try await alerts.look(at: clock.now)
+            epoch = try await attach(house, "CS-1")
+        }
+        let found = try await alerts.list()
+        #expect(found.map(\.kind) == [.connectorFaulted])
+        #expect(found.first?.raisedAt == Timestamp(seconds: 1_800_014_400 + 900))
+        #expect(found.first?.endedAt == nil)
+        _ = try await house.sessions.apply(
+            .statusChanged(StatusReport(connector: 1, status: .available, at: clock.now)),
+            from: "CS-1", receivedAt: clock.now)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().first?.endedAt == clock.now)
+    }
+
+    @Test func `tell anew when there is more than a person took note of, once an hour at most`()
+        async throws
+    {
+        let house = try await house()
+        let channel = TestChannel()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        _ = try await attach(house, "CS-1")
+        func suspect(_ count: Int) async throws {
+            let old = clock.now.advanced(bySeconds: -86_400)
+            try await house.write { transaction in
+                for _ in 0..<count {
+                    try transaction.execute(
+                        """
+                        INSERT INTO suspicion (at, code, station, detail, state)
+                        VALUES (?, 'fallingRegister', 'CS-1', 'x', 'open')
+                        """, old)
+                }
+            }
+        }
+        func look() async throws -> Alert? {
+            try await alerts.look(at: clock.now)
+            try await alerts.tell(channel)
+            return try await alerts.list().first
+        }
+        try await suspect(1)
+        let id = try #require(try await look()?.id)
+        let now = clock.now
+        _ = try await house.write { try alerts.acknowledge(id, by: "anna", at: now, in: $0) }
+        #expect(channel.told.count == 1)
+        try await suspect(2)
+        clock.advance(milliseconds: 3_599_000)
+        let early = try await look()
+        #expect(early?.detail.hasPrefix("3 in the review list") == true)
+        #expect(early?.acknowledgedBy == "anna")
+        #expect(channel.told.count == 1)
+        clock.advance(milliseconds: 1_000)
+        let anew = try await look()
+        #expect(anew?.id == id)
+        #expect(anew?.acknowledgedBy == nil)
+        #expect(channel.told == Array(repeating: ["raised moneyWaits CS-1"], count: 2))
+        // Less is no news; what grows again from there is.
+        _ = try await house.write { transaction in
+            try transaction.execute(
+                "UPDATE suspicion SET state = 'accepted' WHERE id IN (1, 2)")
+        }
+        clock.advance(milliseconds: 3_600_000)
+        _ = try await look()
+        #expect(channel.told.count == 2)
+        try await suspect(1)
+        _ = try await look()
+        #expect(channel.told.count == 3)
+    }
+
+    @Test func `tell of bills that a partner does not take, though they are still tried`()
+        async throws
+    {
+        let house = try await house()
+        house.deliveries.name { $0 == "ocpi/P/bill" ? "Volta" : nil }
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        let now = clock.now
+        try await house.write { transaction in
+            try house.journal.move("ocpi/P/bill", to: 0, at: now, in: transaction)
+            try house.journal.append("station.link", "CS-1", at: now, in: transaction)
+            try house.journal.append(.cdrCreated, "C-1", at: now, in: transaction)
+        }
+        clock.advance(milliseconds: 21_599_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().isEmpty)
+        clock.advance(milliseconds: 1_000)
+        try await alerts.look(at: clock.now)
+        let found = try await alerts.list()
+        #expect(found.map(\.kind) == [.billsWait])
+        #expect(found.first?.subject == "ocpi/P/bill")
+        #expect(found.first?.detail.hasPrefix("Volta: the first waits since ") == true)
+        try await house.write {
+            try house.journal.move("ocpi/P/bill", to: 2, at: now, in: $0)
+        }
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+    }
+
     @Test func `tell of a campaign that paused by itself, not of one that a person paused`()
         async throws
     {
