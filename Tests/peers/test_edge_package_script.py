@@ -4,6 +4,7 @@ The packages are real ones, made and unpacked by `dpkg-deb`. `dpkg` and `dpkg-qu
 keep one package below a folder of the test, and fail where the test wants them to.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -27,8 +28,11 @@ def field(file, name):
     return subprocess.run(["dpkg-deb", "--field", file, name], capture_output=True, text=True).stdout.strip()
 
 if pathlib.Path(sys.argv[0]).name == "dpkg":
+    if words[0] == "--compare-versions":
+        sys.exit(subprocess.run(["/usr/bin/dpkg", *words]).returncode)
     file = words[-1]
-    assert words[0] == "--install" and "--force-confold" in words and "--force-downgrade" in words
+    assert words[:2] == ["--install", "--force-confold"] and len(words) == 4
+    assert words[2] in ("--force-downgrade", "--refuse-downgrade")
     if kept["fails"]:
         kept["abbrev"], kept["version"] = "iU ", field(file, "Version")
         KEPT.write_text(json.dumps(kept))
@@ -104,7 +108,8 @@ class Machine:
     def run(self, *words):
         return subprocess.run(
             ["sh", SCRIPT, *map(str, words)], capture_output=True, text=True,
-            env={"PATH": f"{self.tools}:/usr/bin:/bin:/usr/sbin:/sbin", "KERB_INSTALL_STATE": str(self.state)})
+            env={"PATH": f"{self.tools}:/usr/bin:/bin:/usr/sbin:/sbin", "KERB_INSTALL_STATE": str(self.state),
+                 "KERB_DOWNGRADE_SWITCH": str(self.folder / "allow-downgrade")})
 
     @property
     def program(self):
@@ -161,6 +166,31 @@ def test_the_way_back_is_of_the_last_update_alone(machine):
     (machine.tools / "dpkg-deb").chmod(0o755)
     assert machine.run("install", new).returncode != 0
     assert (machine.program, machine.way_back) == ("3.0", None)
+
+
+def test_an_older_package_is_refused_unless_root_lets_it_in(machine):
+    assert machine.run("install", machine.package("2.0")).returncode == 0
+    for version in "1.9", "1.0~rc1":
+        older = machine.package(version)
+        done = machine.run("install", older)
+        assert done.returncode == 1
+        assert f"kerb-edge {version} is older than the installed 2.0 and is refused" in done.stderr
+        # Nor does what follows a failed installation bring back what was there before the last one.
+        assert machine.run("roll-back").returncode != 0
+        assert machine.program == "2.0"
+    if os.geteuid() != 0:
+        pytest.skip("the rest needs root")
+    switch = machine.folder / "allow-downgrade"
+    switch.symlink_to("/etc/passwd")
+    assert machine.run("install", older).returncode == 1, "a link of somebody's"
+    switch.unlink()
+    switch.write_text("")
+    os.chown(switch, 12345, -1)
+    assert machine.run("install", older).returncode == 1, "not root's"
+    os.chown(switch, 0, -1)
+    done = machine.run("install", older)
+    assert done.returncode == 0, done.stderr
+    assert (machine.program, machine.way_back) == ("1.0~rc1", "2.0")
 
 
 def test_another_program_is_not_installed_in_its_place(machine):
