@@ -50,8 +50,8 @@ extension BoardJournal {
         }
     }
 
-    /// Opens the journal whatever state it is in: the station must come up. A damaged one is set
-    /// aside, never deleted, and what can be read of it goes into a fresh one.
+    /// Opens the journal whatever state it is in: the station must come up. A damaged one is rebuilt
+    /// from what can be read of it, and is kept aside, never deleted.
     ///
     /// - Throws: where the disk gives no file at all.
     package static func open(
@@ -62,67 +62,43 @@ extension BoardJournal {
             try await BoardJournal(
                 path: path, bootID: bootID, limits: limits, clock: clock, probe: probe)
         }
+        let rebuild = JournalRebuild(
+            path: path, bootID: bootID, limits: limits, clock: clock, probe: probe, log: log)
+        try rebuild.finish()
         do {
             let journal = try await attempt()
             await keepFirstPage(journal)
             return journal
         } catch let error where isFull(error) {
             // The space held back is for this.
-            let reserve = JournalReserve(beside: path, bytes: limits.spareBytes)
-            guard reserve.release() else { throw error }
+            guard rebuild.releaseReserve() else { throw error }
             log.error("disk full, the space held back is used", ["file": path])
             return try await attempt()
         } catch let error where isDamage(error) {
-            let aside = try setAside(path, at: clock.now, keep: limits.evidence)
-            log.error(
-                "journal damaged, set aside and rebuilt",
-                ["error": String(describing: error), "file": aside])
+            log.error("journal damaged, rebuilt", ["error": String(describing: error)])
+            try await rebuild.run(cause: error)
             let journal = try await attempt()
-            let saved = try await journal.salvage(from: aside)
-            try await journal.leaveNotice(
-                "journal was damaged (\(error)); saved \(saved); look at \(aside)")
-            log.error("journal rebuilt", ["saved": "\(saved)", "file": aside])
             await keepFirstPage(journal)
             return journal
         }
     }
 
-    private static func isFull(_ error: any Error) -> Bool {
-        if case SQLError.full = error { return true }
-        return false
+    static func isFull(_ error: any Error) -> Bool {
+        switch error {
+        case SQLError.full, FileError.diskFull: true
+        default: false
+        }
     }
 
     /// True where trying again cannot help and another file can. A disk that fails is none: a fresh
     /// file on it would fail too, and what is owed would be out of sight.
-    private static func isDamage(_ error: any Error) -> Bool {
+    static func isDamage(_ error: any Error) -> Bool {
         switch error {
         case SQLError.corrupt, SQLError.mismatch, SQLError.statement, SQLError.constraint,
             SQLError.newerDatabase, SQLError.changedMigration, JournalError.damaged:
             true
         default: false
         }
-    }
-
-    /// Renames the journal and its log; the oldest evidence goes where there is too much.
-    private static func setAside(
-        _ path: String, at now: Timestamp, keep: Int
-    ) throws(FileError) -> String {
-        let aside = "\(path).damaged-\(now.milliseconds)"
-        guard rename(path, aside) == 0 else { throw FileError(path, errno: errno) }
-        for suffix in ["-wal", "-shm"] { _ = rename(path + suffix, aside + suffix) }
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        let folder = parts.dropLast().joined(separator: "/")
-        let start = (parts.last.map(String.init) ?? "journal.db") + ".damaged-"
-        let all = try FileSystem.names(in: folder.isEmpty ? "." : folder).filter {
-            $0.hasPrefix(start) && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm")
-        }
-        for name in all.dropLast(keep) {
-            for suffix in ["", "-wal", "-shm"] {
-                try FileSystem.remove("\(folder)/\(name)\(suffix)")
-            }
-        }
-        try FileSystem.syncFolder(of: path)
-        return aside
     }
 
     // MARK: The first page, in a copy of its own

@@ -16,26 +16,40 @@ extension BoardJournal {
         }
     }
 
-    /// Takes over every row that can still be read of a damaged file, which stays as it is.
+    /// Takes over every row that can still be read of a damaged file, which stays as it is. Part by
+    /// part: the whole may be more than a board's memory.
     ///
     /// The charges alone are enough to know every start and stop that is owed: an unconfirmed start
     /// has no operator's number, and a charge whose stop was confirmed is gone.
     func salvage(from damaged: String) async throws -> Saved {
         let columns = try await columns()
-        let tables = try Self.readable(damaged, columns.keys.sorted(), head: "\(path).head")
-        return try await write(.opening) { sql in
-            var saved = Saved()
-            try Self.takeBoots(tables["boot"] ?? [], columns["boot"] ?? [], sql)
-            // Nothing stays parked: a fresh journal begins with a fresh try.
-            let names = (columns["charge"] ?? []).filter { !$0.hasPrefix("park") }
-            try Self.takeCharges(tables, names, &saved, sql)
-            for (table, names) in columns.sorted(by: { $0.key < $1.key })
-            where !["boot", "charge", "message"].contains(table) {
-                for row in tables[table] ?? [] { try Self.insert(row, into: table, names, sql) }
-            }
-            try Self.doubtLocalList(sql)
-            return saved
+        let scratch = "\(path).scratch"
+        defer {
+            for suffix in ["", "-wal", "-shm"] { _ = unlink(scratch + suffix) }
         }
+        var saved = Saved()
+        guard
+            let reader = try Self.reader(
+                of: damaged, scratch, columns.keys.sorted(), head: "\(damaged).head")
+        else { return saved }
+        defer { reader.close() }
+        try await takeBoots(reader.rows(of: "boot"), columns["boot"] ?? [])
+        // Nothing stays parked: a fresh journal begins with a fresh try.
+        let names = (columns["charge"] ?? []).filter { !$0.hasPrefix("park") }
+        let charges = try await takeCharges(reader, names, &saved)
+        try await takeMessages(reader, of: charges, &saved)
+        for (table, names) in columns.sorted(by: { $0.key < $1.key })
+        where !["boot", "charge", "message"].contains(table) {
+            var walk = reader.walk(through: table)
+            while let rows = reader.next(&walk) {
+                if rows.isEmpty { continue }
+                try await write(.salvage) { sql in
+                    for row in rows { try Self.insert(row, into: table, names, sql) }
+                }
+            }
+        }
+        try await write(.salvage) { sql in try Self.doubtLocalList(sql) }
+        return saved
     }
 
     /// The tables of a journal and their columns.
@@ -60,81 +74,134 @@ extension BoardJournal {
     }
 
     /// Boots keep their order: this one is the newest, whatever it was entered before.
-    private static func takeBoots(
-        _ rows: [Row], _ names: [String], _ sql: Transaction
-    ) throws {
-        let own = try sql.query("SELECT * FROM boot")
-        try sql.execute("DELETE FROM boot")
-        for row in rows { try insert(row, into: "boot", names, sql) }
-        for row in own { try insert(row, into: "boot", names.filter { $0 != "number" }, sql) }
+    private func takeBoots(_ rows: [Row], _ names: [String]) async throws {
+        try await write(.salvage) { sql in
+            let own = try sql.query("SELECT * FROM boot")
+            try sql.execute("DELETE FROM boot")
+            for row in rows { try Self.insert(row, into: "boot", names, sql) }
+            for row in own {
+                try Self.insert(row, into: "boot", names.filter { $0 != "number" }, sql)
+            }
+        }
     }
 
-    private static func takeCharges(
-        _ tables: [String: [Row]], _ names: [String], _ saved: inout Saved, _ sql: Transaction
-    ) throws {
-        var charges: [Int64: Row] = [:]
-        for row in tables["charge"] ?? [] {
-            guard isPlausible(row), try insert(row, into: "charge", names, sql) else {
-                saved.unsound += 1
-                continue
+    /// - Returns: the numbers of those that came over.
+    private func takeCharges(
+        _ reader: DamagedDatabase, _ names: [String], _ saved: inout Saved
+    ) async throws -> Set<Int64> {
+        var charges: Set<Int64> = []
+        var walk = reader.walk(through: "charge")
+        while let rows = reader.next(&walk) {
+            let taken = try await write(.salvage) { sql in
+                try rows.compactMap { row -> Int64? in
+                    guard let number = Self.number(ofCharge: row) else { return nil }
+                    return try Self.insert(row, into: "charge", names, sql) ? number : nil
+                }
             }
-            charges[try row.int64("id")] = row
+            charges.formUnion(taken)
+            saved.unsound += rows.count - taken.count
         }
         saved.charges = charges.count
+        return charges
+    }
+
+    private func takeMessages(
+        _ reader: DamagedDatabase, of charges: Set<Int64>, _ saved: inout Saved
+    ) async throws {
         var starts: Set<Int64> = []
         var stops: Set<Int64> = []
-        var messages: [(seq: Int64, row: Row)] = []
-        for row in tables["message"] ?? [] {
-            guard isPlausible(message: row), charges[try row.int64("charge_id")] != nil else {
-                saved.unsound += 1
-                continue
+        var walk = reader.walk(through: "message")
+        while let rows = reader.next(&walk) {
+            for owed in rows.compactMap(Owed.init) where charges.contains(owed.charge) {
+                if owed.kind == "start" { starts.insert(owed.charge) }
+                if owed.kind == "stop" { stops.insert(owed.charge) }
             }
-            let charge = try row.int64("charge_id")
-            switch try row.text("kind") {
-            case "start": starts.insert(charge)
-            case "stop": stops.insert(charge)
-            default: break
-            }
-            messages.append((try row.int64("seq"), row))
         }
         // Starts that are owed and whose message was lost go first: they are the older ones.
-        for (id, row) in charges.sorted(by: { $0.key < $1.key })
-        where !starts.contains(id) {
-            guard try row.isNull("operator_id") else { continue }
-            try oweAgain("start", id, row, sql)
-            saved.messages += 1
+        saved.messages += try await oweAgain(
+            "start", charges.subtracting(starts), where: "operator_id IS NULL")
+        walk = reader.walk(through: "message")
+        while let rows = reader.next(&walk) {
+            let owed = rows.compactMap(Owed.init).filter { charges.contains($0.charge) }
+            saved.unsound += rows.count - owed.count
+            saved.messages += owed.count
+            try await write(.salvage) { sql in
+                // New numbers, in the old order: a start that was owed again must come before its stop.
+                for one in owed {
+                    try Self.owe(
+                        one.kind, of: one.charge, boot: one.boot, base: one.base, body: one.body,
+                        rank: one.rank, shift: one.shift, sql)
+                }
+            }
         }
-        for (_, row) in messages.sorted(by: { $0.seq < $1.seq }) {
+        saved.messages += try await oweAgain(
+            "stop", charges.subtracting(stops), where: "stopped_at IS NOT NULL")
+    }
+
+    /// Charges in one step of the salvage.
+    private static let chargesAtOnce = 512
+
+    private func oweAgain(
+        _ kind: String, _ charges: Set<Int64>, where condition: String
+    ) async throws -> Int {
+        var rest = charges.sorted()[...]
+        var count = 0
+        while !rest.isEmpty {
+            let part = Array(rest.prefix(Self.chargesAtOnce))
+            rest = rest.dropFirst(part.count)
+            count += try await write(.salvage) { sql in
+                try part.reduce(0) { count, charge in
+                    guard
+                        let row = try sql.queryOne(
+                            "SELECT boot_id, alive_base FROM charge WHERE id = ? AND \(condition)",
+                            charge)
+                    else { return count }
+                    try Self.owe(
+                        kind, of: charge, boot: try row.text("boot_id"),
+                        base: try row.int64("alive_base"), sql)
+                    return count + 1
+                }
+            }
+        }
+        return count
+    }
+
+    /// Numbers beyond this are damage: the next one is still to be counted.
+    private static let mostCharges: Int64 = 1 << 40
+
+    /// The number of a sound charge. A row that cannot even be read as what it should be is none.
+    private static func number(ofCharge row: Row) -> Int64? {
+        guard (try? isSound(charge: row)) == true, let number = try? row.int64("id"),
+            (1...mostCharges).contains(number)
+        else { return nil }
+        return number
+    }
+
+    /// A message of a damaged journal; nil where it is not what was written.
+    private struct Owed {
+        var charge: Int64
+        var kind: String
+        var boot: String
+        var base: Int64
+        var body: String?
+        var rank: SampleRank
+        var shift: Int64?
+
+        init?(_ row: Row) {
+            do {
+                guard try BoardJournal.isSound(message: row) else { return nil }
+                charge = try row.int64("charge_id")
+                kind = try row.text("kind")
+                boot = try row.text("boot_id")
+                base = try row.int64("clock_base")
+                body = try row.textOrNil("body")
+            } catch {
+                return nil
+            }
             // Not part of the sum: what cannot be read of these two is as if it had never been written.
-            let rank = (try? row.int("rank")).flatMap { SampleRank(rawValue: $0) } ?? .ordinary
-            let shift = try? row.int64("shift_ms")
-            // New numbers, in the old order: a start that was owed again must come before its stop.
-            try owe(
-                try row.text("kind"), of: try row.int64("charge_id"), boot: try row.text("boot_id"),
-                base: try row.int64("clock_base"), body: try row.textOrNil("body"),
-                rank: rank, shift: shift, sql)
-            saved.messages += 1
+            rank = (try? row.int("rank")).flatMap { SampleRank(rawValue: $0) } ?? .ordinary
+            shift = try? row.int64("shift_ms")
         }
-        for (id, row) in charges.sorted(by: { $0.key < $1.key })
-        where !stops.contains(id) {
-            guard try !row.isNull("stopped_at") else { continue }
-            try oweAgain("stop", id, row, sql)
-            saved.messages += 1
-        }
-    }
-
-    private static func oweAgain(
-        _ kind: String, _ charge: Int64, _ row: Row, _ sql: Transaction
-    ) throws {
-        try owe(
-            kind, of: charge, boot: try row.text("boot_id"), base: try row.int64("alive_base"), sql)
-    }
-
-    /// A row of a damaged file that cannot even be read as what it should be is none.
-    private static func isPlausible(_ row: Row) -> Bool { (try? isSound(charge: row)) == true }
-
-    private static func isPlausible(message row: Row) -> Bool {
-        (try? isSound(message: row)) == true  // See above.
     }
 
     /// Inserts those columns that this program knows; false where the row does not fit.
@@ -157,52 +224,41 @@ extension BoardJournal {
             return try sql.execute(
                 "INSERT OR IGNORE INTO \(table) (\(list)) VALUES (\(places))", list: values) > 0
         } catch {
-            // A constraint refuses what damage made of a row; anything else is the disk's.
-            guard case .constraint = error else { throw error }
-            return false
+            // What damage made of a row is refused; anything else is the disk's.
+            switch error {
+            case .constraint, .mismatch, .tooLarge, .unstorable: return false
+            case .full, .busy, .corrupt, .disk, .newerDatabase, .changedMigration, .notAllowed,
+                .unreachable, .denied, .statement, .closed:
+                throw error
+            }
         }
     }
 
     // MARK: Reading what can be read
 
-    /// Every readable row of every table, from a scratch copy, so that the evidence stays untouched.
+    /// Reads a scratch copy, so that the evidence stays untouched; nil where not a row can be read.
     ///
     /// Where the copy does not even open, it is tried once more with the first page as it was kept.
-    private static func readable(
-        _ damaged: String, _ tables: [String], head: String
-    ) throws -> [String: [Row]] {
-        let scratch = "\(damaged).scratch"
-        defer {
-            for suffix in ["", "-wal", "-shm"] { _ = unlink(scratch + suffix) }
-        }
-        var best: [String: [Row]] = [:]
+    private static func reader(
+        of damaged: String, _ scratch: String, _ tables: [String], head: String
+    ) throws -> DamagedDatabase? {
         for isFirstPageReplaced in [false, true] {
             try copy(damaged, to: scratch)
             if isFirstPageReplaced {
                 // Without a kept page, or with one that fits no better, the first try stands.
                 guard let page = try? FileSystem.read(head, limitBytes: pageBytes),
                     replaceFirstPage(of: scratch, by: page)
-                else { break }
+                else { return nil }
             }
-            let found = rows(of: scratch, tables)
-            if found.values.reduce(0, { $0 + $1.count }) > best.values.reduce(0, { $0 + $1.count })
-            {
-                best = found
+            // Not even one page.
+            guard let reader = try? DamagedDatabase(path: scratch) else { continue }
+            for table in tables {
+                var walk = reader.walk(through: table)
+                while let rows = reader.next(&walk) { if !rows.isEmpty { return reader } }
             }
-            if !best.isEmpty { break }
+            reader.close()
         }
-        return best
-    }
-
-    private static func rows(of file: String, _ tables: [String]) -> [String: [Row]] {
-        guard let reader = try? DamagedDatabase(path: file) else { return [:] }  // Not one page.
-        defer { reader.close() }
-        var found: [String: [Row]] = [:]
-        for table in tables {
-            let rows = reader.rows(of: table)
-            if !rows.isEmpty { found[table] = rows }
-        }
-        return found
+        return nil
     }
 
     /// The counters of a kept page are of another day: without them SQLite counts the file's pages.
@@ -217,8 +273,8 @@ extension BoardJournal {
     }
 
     private static func copy(_ source: String, to target: String) throws(FileError) {
+        for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(target + suffix) }
         for suffix in ["", "-wal"] {
-            _ = unlink(target + suffix)
             let from = Glibc.open(source + suffix, O_RDONLY | O_CLOEXEC)
             if from < 0, !suffix.isEmpty { continue }
             guard from >= 0 else { throw FileError(source, errno: errno) }
@@ -230,9 +286,11 @@ extension BoardJournal {
             var chunk = [UInt8](repeating: 0, count: 65_536)
             while true {
                 let count = read(from, &chunk, chunk.count)
-                guard count > 0 else { break }
+                if count == 0 { break }
+                // Half a copy would pass for all there is.
+                guard count > 0 else { throw FileError(source, errno: errno) }
                 guard Glibc.write(to, chunk, count) == count else {
-                    throw FileError(target, errno: errno)
+                    throw FileError(target, errno: errno == 0 ? ENOSPC : errno)
                 }
             }
         }

@@ -38,10 +38,11 @@ package final class BoardJournal: Sendable {
 
     /// Opens or makes the journal and brings its schema up to date.
     ///
-    /// - Throws: where the file is damaged; `open` then sets it aside and saves what it can.
+    /// - `isRebuilding`: it is filled from a damaged one, and has no bounds until it takes its place.
+    /// - Throws: where the file is damaged; `open` then rebuilds it.
     package init(
         path: String, bootID: String, limits: JournalLimits = JournalLimits(),
-        clock: any ServiceClock = .system, probe: JournalProbe? = nil
+        clock: any ServiceClock = .system, probe: JournalProbe? = nil, isRebuilding: Bool = false
     ) async throws {
         self.limits = limits
         self.bootID = bootID
@@ -49,10 +50,11 @@ package final class BoardJournal: Sendable {
         self.path = path
         self.probe = probe
         reserve =
-            path == ":memory:"
+            path == ":memory:" || isRebuilding
             ? nil : JournalReserve(beside: path, bytes: limits.spareBytes)
-        database = try Database(
-            path: path, readers: 1, limits: Self.bounds(limits), clock: clock)
+        var bounds = Self.bounds(limits)
+        if isRebuilding { bounds.pages = nil }
+        database = try Database(path: path, readers: 1, limits: bounds, clock: clock)
         do {
             try await prepare()
         } catch {
@@ -324,7 +326,7 @@ extension JournalStep {
             .firmware:
             true
         case .start, .keep, .sample, .refusal, .setting, .availability, .token, .limits, .list,
-            .profile, .reservation, .report, .probe:
+            .profile, .reservation, .report, .probe, .salvage, .rebuilt, .aside, .replace:
             false
         }
     }

@@ -114,6 +114,10 @@ package struct BoardRestore: ~Copyable {
         try Self.give(staged, to: owner)
         // A log of the old journal must not be read into the new one, nor its first page be kept.
         for end in ["-wal", "-shm", ".head"] { add(path + end, nil, aside: path + suffix + end) }
+        // Nor must a rebuilt one that waits for its place push it out again.
+        for number in JournalRebuild.rebuilt(beside: path) {
+            add(JournalRebuild.rebuilt(number, beside: path), nil)
+        }
         add(path, staged)
     }
 

@@ -4,6 +4,9 @@ package enum JournalStep: String, Hashable, Sendable, CaseIterable {
         confirmStop, refusal
     case setting, availability, latch, token, limits, list, profile, reservation, report, firmware
     case probe
+    /// The rebuilding of a damaged journal: rows go over, the rebuilt file gets its name, the damaged
+    /// one goes aside, the rebuilt one takes its place.
+    case salvage, rebuilt, aside, replace
 }
 
 /// Where in a step something may go wrong.
@@ -42,6 +45,9 @@ package struct JournalLimits: Hashable, Sendable {
     package var longestParkedMilliseconds: Int64 = 21_600_000
     /// Files of a damaged journal kept for a person to look at.
     package var evidence = 8
+    /// So often saving what is left of a damaged journal may end the program before it comes up
+    /// without it.
+    package var rebuilds = 10
     /// What a person should know of, newest kept.
     package var notices = 50
     /// Seconds between two tries to write while writing fails.

@@ -121,6 +121,28 @@ def test_a_backup_of_a_running_board_takes_nothing_from_it(site):
     assert status(site)["journalDepth"] == owed
 
 
+def test_a_rebuilding_that_the_power_ends_goes_on_at_the_next_start(site):
+    stop(site.charge())
+    data = site.folder / "data"
+    with contextlib.closing(sqlite3.connect(data / "journal.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damaged = bytearray((data / "journal.db").read_bytes())
+    damaged[:4096] = bytes(4096)
+    (data / "journal.db").write_bytes(damaged)
+    for moment in ["salvage.written.2", "rebuilt.asked.1", "rebuilt.committed.1", "aside.committed.1"]:
+        with open(site.folder / "killed.log", "ab") as log:
+            killed = subprocess.run(
+                [BIN / "kerb-edge", "run", "--config", site.folder / "edge.yaml"], stdout=log, stderr=log,
+                env={**os.environ, "JOURNAL_KILL_AT": moment}, timeout=60)
+        assert killed.returncode == -signal.SIGKILL, (site.folder / "killed.log").read_text()
+    site.edge()
+    site.until(lambda: status(site) is not None)
+    view = status(site)
+    assert view["journalDepth"] >= 2, "start and stop are still owed"
+    assert len(view["journal"]["notices"]) == 1
+    assert len(list(data.glob("journal.db.damaged-*"))) == 1
+
+
 def test_a_backup_makes_another_controller_the_same_board(site):
     agent = site.charge()
     secret = site.folder / "password"
