@@ -6,9 +6,10 @@ import JSON
 ///
 /// A follower reports its outlets twice a second; the leader answers each report with their limits. A
 /// grant ends by itself: a follower that gets no answer falls to its own safe share, and the leader
-/// counts that share for it from the moment it no longer hears of it. The sum of all safe shares is
-/// within the fuse, so that silence, whoever's, is never dangerous. Datagrams are authenticated by
-/// HMAC-SHA256 under a key all boards hold; sessions and nonces make a recorded one worthless.
+/// counts that share for it from the moment it no longer knows that its answers arrive: each carries a
+/// nonce, which the next report repeats. The sum of all safe shares is within the fuse, so that
+/// silence, whoever's and whichever way, is never dangerous. Datagrams are authenticated by HMAC-SHA256
+/// under a key all boards hold; sessions and nonces make a recorded one worthless.
 package enum BoardGroup {
     /// One datagram, tag included.
     static let mostBytes = 8_192
@@ -21,7 +22,8 @@ package enum BoardGroup {
     package static let reportMilliseconds: Int64 = 500
     /// A follower acts on a grant for so long after it asked for it.
     static let grantLasts: Int64 = 3_000
-    /// A leader takes a board for silent after this: before its last grant ends.
+    /// A leader takes a board for silent so long after the last answer that is known to have arrived:
+    /// before that grant ends.
     static let isSilent: Int64 = 2_000
 
     struct Outlet: Hashable {

@@ -1,6 +1,10 @@
 import Charging
 
-/// The leader's knowledge of the other boards. A pure value: time and random texts come in.
+/// The leader's knowledge of the other boards. A pure value: time and a random text come in.
+///
+/// Each answer carries a nonce of its own. A report that repeats one shows that its board heard that
+/// answer, and is worth as much as that is old: a board that is heard and does not hear is silent, and
+/// so is one whose reports somebody keeps back and sends later.
 package struct GroupLeader: Sendable {
     package struct Member: Hashable, Sendable {
         /// 1 and up; the leader itself is 0.
@@ -18,7 +22,9 @@ package struct GroupLeader: Sendable {
         var safe: Amperes
         var session = ""
         var sequence: Int64 = -1
-        var nonce: String
+        /// When the present session was first believed.
+        var sessionSince: Int64 = .min
+        /// When the last answer was given of which is known that it arrived.
         var heardAt: Int64?
         /// Since when it has been heard without a break.
         var freshSince: Int64?
@@ -28,16 +34,18 @@ package struct GroupLeader: Sendable {
 
     private let key: [UInt8]
     private let settles: Int64
+    private let session: String
     private var boards: [Int: Board]
 
+    /// - `session`: chosen at random when the program starts; no more than 40 bytes.
     package init(
-        members: [Member], key: [UInt8], timings: LoadBalancer.Timings,
-        random: () -> String
+        members: [Member], key: [UInt8], timings: LoadBalancer.Timings, session: String
     ) {
         self.key = key
+        self.session = session
         settles = timings.settles
         boards = [:]
-        for member in members { boards[member.board] = Board(safe: member.safe, nonce: random()) }
+        for member in members { boards[member.board] = Board(safe: member.safe) }
     }
 
     /// The safe shares of all members together.
@@ -52,14 +60,13 @@ package struct GroupLeader: Sendable {
 
     /// Takes a datagram; answers with one where it is a member's. `limits` are the present ones.
     package mutating func take(
-        _ datagram: [UInt8], _ limits: [LoadBalancer.ID: Amperes], random: () -> String,
-        at now: Int64
+        _ datagram: [UInt8], _ limits: [LoadBalancer.ID: Amperes], at now: Int64
     ) -> [UInt8]? {
         guard let message = BoardGroup.open(datagram, key: key),
             let report = BoardGroup.Report(json: message), var board = boards[report.board]
         else { return nil }
         var granted: [ConnectorNumber: Amperes]?
-        if report.echo == board.nonce, accept(report, &board, random: random, now) {
+        if accept(report, &board, now) {
             granted = [:]
             for outlet in report.outlets {
                 let id = LoadBalancer.ID(board: report.board, connector: outlet.connector)
@@ -69,23 +76,37 @@ package struct GroupLeader: Sendable {
         boards[report.board] = board
         let grant = BoardGroup.Grant(
             board: report.board, session: report.session, sequence: report.sequence,
-            nonce: board.nonce, limits: granted)
+            nonce: nonce(at: now), limits: granted)
         return BoardGroup.seal(grant.json, key: key)
     }
 
-    /// A new session gets a new nonce, so that nothing of an old one is believed again.
+    /// Nobody can make one up, for nobody else seals it: the moment may stand in it as it is.
+    private func nonce(at now: Int64) -> String { "\(session).\(now)" }
+
+    /// When this leader gave out a nonce; nil for another's, or one that has gone stale.
+    private func givenAt(_ nonce: String, _ now: Int64) -> Int64? {
+        let start = "\(session)."
+        guard nonce.hasPrefix(start), let at = Int64(nonce.dropFirst(start.utf8.count)), at >= 0,
+            at <= now, now - at <= BoardGroup.isSilent
+        else { return nil }
+        return at
+    }
+
     private func accept(
-        _ report: BoardGroup.Report, _ board: inout Board, random: () -> String, _ now: Int64
+        _ report: BoardGroup.Report, _ board: inout Board, _ now: Int64
     ) -> Bool {
+        guard let heardAt = givenAt(report.echo, now) else { return false }
         if report.session == board.session {
             guard report.sequence > board.sequence else { return false }
         } else {
+            // What was recorded of an old session knows nothing that the new one was told.
+            guard heardAt >= board.sessionSince else { return false }
             board.session = report.session
-            board.nonce = random()
+            board.sessionSince = now
         }
         board.sequence = report.sequence
         if !isFresh(board, now) { board.freshSince = now }
-        board.heardAt = now
+        board.heardAt = max(heardAt, board.heardAt ?? heardAt)
         board.outlets = report.outlets
         board.maximum = report.maximum
         return true

@@ -21,7 +21,7 @@ extension SmartCharging {
 
     private static let heardWithoutSleep = 64
 
-    /// A text nobody can guess, for sessions and nonces.
+    /// A text nobody can guess, for sessions.
     package static func randomText() -> String { UUID4.make() }
 
     func listen(_ members: Group) async {
@@ -64,7 +64,7 @@ extension SmartCharging {
         guard case .leader(var leader, let socket) = group, stepAge <= BoardGroup.isSilent else {
             return nil
         }
-        let answer = leader.take(datagram, groupLimits, random: Self.randomText, at: now)
+        let answer = leader.take(datagram, groupLimits, at: now)
         group = .leader(leader, socket)
         return answer
     }

@@ -82,7 +82,7 @@ extension EdgeSettings {
         case .leader:
             let leader = GroupLeader(
                 members: group.members, key: key, timings: timings,
-                random: SmartCharging.randomText)
+                session: SmartCharging.randomText())
             return .leader(leader, try GroupSocket(bindingTo: address))
         case .follower:
             let follower = GroupFollower(

@@ -17,14 +17,9 @@ import Testing
     }
 
     private func leader(_ boards: Int = 1) -> GroupLeader {
-        var number = 0
-        return GroupLeader(
+        GroupLeader(
             members: (1...boards).map { .init(board: $0, safe: Amperes(8)) }, key: Self.key,
-            timings: LoadBalancer.Timings()
-        ) {
-            number += 1
-            return "nonce \(number)"
-        }
+            timings: LoadBalancer.Timings(), session: "leader")
     }
 
     private let limits = [LoadBalancer.ID(board: 1, connector: 1): Amperes(20)]
@@ -34,7 +29,7 @@ import Testing
         var follower = GroupFollower(board: 1, key: Self.key, session: "s")
         for now in [Int64(0), 500] {
             let report = follower.report([outlet()], maximum: nil, at: now)
-            let answer = leader.take(report, limits, random: { "next \(now)" }, at: now)
+            let answer = leader.take(report, limits, at: now)
             follower.take(answer ?? [], at: now)
             #expect(follower.limits(at: now) == (now == 0 ? nil : [1: Amperes(20)]))
         }
@@ -48,22 +43,22 @@ import Testing
         var leader = leader()
         var stranger = GroupFollower(board: 1, key: Array("another key".utf8), session: "x")
         let foreign = stranger.report([outlet()], maximum: nil, at: 0)
-        #expect(leader.take(foreign, limits, random: { "n" }, at: 0) == nil)
+        #expect(leader.take(foreign, limits, at: 0) == nil)
         var unknown = GroupFollower(board: 7, key: Self.key, session: "x")
         let report = unknown.report([outlet()], maximum: nil, at: 0)
-        #expect(leader.take(report, limits, random: { "n" }, at: 0) == nil)
+        #expect(leader.take(report, limits, at: 0) == nil)
 
         var follower = GroupFollower(board: 1, key: Self.key, session: "old")
         func exchange(_ now: Int64) -> (report: [UInt8], answer: [UInt8]) {
             let report = follower.report([outlet()], maximum: nil, at: now)
-            let answer = leader.take(report, limits, random: { "n\(now)" }, at: now) ?? []
+            let answer = leader.take(report, limits, at: now) ?? []
             follower.take(answer, at: now)
             return (report, answer)
         }
         _ = exchange(0)
         let recorded = exchange(500)
         func grants(_ datagram: [UInt8], _ now: Int64) -> Bool {
-            let answer = leader.take(datagram, limits, random: { "m" }, at: now) ?? []
+            let answer = leader.take(datagram, limits, at: now) ?? []
             return BoardGroup.open(answer, key: Self.key)?["limits"] != nil
         }
         #expect(!grants(recorded.report, 600))
@@ -78,6 +73,45 @@ import Testing
         var damaged = recorded.answer
         damaged[40] ^= 1
         #expect(BoardGroup.open(damaged, key: Self.key) == nil)
+    }
+
+    @Test func `are silent when they do not hear, however well they are heard`() {
+        var leader = leader()
+        var follower = GroupFollower(board: 1, key: Self.key, session: "s")
+        for now in stride(from: Int64(0), through: 10_000, by: 500) {
+            let report = follower.report([outlet()], maximum: nil, at: now)
+            let answer = leader.take(report, limits, at: now)
+            if now <= 1_000 { follower.take(answer ?? [], at: now) }
+            // The last answer that arrived is one of 1,000.
+            #expect(leader.present(at: now) == (now >= 500 && now <= 3_000 ? 1 : 0), "at \(now)")
+            let isGranted = BoardGroup.open(answer ?? [], key: Self.key)?["limits"] != nil
+            #expect(isGranted == (now >= 500 && now <= 3_000), "at \(now)")
+        }
+    }
+
+    @Test func `are silent when their reports were kept back`() {
+        var leader = leader()
+        var follower = GroupFollower(board: 1, key: Self.key, session: "s")
+        func exchange(_ now: Int64) -> [UInt8] {
+            let report = follower.report([outlet()], maximum: nil, at: now)
+            follower.take(leader.take(report, limits, at: now) ?? [], at: now)
+            return report
+        }
+        for now in [Int64(0), 500] { _ = exchange(now) }
+        let kept = (0..<20).map { follower.report([outlet()], maximum: nil, at: 501 + $0) }
+        for (index, report) in kept.enumerated() {
+            _ = leader.take(report, limits, at: 1_000 + Int64(index) * 1_000)
+        }
+        #expect(leader.present(at: 2_500) == 1)
+        #expect(leader.present(at: 2_501) == 0)
+        #expect(leader.present(at: 20_000) == 0)
+        // Nor does a whole echo of somebody who holds the key and means harm end the leader.
+        for echo in ["leader.\(Int64.min)", "leader.\(Int64.max)", "leader.", "leader.-1"] {
+            let report = BoardGroup.Report(
+                board: 1, session: "s", sequence: 1_000, echo: echo, outlets: [], maximum: nil)
+            _ = leader.take(BoardGroup.seal(report.json, key: Self.key), limits, at: 20_000)
+        }
+        #expect(leader.present(at: 20_000) == 0)
     }
 
     @Test func `look at so many datagrams a second, of each peer and of all`() throws {
@@ -121,15 +155,23 @@ import Testing
         #expect(!heard.contains(9))
     }
 
-    @Test(arguments: 1...8 as ClosedRange<UInt64>)
-    func `never exceed their fuse for longer than the reaction time, whoever is silent`(
-        seed: UInt64
+    @Test(arguments: 1...8 as ClosedRange<UInt64>, Silence.allCases)
+    private func `never exceed their fuse for longer than the reaction time, whoever is silent`(
+        seed: UInt64, silence: Silence
     ) {
-        var group = RandomGroup(seed: seed)
+        var group = RandomGroup(seed: seed, silence)
         while group.now < 600_000 { group.step() }
-        #expect(group.longestOver <= LoadBalancer.reactionMilliseconds, "seed \(seed)")
+        #expect(
+            group.longestOver <= LoadBalancer.reactionMilliseconds, "seed \(seed) \(silence)")
         #expect(group.drawnByFollowers > 0 && group.drawnByLeader > 0)
     }
+}
+
+/// What does not arrive while a board is silent.
+private enum Silence: CaseIterable {
+    case both, reports, answers
+    /// Somebody keeps the reports back, sends them later and slowly, and lets no answer through.
+    case replayed
 }
 
 /// A leader and two followers on a network that loses, delays and falls silent.
@@ -151,8 +193,10 @@ private struct RandomGroup {
         var alone = LoadBalancer()
         var wasGranted = false
         var silentUntil: Int64 = -1
+        var kept: [[UInt8]] = []
     }
 
+    let silence: Silence
     var random: SeededGenerator
     let fuse: Int64
     let safe: Amperes
@@ -167,14 +211,15 @@ private struct RandomGroup {
     var drawnByFollowers: Int64 = 0
     var drawnByLeader: Int64 = 0
 
-    init(seed: UInt64) {
+    init(seed: UInt64, _ silence: Silence) {
+        self.silence = silence
         random = SeededGenerator(seed: seed)
         fuse = .random(in: 24_000...60_000, using: &random)
         safe = Amperes(milliamperes: fuse / 3)
         let safe = safe
         leader = GroupLeader(
             members: [1, 2].map { .init(board: $0, safe: safe) }, key: Self.key,
-            timings: LoadBalancer.Timings(), random: { "first" })
+            timings: LoadBalancer.Timings(), session: "leader")
         outlets = (0...2).flatMap { board in
             (1...2).map { Outlet(id: .init(board: board, connector: $0)) }
         }
@@ -237,15 +282,7 @@ private struct RandomGroup {
                         isActive: load.isActive, mayDraw: load.mayDraw, isIdle: false,
                         measured: load.measured)
                 }, maximum: nil, at: now)
-            func lost() -> Bool {
-                now < follower.silentUntil || Int.random(in: 0..<10, using: &random) == 0
-            }
-            if !lost(),
-                let answer = leader.take(
-                    report, limits, random: { "n\(now)\(board)" }, at: now), !lost()
-            {
-                follower.link.take(answer, at: now)
-            }
+            send(report, board, &follower)
         }
         if let granted = follower.link.limits(at: now) {
             follower.wasGranted = true
@@ -267,6 +304,30 @@ private struct RandomGroup {
             }
         }
         followers[board] = follower
+    }
+
+    private mutating func send(_ report: [UInt8], _ board: Int, _ follower: inout Follower) {
+        let isSilent = now < follower.silentUntil
+        func isLost() -> Bool { Int.random(in: 0..<10, using: &random) == 0 }
+        var arrives: [UInt8]? = report
+        if isSilent {
+            switch silence {
+            case .both, .reports: arrives = nil
+            case .answers: break
+            case .replayed:
+                follower.kept.append(report)
+                // Just often enough to pass for a board that is there.
+                arrives =
+                    now % (3 * BoardGroup.reportMilliseconds) == 0
+                    ? follower.kept.removeFirst() : nil
+            }
+        } else {
+            follower.kept = []
+        }
+        guard let arrives, !isLost(), let answer = leader.take(arrives, limits, at: now),
+            !isLost(), !isSilent || silence == .reports
+        else { return }
+        follower.link.take(answer, at: now)
     }
 
     /// Pilot and car, as late as they may.

@@ -114,7 +114,7 @@ import Testing
             group: .leader(
                 GroupLeader(
                     members: [.init(board: 1, safe: Amperes(8))], key: key,
-                    timings: LoadBalancer.Timings(), random: SmartCharging.randomText),
+                    timings: LoadBalancer.Timings(), session: SmartCharging.randomText()),
                 try GroupSocket(bindingTo: any)))
         var follower = GroupFollower(board: 1, key: key, session: "s")
         func report() -> [UInt8] {

@@ -87,7 +87,7 @@ import Testing
             group: .leader(
                 GroupLeader(
                     members: [.init(board: 1, safe: Amperes(8))], key: key, timings: timings,
-                    random: SmartCharging.randomText), socket))
+                    session: SmartCharging.randomText()), socket))
         let follower = try await TestStation.make(
             path: folder.file("follower.db"), smart: Self.settings(fuse: 32, safe: 8),
             group: .follower(
