@@ -271,10 +271,15 @@ package final class BoardJournal: Sendable {
             var found: [ConnectorNumber: ConnectorMachine.Recovered] = [:]
             for row in try sql.query("SELECT * FROM charge WHERE stopped_at IS NULL ORDER BY id") {
                 let sameBoot = try row.text("boot_id") == bootID
+                var alive = try row.timestamp("last_alive_at")
+                // What damage made of a time must not end the program that reckons with it.
+                alive.milliseconds = min(max(alive.milliseconds, 0), 1 << 46)
                 found[try row.int("connector")] = ConnectorMachine.Recovered(
                     transaction: try row.int64("id"), token: try row.text("token"),
                     lastRegister: WattHours(try row.int64("last_register_wh")),
-                    lastAlive: try row.timestamp("last_alive_at"),
+                    lastAlive: alive,
+                    aliveMilliseconds:
+                        sameBoot ? alive.milliseconds &- (try row.int64("alive_base")) : nil,
                     // The board ran on and only the program ended, or the power was gone.
                     reason: sameBoot ? .reboot : .powerLoss,
                     startRegister: WattHours(try row.int64("meter_start_wh")),

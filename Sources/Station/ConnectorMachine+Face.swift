@@ -184,6 +184,10 @@ extension ConnectorMachine {
         package var lastRegister: WattHours
         /// The last moment the board is known to have been alive.
         package var lastAlive: Timestamp
+        /// The same by the monotonic clock; nil where the power was gone since.
+        package var aliveMilliseconds: Int64?
+        /// False where nothing opens the contactor when the program ends.
+        package var hasDeadMan: Bool
         package var reason: StopReason
         /// Of its start; what is billed counts from there if it goes on.
         package var startRegister: WattHours?
@@ -192,6 +196,7 @@ extension ConnectorMachine {
 
         package init(
             transaction: Int64, token: String, lastRegister: WattHours, lastAlive: Timestamp,
+            aliveMilliseconds: Int64? = nil, hasDeadMan: Bool = true,
             reason: StopReason, startRegister: WattHours? = nil, startedAt: Timestamp? = nil,
             limits: ChargeLimits = .none
         ) {
@@ -199,6 +204,8 @@ extension ConnectorMachine {
             self.token = token
             self.lastRegister = lastRegister
             self.lastAlive = lastAlive
+            self.aliveMilliseconds = aliveMilliseconds
+            self.hasDeadMan = hasDeadMan
             self.reason = reason
             self.startRegister = startRegister
             self.startedAt = startedAt

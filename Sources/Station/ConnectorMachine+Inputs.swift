@@ -105,7 +105,7 @@ extension ConnectorMachine {
         }
         // A register that falls or leaps is never billed from: the last good one stands, a person
         // looks. Between transactions a lower register is a meter that was changed.
-        if transaction != nil, !isPlausible(snapshot, after: floor) {
+        if transaction != nil, !isPlausible(snapshot, after: floor, now) {
             latch(.meterAbsurd, &effects)
             return
         }
@@ -121,11 +121,31 @@ extension ConnectorMachine {
     }
 
     /// No fall, and no more than the rated power could have delivered since, by 10 % and 1 kWh.
-    private func isPlausible(_ snapshot: MeterSnapshot, after last: WattHours) -> Bool {
+    private func isPlausible(
+        _ snapshot: MeterSnapshot, after last: WattHours, _ now: Instant
+    ) -> Bool {
         guard snapshot.register >= last else { return false }
-        guard let meter, transaction?.isRecovered == false else { return true }
+        if let found = transaction, found.isRecovered {
+            return snapshot.register - found.registerKept <= mostUnseen(by: found, now)
+        }
+        guard let meter else { return true }
         return snapshot.register - last
             <= mostEnergy(inMilliseconds: max(1_000, snapshot.askedAt - meter.askedAt))
+    }
+
+    /// The most that a charge found open can have drawn since its register was kept: until the dead-man
+    /// opened, or until this program did where there is none. A meter that was exchanged meanwhile, or
+    /// a journal that was restored, shows more, and that is nobody's energy.
+    private func mostUnseen(by found: Transaction, _ now: Instant) -> WattHours {
+        var unseen = ConnectorTimings.registerLags
+        if found.isUnguarded {
+            if let alive = found.aliveMilliseconds {
+                unseen += max(0, bootedAt - alive)
+            } else if isClockTrusted, let alive = found.stoppedAt {
+                unseen += max(0, now.wall.milliseconds(since: alive) - now.since(bootedAt))
+            }
+        }
+        return mostEnergy(inMilliseconds: unseen)
     }
 
     /// The most the rated power can deliver in a time, by 10 % and 1 kWh.

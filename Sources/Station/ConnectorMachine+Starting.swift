@@ -84,7 +84,7 @@ extension ConnectorMachine {
         }
         guard meter.register >= found.registerKept,
             meter.register - found.registerKept
-                <= mostEnergy(inMilliseconds: 4 * ConnectorTimings.registerIsKept)
+                <= mostEnergy(inMilliseconds: ConnectorTimings.registerLags)
         else {
             transaction?.phase = .stopping
             return

@@ -224,6 +224,10 @@ package struct ConnectorMachine: Sendable {
         package var stopToken: String?
         var stoppedAt: Timestamp?
         var isRecovered = false
+        /// Of one found open where nothing opens the contactor when the program ends: when it was last
+        /// known to run, by the monotonic clock if that has run on.
+        var isUnguarded = false
+        var aliveMilliseconds: Int64?
         /// After a restart: when the operator was asked about the token, and whether he accepted it.
         var askedAt: Int64?
         var isKnown = false
@@ -278,6 +282,11 @@ package struct ConnectorMachine: Sendable {
             stoppedAt = recovered.lastAlive
             stopReason = recovered.reason
             isRecovered = true
+            isUnguarded = !recovered.hasDeadMan
+            // What damage made of a time must not be reckoned with.
+            aliveMilliseconds = recovered.aliveMilliseconds.flatMap {
+                (0...max(0, now.milliseconds)).contains($0) ? $0 : nil
+            }
         }
     }
 }

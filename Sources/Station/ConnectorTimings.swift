@@ -87,6 +87,9 @@ package enum ConnectorTimings {
     /// The last register of a running session is kept on disk this often. Ours: at 22 kW 92 Wh, and a
     /// tenth of the writes a board's flash is asked to bear.
     package static let registerIsKept: Int64 = 15_000
+    /// The register on the disk may be this much older than the last reading: twice two writes that
+    /// wait for each other, and any dead-man's time. Ours.
+    package static let registerLags: Int64 = 4 * registerIsKept
     /// An authorisation that is never answered is given up after this. Ours: twice a call's patience.
     package static let authorizationWaits: Int64 = 60_000
     /// A charge that may go on after a restart asks about its token so often. Ours.

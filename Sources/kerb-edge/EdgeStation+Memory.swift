@@ -1,4 +1,5 @@
 import Charging
+import HAL
 import Service
 import Station
 
@@ -26,7 +27,9 @@ extension EdgeStation {
             of outlet: Cabinet.Outlet, _ rules: ConnectorRules, at now: Instant, _ log: Log
         ) -> ConnectorMachine {
             let number = outlet.connector
-            if let open = recovered[number] {
+            var open = recovered[number]
+            open?.hasDeadMan = outlet.devices.contactor.deadMan.kind != .none
+            if let open {
                 log.notice(
                     "charge found open",
                     [
@@ -37,7 +40,7 @@ extension EdgeStation {
             return ConnectorMachine(
                 number: number, board: outlet.capabilities, rules: rules,
                 isOperative: availability[number] ?? true, latched: latched[number] ?? [],
-                recovering: recovered[number],
+                recovering: open,
                 wear: ContactorWear(text: written[ContactorWear.key(of: number)] ?? ""),
                 lastClosing: ContactorWear.lastClosing(of: number, in: written, bootID: bootID),
                 at: now)

@@ -31,8 +31,9 @@ struct BenchBoard {
         board: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(), isOperative: Bool = true,
         latched: Set<Fault> = [], recovering: ConnectorMachine.Recovered? = nil,
-        lastClosing: Int64? = nil
+        lastClosing: Int64? = nil, startsAt milliseconds: Int64 = 0
     ) {
+        now.milliseconds = milliseconds
         machine = ConnectorMachine(
             number: 1, board: board, rules: rules, isOperative: isOperative, latched: latched,
             recovering: recovering, lastClosing: lastClosing, at: now)

@@ -223,6 +223,35 @@ import Testing
         returned(&bench)
         bench.give(.authorization(token: "TAG", AuthorizationInfo(.accepted)))
         expectClosed(bench)
+        #expect(bench.stops.first?.register == WattHours(5_000))
+        #expect(bench.stops.first?.isLastGood == true)
+        #expect(bench.machine.latched == [.meterAbsurd])
+    }
+
+    /// A meter that was exchanged for a used one while the power was off, or a journal of before.
+    @Test(
+        arguments: [
+            // Seconds since it was last heard of, by the wall's and by the monotonic clock; watt-hours.
+            (true, 3_600, nil, 1_500, true), (true, 3_600, nil, 1_600, false),
+            (true, 3_600, 60, 1_600, false),
+            (false, 3_600, nil, 30_000, true), (false, 3_600, nil, 40_000, false),
+            (false, 3_600, 60, 30_000, false), (false, 3_600, 60, 2_000, true),
+        ] as [(Bool, Int64, Int64?, Int64, Bool)])
+    func `bills what can have flowed before it was found, and never a leap of its register`(
+        hasDeadMan: Bool, wall: Int64, monotonic: Int64?, rise: Int64, isBilled: Bool
+    ) {
+        var bench = BenchBoard(
+            recovering: .init(
+                transaction: 4, token: "TAG", lastRegister: WattHours(10_000),
+                lastAlive: BenchBoard.start.advanced(bySeconds: -wall),
+                aliveMilliseconds: monotonic.map { 10_000_000 - $0 * 1000 },
+                hasDeadMan: hasDeadMan, reason: .powerLoss),
+            startsAt: 10_000_000)
+        bench.register = 10_000 + rise
+        returned(&bench)
+        bench.pass(2_000)
+        #expect(bench.stops.map(\.register) == [WattHours(10_000 + (isBilled ? rise : 0))])
+        #expect(bench.machine.latched == (isBilled ? [] : [.meterAbsurd]))
     }
 
     @Test func `closes as it was found where nobody answers about the token`() {
