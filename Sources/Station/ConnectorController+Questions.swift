@@ -89,6 +89,15 @@ extension ConnectorController {
 
     package var hasTransaction: Bool { machine.transaction != nil }
 
+    /// True while a charge runs, or its closing register is still awaited. What is left after that is
+    /// the disk's: the next start writes it as well.
+    var isCharging: Bool {
+        switch machine.transaction?.phase {
+        case .starting, .running, .resuming, .stopping, .opened: true
+        case nil, .committing, .retrying: false
+        }
+    }
+
     /// The token and number of the charge that runs here.
     package func charge() -> (id: Int64, token: String)? {
         guard let transaction = machine.transaction, let id = transaction.id,

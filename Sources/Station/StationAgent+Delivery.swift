@@ -36,12 +36,13 @@ package struct DeliveryPace: Hashable, Sendable {
 
 extension StationAgent {
     /// Once the journal is found damaged and nothing charges, the program starts again: its start is
-    /// what rebuilds it. What charges goes on until then.
+    /// what rebuilds it. What charges goes on until then; a charge that is over and whose stop the
+    /// damage keeps from the disk is what the start is for.
     func watchJournal() async {
         await journal.watch(log)
         while !Task.isCancelled, journal.trouble == .damaged {
             var isIdle = true
-            for connector in connectors where await connector.hasTransaction { isIdle = false }
+            for connector in connectors where await connector.isCharging { isIdle = false }
             if isIdle {
                 log.error("starting again to rebuild the journal")
                 await configuration.restart(.soft)

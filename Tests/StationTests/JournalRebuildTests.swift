@@ -155,3 +155,33 @@ import Testing
         await journal.close()
     }
 }
+
+@Suite(.timeLimit(.minutes(2))) struct `A journal found damaged by the end of a charge` {
+    private let folder = TemporaryFolder()
+
+    @Test func `is rebuilt although that end cannot be written`() async throws {
+        let isDamaged = Lock(false)
+        let station = try await TestStation.make(
+            path: folder.file("j.db"),
+            disk: TestDisk { step, _ in
+                if step == .stop, isDamaged.withLock({ $0 }) { throw SQLError.corrupt("a page") }
+            })
+        try await station.during { () async throws in
+            station.board.change { $0.isPlugged = true }
+            await until { await station.controller.isPlugged }
+            await until {
+                await station.controller.remoteStart(token: "T", needsAuthorization: false) == nil
+            }
+            await until { station.board.relayIsClosed }
+            isDamaged.withLock { $0 = true }
+            await station.controller.take(.stop(.remote))
+            await until { station.resets.withLock { $0 } > 0 }
+            #expect(station.journal.trouble == .damaged)
+        }
+        #expect(station.resets.withLock { $0 } == 1)
+        isDamaged.withLock { $0 = false }
+        let next = try await BoardJournal(path: folder.file("j.db"), bootID: "boot-1")
+        #expect(try await next.recovered().count == 1)
+        await next.close()
+    }
+}
