@@ -4,7 +4,8 @@
 /// answer is matched by its id alone; a late or unknown one changes nothing. `Tag` is the owner's
 /// name for a call, for instance a command's row. OCPP-J 1.6 §4.1.1, OCPP 2.0.1 part 4 §4.1.2.
 package struct CallQueue<Tag: Hashable & Sendable>: Sendable {
-    /// Higher ones overtake lower ones; equals keep their order.
+    /// Higher ones overtake lower ones; equals keep their order. A transaction message lets
+    /// `mostOvertaking` pass at most.
     package enum Priority: Int, Hashable, Sendable, Comparable {
         case background, ordinary, transaction, urgent
 
@@ -88,7 +89,12 @@ package struct CallQueue<Tag: Hashable & Sendable>: Sendable {
     private var waiting: [Call] = []
     private var underWay: (call: Call, answerBy: Int64)?
     private var isUp = false
+    /// Urgent calls in a row that a transaction message has let pass.
+    private var overtaken = 0
     private let limit: Int
+
+    /// Then it is its turn, however many are urgent: what is owed must arrive some time.
+    package static var mostOvertaking: Int { 3 }
 
     package init(limit: Int = OCPPLimits.queuedCalls) { self.limit = limit }
 
@@ -192,7 +198,10 @@ package struct CallQueue<Tag: Hashable & Sendable>: Sendable {
 
     private mutating func sendNext(_ now: Int64, _ effects: inout [Effect]) {
         guard isUp, underWay == nil, !waiting.isEmpty else { return }
-        let call = waiting.removeFirst()
+        let owed = waiting.firstIndex { $0.priority == .transaction }
+        let isPatient = owed == nil || overtaken < Self.mostOvertaking
+        let call = waiting.remove(at: isPatient ? 0 : owed ?? 0)
+        overtaken = owed != nil && call.priority > .transaction ? overtaken + 1 : 0
         underWay = (call, now + call.answerMilliseconds)
         effects.append(.send(call))
     }

@@ -14,6 +14,8 @@ extension StationAgent {
         case silent
         /// The version cannot say it.
         case unsayable
+        /// Too many calls wait already: it was not sent, and the link is there.
+        case crowded
     }
 
     /// Sends one call and waits for its answer; one at a time is under way. OCPP-J 1.6 §4.1.1.
@@ -56,7 +58,10 @@ extension StationAgent {
                     "description": error.description,
                 ])
             return .refused(error)
-        case .timedOut, .expired, .linkLost, .cancelled, .replaced, .queueFull:
+        case .queueFull:
+            log.warning("call not sent, too many wait", ["action": request.action])
+            return .crowded
+        case .timedOut, .expired, .linkLost, .cancelled, .replaced:
             log.debug("call not answered", ["action": request.action])
             return .silent
         }

@@ -85,7 +85,7 @@ extension StationAgent {
         case .unsayable:
             // Only a sample can be; a start or stop steps aside and stays for a person to see.
             return try await refused(message, attempts: 1, retry)
-        case .silent:
+        case .silent, .crowded:
             deliveryWaitsUntil =
                 clock.monotonicMilliseconds
                 + pace.silent(isLinked: link != nil, retryMilliseconds: retry)

@@ -18,7 +18,8 @@ extension StationAgent {
                     log.warning("token not remembered", ["error": String(describing: error)])
                 }
                 return info
-            case .answered, .refused, .unsayable: return AuthorizationInfo(.invalid)
+            // Whoever fills the queue must not come by the rules for a board that is alone.
+            case .answered, .refused, .unsayable, .crowded: return AuthorizationInfo(.invalid)
             case .silent: break  // As if offline.
             }
         }

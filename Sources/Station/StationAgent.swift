@@ -74,6 +74,8 @@ package actor StationAgent {
     var deliveryWaitsUntil: Int64 = 0
     var pace = DeliveryPace()
     var backoff: Backoff
+    /// Tokens of each connector that are being asked about.
+    var questions: [ConnectorNumber: Int] = [:]
     /// What the operator reserved, by his numbers.
     var reservations: [Int: Reservation] = [:]
     /// False until those of before the restart were read; until then nobody new starts.
@@ -262,10 +264,7 @@ package actor StationAgent {
                 errands.yield { await self.reportStatuses() }
                 await shareOut()
             case .authorize(let token):
-                errands.yield {
-                    let info = await self.authorize(token: token)
-                    await connector.take(.authorization(token: token, info))
-                }
+                errands.yield { await self.ask(about: token, of: connector) }
             case .journalled: wake.yield()
             case .reservationEnded(let id, let why): await ended(id, at: connector.number, why)
             }

@@ -192,7 +192,7 @@ package actor StationUpkeep {
                         try await journal.refused(report: report)
                         return waitBeforeTelling()
                     }
-                case .silent: return waitBeforeTelling(isOnline: await agent.isLinked)
+                case .silent, .crowded: return waitBeforeTelling(isOnline: await agent.isLinked)
                 }
             } catch {
                 log.error("reports not read", ["error": String(describing: error)])

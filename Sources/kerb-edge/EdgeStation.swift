@@ -192,9 +192,7 @@ struct EdgeStation: Sendable {
             }
             for (connector, reader) in readers {
                 group.addTask {
-                    for await token in reader.tokens {
-                        await agent.present(token: token, at: connector)
-                    }
+                    await agent.present(tokensOf: reader.tokens, at: connector)
                     return nil
                 }
             }

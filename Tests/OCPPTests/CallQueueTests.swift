@@ -43,6 +43,23 @@ import Testing
         #expect(queue.current?.tag == 2)
     }
 
+    @Test func `lets no more than three urgent calls pass what is owed`() {
+        var queue = Queue(limit: 20)
+        _ = queue.handle(.linkIsUp, at: 0)
+        _ = queue.handle(.enqueue(call(0, .urgent)), at: 0)
+        _ = queue.handle(.enqueue(call(100, .transaction)), at: 0)
+        _ = queue.handle(.enqueue(call(101, .transaction)), at: 0)
+        for tag in 1...8 { _ = queue.handle(.enqueue(call(tag, .urgent)), at: 0) }
+        var order = [0]
+        while let last = order.last {
+            let sent = queue.handle(.result(MessageID("m\(last)"), payload: []), at: 1)
+                .compactMap { if case .send(let next) = $0 { next.tag } else { nil } }
+            guard let next = sent.first else { break }
+            order.append(next)
+        }
+        #expect(order == [0, 1, 2, 3, 100, 4, 5, 6, 101, 7, 8])
+    }
+
     @Test func `lets a more urgent call overtake and keeps equals in order`() {
         var queue = linked()
         _ = queue.handle(.enqueue(call(1)), at: 0)
