@@ -48,7 +48,8 @@ extension SmartCharging {
     /// The tree above the outlets: 0 the fuse without the other consumers, 1 the local limits on all
     /// outlets, 2 the operator's maximum of this station.
     private func circuits(at now: Int64) -> [CurrentSharing.Circuit] {
-        var fuse = PhaseCurrents(settings.fuse)
+        let left = ownFuse(at: now)
+        var fuse = left ?? PhaseCurrents(settings.fuse)
         // A follower only decides while nobody hears its leader.
         var isSafe = group?.isFollower ?? false
         var isBound = group != nil
@@ -81,8 +82,19 @@ extension SmartCharging {
         ]
     }
 
-    /// A file's limit that has ended by what it says itself.
-    func isOver(_ limit: SiteLimit) -> Bool { limit.until.map { $0 <= clock.now } ?? false }
+    /// This board's fuse without the other consumers behind it; nil while nobody knows what they draw.
+    func ownFuse(at now: Int64) -> PhaseCurrents? {
+        let fuse = PhaseCurrents(settings.fuse)
+        guard meter != nil else { return fuse }
+        return siteLoad.others(at: now).map { (fuse - $0).atLeastZero }
+    }
+
+    /// A file's limit that has ended by what it says itself, and by the clock of whoever wrote it: the
+    /// operator's time must not end what holds against the operator.
+    func isOver(_ limit: SiteLimit) -> Bool {
+        guard let until = limit.until, let now = journal.ownTime else { return false }
+        return until <= now
+    }
 
     /// What file and socket say now.
     func localLimit(at now: Int64) -> (limit: PhaseCurrents?, isUnreadable: Bool) {

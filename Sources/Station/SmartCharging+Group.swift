@@ -99,19 +99,40 @@ extension SmartCharging {
             return false
         }
         site = .granted
+        let granted = bounded(limits, present, now)
         for outlet in settings.outlets {
-            wanted[outlet.connector, default: Applied()].site = limits[outlet.connector] ?? .zero
+            wanted[outlet.connector, default: Applied()].site = granted[outlet.connector] ?? .zero
         }
         return true
     }
 
+    /// What the leader grants, within what this board may draw by itself: its own fuse is not the
+    /// leader's, who may not have heard of it yet.
+    func bounded(
+        _ limits: [ConnectorNumber: Amperes], _ present: [LoadBalancer.Load], _ now: Int64
+    ) -> [ConnectorNumber: Amperes] {
+        let own = CurrentSharing([.init(id: 0, capacity: ownMaximum(now))])
+        let shares = present.map { load in
+            var share = load.share
+            share.circuit = 0
+            share.wanted = min(limits[load.id.connector] ?? .zero, share.wanted)
+            return share
+        }
+        let left = own.left(after: shares.map(\.wanted), of: shares)
+        if left[0]?.all.allSatisfy({ $0 >= 0 }) == true { return limits }
+        return Dictionary(
+            zip(present.map(\.id.connector), own.shares(of: shares)),
+            uniquingKeysWith: { first, _ in first })
+    }
+
     /// What bounds this board's outlets together, whatever the others draw.
-    private func ownMaximum(_ now: Int64) -> PhaseCurrents? {
+    private func ownMaximum(_ now: Int64) -> PhaseCurrents {
         let local = localLimit(at: now)
+        let fuse = ownFuse(at: now)
         let bounds = [
             stationMaximum(at: clock.now).map { PhaseCurrents($0.limit) }, local.limit,
-            local.isUnreadable ? PhaseCurrents(settings.safe) : nil,
+            local.isUnreadable || fuse == nil ? PhaseCurrents(settings.safe) : nil, fuse,
         ]
-        return bounds.compactMap(\.self).reduce(PhaseCurrents?.none) { $0?.least($1) ?? $1 }
+        return bounds.compactMap(\.self).reduce(PhaseCurrents(settings.fuse)) { $0.least($1) }
     }
 }

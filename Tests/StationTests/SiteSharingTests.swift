@@ -89,7 +89,7 @@ import Testing
                     members: [.init(board: 1, safe: Amperes(8))], key: key, timings: timings,
                     session: SmartCharging.randomText()), socket))
         let follower = try await TestStation.make(
-            path: folder.file("follower.db"), smart: Self.settings(fuse: 32, safe: 8),
+            path: folder.file("follower.db"), smart: Self.settings(fuse: 15, safe: 8),
             group: .follower(
                 GroupFollower(board: 1, key: key, session: SmartCharging.randomText()),
                 try GroupSocket(bindingTo: any), leader: address))
@@ -98,13 +98,45 @@ import Testing
                 await until { await follower.smartCharging?.view().state == "granted" }
                 await start(leader)
                 await start(follower)
-                await offers(leader.board, 16)
-                await offers(follower.board, 16)
+                await offers(leader.board, 17)
+                // Its own fuse bounds what it is given.
+                await offers(follower.board, 15)
             }
             await offers(follower.board, 8)
             #expect(await follower.smartCharging?.view().state == "safe")
-            #expect(follower.board.state.withLock { $0.mostOffered } <= Amperes(16))
+            #expect(follower.board.state.withLock { $0.mostOffered } <= Amperes(15))
         }
+    }
+
+    @Test func `stays within its own fuse, whatever a leader grants`() async throws {
+        let folder = TemporaryFolder()
+        let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
+        let key = Array("sixteen bytes or more".utf8)
+        let socket = try GroupSocket(bindingTo: any)
+        let journal = try await BoardJournal(path: folder.file("j.db"), bootID: "a")
+        var settings = Self.settings(fuse: 20, safe: 8)
+        settings.outlets.append(.init(connector: 2, wiring: .rst, maximum: Amperes(32)))
+        let smart = SmartCharging(
+            settings, controllers: [], journal: journal,
+            executor: ThreadExecutor(name: "control"),
+            group: .follower(
+                GroupFollower(board: 1, key: key, session: "s"), socket, leader: any),
+            log: .silent)
+        let present = (1...2).map {
+            LoadBalancer.Load(
+                id: .init(connector: $0),
+                share: .init(
+                    wiring: .rst, circuit: 2, minimum: Amperes(6), wanted: Amperes(32)),
+                isActive: true, mayDraw: true)
+        }
+        func granted(_ first: Int64, _ second: Int64) async -> [ConnectorNumber: Amperes] {
+            await smart.bounded([1: Amperes(first), 2: Amperes(second)], present, 0)
+        }
+        #expect(await granted(16, 16) == [1: Amperes(10), 2: Amperes(10)])
+        #expect(await granted(12, 8) == [1: Amperes(12), 2: Amperes(8)])
+        #expect(await granted(32, 0) == [1: Amperes(20), 2: .zero])
+        socket.stop()
+        await journal.close()
     }
 }
 
