@@ -63,6 +63,13 @@ package final class BoardClock: ServiceClock {
         return Timestamp(milliseconds: base + monotonic)
     }
 
+    /// The time by this machine's own word, which nobody far away can move; nil while it knows none.
+    package var ownTime: Timestamp? {
+        let isKept = isKeptByServer(at: system.monotonicMilliseconds)
+        let hasBattery = state.withLock { $0.kernel.hasBattery }
+        return isKept || hasBattery && system.now >= Self.earliest ? system.now : nil
+    }
+
     package var monotonicMilliseconds: Int64 { system.monotonicMilliseconds }
 
     package func sleep(milliseconds: Int64) async throws {

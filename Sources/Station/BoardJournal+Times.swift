@@ -12,6 +12,12 @@ extension BoardJournal {
 
     var trust: ClockTrust { (clock as? BoardClock)?.trust ?? .operator }
 
+    /// The time without the operator's word; nil where nobody here knows it.
+    var ownTime: Timestamp? {
+        guard let board = clock as? BoardClock else { return clock.now }
+        return board.ownTime
+    }
+
     /// The base that a time of this boot was read with. The clock may have been set between the
     /// moment something happened and the moment it is written; then it is the one before.
     func base(of at: Timestamp) -> Int64 {

@@ -51,16 +51,8 @@ extension SmartCharging {
         let left = ownFuse(at: now)
         var fuse = left ?? PhaseCurrents(settings.fuse)
         // A follower only decides while nobody hears its leader.
-        var isSafe = group?.isFollower ?? false
-        var isBound = group != nil
-        if meter != nil {
-            isBound = true
-            if let others = siteLoad.others(at: now) {
-                fuse = (fuse - others).atLeastZero
-            } else {
-                isSafe = true
-            }
-        }
+        var isSafe = left == nil || group?.isFollower ?? false
+        var isBound = group != nil || meter != nil
         let local = localLimit(at: now)
         if local.isUnreadable { isSafe = true }
         if local.limit != nil { isBound = true }

@@ -31,23 +31,50 @@ extension SmartCharging {
             isHeldLimitUnread = false
             await step()
         }
-        try await journal.set(Self.limitKey, to: limit.map(text) ?? Self.none)
+        try await journal.set(Self.limitKey, to: held.map { text(of: $0, at: now) } ?? Self.none)
         guard held == nil else { return }
         heldLimit = nil
         isHeldLimitUnread = false
         await step()
     }
 
-    private func text(of limit: LocalLimit) -> String {
-        JSONValue.members([
+    /// As it is kept: what is left of it by the monotonic clock, and its end where this machine knows the
+    /// time by itself.
+    private func text(of limit: HeldLimit, at now: Int64) -> String {
+        let left = limit.endsAt.map { max(0, $0 - now) }
+        let until = left.flatMap { left in journal.ownTime?.advanced(byMilliseconds: left) }
+        return JSONValue.members([
             "milliamperes": .array(limit.currents.all.map { .number($0) }),
-            "seconds": limit.seconds.map { .number($0) },
-            "until": limit.seconds.map { .time(clock.now.advanced(bySeconds: $0)) },
+            "seconds": left.map { .number(($0 + 999) / 1000) },
+            "until": until.map { .time($0) },
         ]).text
     }
 
-    /// Takes up what was kept. What of its time is left is the wall clock's to say, as no other clock
-    /// knows how long the board was off; one that nobody set is not believed, and then all is left.
+    /// So often what is left of a limit goes to the disk: so much longer it may hold after a restart.
+    private static let keptMilliseconds: Int64 = 60_000
+
+    func keepHeldLimits() async {
+        while !Task.isCancelled {
+            do { try await clock.sleep(milliseconds: Self.keptMilliseconds) } catch { return }
+            await keepHeldLimit()
+        }
+    }
+
+    /// Writes down what is left of a limit that ends by itself.
+    func keepHeldLimit() async {
+        guard let limit = heldLimit, limit.endsAt != nil else { return }
+        do {
+            try await journal.set(
+                Self.limitKey, to: text(of: limit, at: clock.monotonicMilliseconds))
+        } catch {
+            // It holds for longer then.
+            log.warning("journal not written", ["error": String(describing: error)])
+        }
+    }
+
+    /// Takes up what was kept. How long the board was off only a wall clock knows; where this machine has
+    /// none of its own all is left that was left when it was last kept. The operator's time says nothing
+    /// here: it must not end what holds against the operator.
     func readHeldLimit(_ text: String?) {
         guard let text, text != Self.none else { return }
         // Written by this program alone: what cannot be read was damaged, and nobody knows the limit.
@@ -64,8 +91,8 @@ extension SmartCharging {
         var held = HeldLimit(currents: PhaseCurrents(currents[0], currents[1], currents[2]))
         if let seconds = value["seconds"]?.int64 {
             var left = min(seconds, LocalLimit.longestSeconds) * 1000
-            if journal.trust != .untrusted, let until = value["until"]?.time {
-                left = min(left, until.milliseconds(since: clock.now))
+            if let now = journal.ownTime, let until = value["until"]?.time {
+                left = min(left, until.milliseconds(since: now))
             }
             guard left > 0 else { return }
             held.endsAt = clock.monotonicMilliseconds + left

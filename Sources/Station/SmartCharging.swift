@@ -125,6 +125,7 @@ package actor SmartCharging {
             group.addTask { await self.tick() }
             if let meter { group.addTask { await self.poll(meter) } }
             if let readLimit { group.addTask { await self.poll(readLimit) } }
+            group.addTask { await self.keepHeldLimits() }
             if let members = self.group { group.addTask { await self.listen(members) } }
             await group.waitForAll()
         }

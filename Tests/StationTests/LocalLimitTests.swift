@@ -85,6 +85,48 @@ import Testing
         await journal.close()
     }
 
+    @Test func `is not ended by the operator's clock, and goes on with what was left`() async throws
+    {
+        let system = ManualClock(Timestamp(seconds: 100))
+        let (first, one) = try await smart(BoardClock(system))
+        let limit = PhaseCurrents(Amperes(10))
+        try await first.limitSite(LocalLimit(currents: limit, seconds: 600))
+        system.advance(milliseconds: 240_000)
+        await first.keepHeldLimit()
+        await one.close()
+        let board = BoardClock(system)
+        _ = board.correct(to: Timestamp(rfc3339: "2037-01-01T00:00:00Z") ?? system.now)
+        #expect(board.trust == .operator)
+        let (second, two) = try await smart(board)
+        #expect(await held(second) == limit)
+        system.advance(milliseconds: 359_000)
+        await second.step()
+        #expect(await held(second) == limit)
+        system.advance(milliseconds: 1_000)
+        await second.step()
+        #expect(await held(second) == nil)
+        await two.close()
+    }
+
+    @Test func `in a file ends by this machine's clock, not by the operator's`() async throws {
+        let system = ManualClock(Timestamp(seconds: 1_800_000_000))
+        let hasServer = Lock(false)
+        let board = BoardClock(
+            system, kernel: { ClockSource(isSynchronised: hasServer.withLock { $0 }) })
+        let (smart, journal) = try await smart(board)
+        let limit = SiteLimit(
+            currents: PhaseCurrents(Amperes(10)), until: Timestamp(seconds: 1_800_000_600))
+        _ = board.correct(to: Timestamp(seconds: 1_900_000_000))
+        #expect(board.trust == .operator)
+        #expect(await !smart.isOver(limit))
+        hasServer.withLock { $0 = true }
+        system.advance(milliseconds: 599_000)
+        #expect(await !smart.isOver(limit))
+        system.advance(milliseconds: 1_000)
+        #expect(await smart.isOver(limit))
+        await journal.close()
+    }
+
     @Test func `that cannot be kept holds and says so; taken away it stays`() async throws {
         let isDead = Lock(true)
         let (smart, journal) = try await smart(ManualClock(), isDead: isDead)
