@@ -131,8 +131,24 @@ package struct FirmwareHelper: Sendable {
             command, outputPath: "\(folders.state)/\(name).log",
             deadlineSeconds: rules.commandSeconds)
         guard outcome == .exited(0) else {
-            throw Refusal(why: "\(name): \(outcome); see \(folders.state)/\(name).log")
+            let said = lastLine(of: "\(folders.state)/\(name).log").map { "\($0); " } ?? ""
+            throw Refusal(why: "\(name): \(outcome); \(said)see \(folders.state)/\(name).log")
         }
+    }
+
+    private static let longestLog = 65_536
+    private static let longestLine = 200
+
+    /// What a command said last: mostly why it failed. nil where it said nothing, or far too much.
+    private func lastLine(of path: String) -> String? {
+        // The answer names the file; who looks there sees what kept us from it.
+        guard let bytes = try? FileSystem.read(path, limitBytes: Self.longestLog) else {
+            return nil
+        }
+        let line = bytes.split { $0 == 0x0A || $0 == 0x0D }.last.map {
+            String(decoding: $0.prefix(Self.longestLine).filter { $0 >= 0x20 }, as: UTF8.self)
+        }
+        return line.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     // MARK: The signature

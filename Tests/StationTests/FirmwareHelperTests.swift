@@ -92,11 +92,15 @@ import Testing
     }
 
     @Test func `says why an installer failed and leaves the way back`() async throws {
-        let helper = try helper(installs: ["/bin/false", "{file}"])
+        let helper = try helper(installs: [
+            "/bin/sh", "-c", "echo begun; echo older than the installed 2.0 >&2; exit 1", "{file}",
+        ])
         try put([1])
         try ask(.install)
         #expect(try await !helper.serve())
-        #expect(folders.answer(to: "1a")?.why.contains("install.log") == true)
+        let why = folders.answer(to: "1a")?.why ?? ""
+        #expect(why.contains(text: "; older than the installed 2.0; see "))
+        #expect(why.contains("install.log"))
         #expect(folders.mustBeSettled)
     }
 
