@@ -35,6 +35,8 @@ package struct CommissioningMachine: Sendable {
     package static let closesWithinMilliseconds: Int64 = 60_000
     /// How long the load is watched.
     package static let measuresMilliseconds: Int64 = 5_000
+    /// A token that ended nothing is shown again after this: longer than a car winds down.
+    private static let presentsAgain: Int64 = 10_000
     /// A test vehicle draws more, a meter without load reads less.
     package static let leastWatts: Int64 = 200
     package static let mostStrayWatts: Int64 = 100
@@ -54,7 +56,8 @@ package struct CommissioningMachine: Sendable {
     private var isOver = false
     /// A step of this outlet failed: it is only left, so that the vehicle is not taken for the next one's.
     private var isGivenUp = false
-    private var hasEndedCharge = false
+    /// When the token that ends the charge was last shown.
+    private var presentedAt: Int64?
     private var hasAskedToLeave = false
     /// Where vehicles stood already when this one was asked for.
     private var stoodBefore: Set<ConnectorNumber> = []
@@ -114,8 +117,8 @@ package struct CommissioningMachine: Sendable {
                     "connector \(number): press the test button of its residual current device; "
                         + "did it trip and cut the power? Then switch it on again.")
             ]
-        case .stop: return stop(number, own, isFirst, now)
-        case .leave: return leave(number, own)
+        case .stop: return stop(number, own, now)
+        case .leave: return leave(number, own, now)
         }
     }
 
@@ -252,20 +255,30 @@ package struct CommissioningMachine: Sendable {
     }
 
     private mutating func stop(
-        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
+        _ number: ConnectorNumber, _ own: JSONValue, _ now: Int64
     ) -> [Effect] {
         guard own["contactor"]?.string == "open" else {
-            return isFirst && own["charge"] != nil ? [.present(number)] : []
+            return endCharge(number, own, now)
         }
         return pass("stop", "contactor open", then: .leave)
     }
 
-    private mutating func leave(_ number: ConnectorNumber, _ own: JSONValue) -> [Effect] {
-        if isGivenUp, own["charge"] != nil, !hasEndedCharge {
-            // The charge that was begun for the test ends by the token that began it.
-            hasEndedCharge = true
-            return [.present(number)]
+    /// A charge may be seen late, and a token that was shown may be lost on its way.
+    private mutating func endCharge(
+        _ number: ConnectorNumber, _ own: JSONValue, _ now: Int64
+    ) -> [Effect] {
+        guard own["charge"] != nil, now - (presentedAt ?? .min / 2) >= Self.presentsAgain else {
+            return []
         }
+        presentedAt = now
+        return [.present(number)]
+    }
+
+    private mutating func leave(
+        _ number: ConnectorNumber, _ own: JSONValue, _ now: Int64
+    ) -> [Effect] {
+        // The charge that was begun for the test ends by the token that began it.
+        if isGivenUp, own["charge"] != nil { return endCharge(number, own, now) }
         guard own["pilot"]?.string == "A" else {
             guard !hasAskedToLeave else { return [] }
             hasAskedToLeave = true
@@ -275,6 +288,7 @@ package struct CommissioningMachine: Sendable {
         let effects = pass("unplugged", "no car", then: .free)
         waiting.removeFirst()
         hasAskedToLeave = false
+        presentedAt = nil
         return effects
     }
 
@@ -328,7 +342,7 @@ package struct CommissioningMachine: Sendable {
         self.step = .leave
         since = nil
         isGivenUp = true
-        hasEndedCharge = false
+        presentedAt = nil
         return [.say("connector \(number): \(step) FAILED, \(found)")]
     }
 

@@ -360,6 +360,8 @@ package actor ConnectorController {
         _ entry: ConnectorMachine.JournalEntry,
         unless isNewer: (ConnectorMachine.JournalEntry) -> Bool
     ) async {
+        // Its pauses end at once then, and a failing disk would be asked for ever.
+        if Task.isCancelled { return }
         if !writes.contains(where: isNewer) { writes.append(entry) }
         // A failing disk must not be asked in a tight loop. A cancellation may cut the pause short.
         try? await clock.sleep(milliseconds: ConnectorTimings.journalRetries)

@@ -11,6 +11,7 @@ private struct Bench {
         var isClosed = false
         var watts = 0
         var register = 1000
+        var showsCharge = true
     }
 
     var outlets = [Outlet(), Outlet()]
@@ -32,7 +33,7 @@ private struct Bench {
                     .members([
                         "connector": .number(index + 1), "pilot": .string(outlet.pilot),
                         "contactor": .string(outlet.isClosed ? "closed" : "open"),
-                        "charge": outlet.isClosed ? .members([:]) : nil,
+                        "charge": outlet.isClosed && outlet.showsCharge ? .members([:]) : nil,
                         "hindrances": ["no authorised transaction"],
                         "meter": .members([
                             "registerWh": .number(outlet.register), "powerW": .number(outlet.watts),
@@ -79,6 +80,34 @@ private struct Bench {
         #expect(bench.machine.results.count { $0.connector == 2 } == 9)
         #expect(
             bench.machine.results.contains { $0.found.hasPrefix("L1 under load, 230/231/229 V") })
+    }
+
+    @Test func `shows the token until the charge ends, also one that is seen late`() {
+        var bench = Bench()
+        bench.see()
+        bench.outlets[0].pilot = "C"
+        bench.see()
+        bench.see()
+        bench.outlets[0].isClosed = true
+        bench.outlets[0].watts = 2300
+        bench.see()
+        bench.see()
+        bench.answer(true)
+        bench.see()
+        bench.see(afterMilliseconds: CommissioningMachine.measuresMilliseconds)
+        bench.see()
+        bench.answer(true)
+        bench.outlets[0].showsCharge = false
+        bench.see()
+        bench.said = []
+        bench.see()
+        #expect(bench.said == [])
+        bench.outlets[0].showsCharge = true
+        bench.see()
+        bench.see()
+        #expect(bench.said == [.present(1)])
+        bench.see(afterMilliseconds: 10_000)
+        #expect(bench.said == [.present(1), .present(1)])
     }
 
     @Test func `finds pilots that are swapped`() {
