@@ -155,7 +155,7 @@ import Testing
         #expect(!heard.contains(9))
     }
 
-    @Test(arguments: 1...8 as ClosedRange<UInt64>, Silence.allCases)
+    @Test(arguments: 1...4 as ClosedRange<UInt64>, Silence.allCases)
     private func `never exceed their fuse for longer than the reaction time, whoever is silent`(
         seed: UInt64, silence: Silence
     ) {
@@ -214,7 +214,7 @@ private struct RandomGroup {
     init(seed: UInt64, _ silence: Silence) {
         self.silence = silence
         random = SeededGenerator(seed: seed)
-        fuse = .random(in: 24_000...60_000, using: &random)
+        fuse = .random(in: 19_000...42_000, using: &random)
         safe = Amperes(milliamperes: fuse / 3)
         let safe = safe
         leader = GroupLeader(
@@ -231,7 +231,9 @@ private struct RandomGroup {
 
     mutating func step() {
         now += 250
-        for index in outlets.indices where Int.random(in: 0..<200, using: &random) == 0 {
+        // Cars come sooner than they go: what is short is shared, and some wait for their turn.
+        for index in outlets.indices
+        where Int.random(in: 0..<(outlets[index].isActive ? 800 : 100), using: &random) == 0 {
             outlets[index].isActive.toggle()
         }
         for board in 1...2 { exchange(board) }
@@ -270,7 +272,7 @@ private struct RandomGroup {
     private mutating func exchange(_ board: Int) {
         guard var follower = followers[board] else { return }
         if Int.random(in: 0..<400, using: &random) == 0 {
-            follower.silentUntil = now + .random(in: 1_000...60_000, using: &random)
+            follower.silentUntil = now + .random(in: 1_000...240_000, using: &random)
         }
         let mine = outlets.filter { $0.id.board == board }
         if now % BoardGroup.reportMilliseconds == 0 {
