@@ -168,14 +168,14 @@ extension Sessions {
             var outcome: UsageBuilder.Outcome
             var register: WattHours
             var since: Timestamp
-            var rated: Int64
+            var rated: Int64?
         }
         let step = book.withLock { book in
             book.change(key) { entry in
                 let (register, since) = (entry.builder.meterLast, entry.builder.lastReadingAt)
                 return Step(
                     outcome: Self.take(reading, at: at, into: &entry), register: register,
-                    since: since, rated: entry.ratedWatts ?? Self.mostWatts)
+                    since: since, rated: entry.ratedWatts)
             }
         }
         guard let step else {
@@ -185,9 +185,9 @@ extension Sessions {
         let register = step.register
         switch step.outcome {
         case .taken:
-            guard let now = reading.register,
+            guard let rated = step.rated, let now = reading.register,
                 let leap = Self.leap(
-                    from: register, at: step.since, to: now, at: at, rated: step.rated)
+                    from: register, at: step.since, to: now, at: at, rated: rated)
             else { return true }
             try suspectOnce(.registerFellOrJumped, key, leap, receivedAt, in: transaction)
         case .registerFell:
@@ -202,11 +202,11 @@ extension Sessions {
     /// What a register did that no plug of this power can give, in words; nil where it can.
     static func leap(
         from register: WattHours, at since: Timestamp, to now: WattHours, at: Timestamp,
-        rated watts: Int64
+        rated watts: Int64, slack: Int128 = 100
     ) -> String? {
         // A fifth more than the plug can give, and a little for registers of coarse steps.
         let milliseconds = max(0, at.milliseconds - since.milliseconds)
-        let most = Int128(watts) * Int128(milliseconds) / 3_600_000 * 12 / 10 + 100
+        let most = Int128(watts) * Int128(milliseconds) / 3_600_000 * 12 / 10 + slack
         guard Int128((now - register).value) > most else { return nil }
         return "from \(register) to \(now) in \(milliseconds / 1000) s"
     }

@@ -307,7 +307,8 @@ extension Sessions {
                 at: message.station, receivedAt: message.receivedAt, in: transaction)
         case .stop(let stop):
             try finish(
-                row, stop, at: message.station, receivedAt: message.receivedAt, in: transaction)
+                row, stop, at: message.station, receivedAt: message.receivedAt, settledAt: now,
+                in: transaction)
         }
     }
 }

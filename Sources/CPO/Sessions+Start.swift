@@ -215,14 +215,16 @@ extension Sessions {
         }
     }
 
-    /// A station that nobody took in yet is believed so many charges; it asks again later.
+    /// A station that nobody took in, or took in no more, is believed so many charges a day; it asks again
+    /// later.
     private func admitMore(
         _ station: String, _ now: Timestamp, in transaction: Transaction
     ) throws {
         guard try stores.stations.isWaiting(station, in: transaction) else { return }
         let last = try transaction.queryOne(
-            "SELECT key FROM session WHERE station = ? LIMIT 1 OFFSET ?", station,
-            Self.mostSessionsOfPending - 1)
+            """
+            SELECT key FROM session WHERE station = ? AND created_at > ? LIMIT 1 OFFSET ?
+            """, station, now.advanced(bySeconds: -86_400), Self.mostSessionsOfPending - 1)
         guard last == nil else { throw StationError.tooMuchOfPending }
     }
 

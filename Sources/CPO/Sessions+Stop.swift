@@ -35,9 +35,14 @@ extension Sessions {
     }
 
     /// Gives a session its stop, with the readings it carries; a second one lies beside the first.
+    ///
+    /// - Parameters:
+    ///   - receivedAt: when the stop came, by which its clock is judged.
+    ///   - settledAt: when it found its session; the bill is of that moment, or who asked for the bills up
+    ///     to now would never see it.
     func finish(
         _ row: Row, _ stop: SessionStop, at station: String, receivedAt: Timestamp,
-        in transaction: Transaction
+        settledAt: Timestamp? = nil, in transaction: Transaction
     ) throws {
         let stop = try byMeter(stop, of: row, at: station, in: transaction)
         var session = try session(row: row)
@@ -64,7 +69,9 @@ extension Sessions {
                 reading, at: at, session: key, station: station, connector: session.connector,
                 receivedAt, in: transaction)
         }
-        try close(row, stop, as: .closed, receivedAt: receivedAt, in: transaction)
+        try close(
+            row, stop, as: .closed, receivedAt: receivedAt, settledAt: settledAt ?? receivedAt,
+            in: transaction)
     }
 
     /// Bills provisionally closed sessions whose stop did not come within the grace period, and closes
@@ -83,7 +90,7 @@ extension Sessions {
                 transaction: session.transaction ?? .number(0),
                 meterStop: max(session.meterLast, told.meterLast),
                 at: session.endedAt.map { max($0, told.lastReadingAt) }, reason: .other)
-            try close(row, stop, as: .ruled, receivedAt: now, in: transaction)
+            try close(row, stop, as: .ruled, receivedAt: now, settledAt: now, in: transaction)
         }
     }
 
@@ -180,7 +187,7 @@ extension Sessions {
 
     private func close(
         _ row: Row, _ stop: SessionStop, as closure: Closure, receivedAt: Timestamp,
-        in transaction: Transaction
+        settledAt: Timestamp, in transaction: Transaction
     ) throws {
         let former = try row.text("closure") == Closure.ruled.rawValue ? session(row: row) : nil
         let key = try row.int64("key")
@@ -206,7 +213,7 @@ extension Sessions {
         session.endedAt = end
         session.meterLast = register
         session.stopReason = stop.reason
-        session.lastUpdated = receivedAt
+        session.lastUpdated = max(session.lastUpdated, settledAt)
         let isRefused = entry.authorization != .accepted
         session.status = isRefused && session.energy == .zero ? .invalid : .completed
         if isRefused, session.energy > .zero {
@@ -220,13 +227,13 @@ extension Sessions {
                 .implausibleUnit, &session, key: key, detail, at: receivedAt, in: transaction)
         }
         session.cost = price(session, in: entry.rules)
-        try store(session, key: key, stop, as: closure, receivedAt, in: transaction)
+        try store(session, key: key, stop, as: closure, settledAt, in: transaction)
         book.withLock { $0.remove(key) }
-        if let former { return try amend(former, session, receivedAt, in: transaction) }
+        if let former { return try amend(former, session, settledAt, in: transaction) }
         // What was refused and gave nothing owes nothing; everything else has exactly one bill.
         guard session.status == .completed else { return }
         try stores.cdrs.create(
-            session, cost: session.cost ?? Self.free(session), at: receivedAt, in: transaction)
+            session, cost: session.cost ?? Self.free(session), at: settledAt, in: transaction)
     }
 
     /// The stop of a charge that was billed by rule turned up: the bill is corrected if it was wrong.
@@ -331,6 +338,9 @@ extension Sessions {
         return max(session.meterLast, session.meterStart)
     }
 
+    /// In watt-hours: a stop tells the second, and its register may be read before or after it.
+    private static let stopSlack: Int128 = 1000
+
     /// The last stretch up to the stop, where both its times are the station's own word.
     private static func leap(
         to register: WattHours, at end: Timestamp, of entry: SessionBook.Entry, _ session: Session
@@ -338,10 +348,12 @@ extension Sessions {
         let doubts: [Suspicion.Code] = [
             .stationClockWrong, .stopBeforeStart, .registerFellOrJumped,
         ]
-        guard doubts.allSatisfy({ !session.suspicions.contains($0.rawValue) }) else { return nil }
+        guard let rated = entry.ratedWatts,
+            doubts.allSatisfy({ !session.suspicions.contains($0.rawValue) })
+        else { return nil }
         return leap(
             from: entry.builder.meterLast, at: entry.builder.lastReadingAt, to: register, at: end,
-            rated: entry.ratedWatts ?? mostWatts)
+            rated: rated, slack: stopSlack)
     }
 
     /// A register in kWh that calls itself Wh counts a thousandth of what the sampled power says.

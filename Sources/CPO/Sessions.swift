@@ -11,13 +11,11 @@ package final class Sessions: Remembering {
     static let clockToleranceSeconds: Int64 = 300
     /// Readings of one message beyond this are cut off.
     static let mostReadingsPerMessage = 1000
-    /// Readings kept of one charge, and charges, of a station that nobody took in.
+    /// Readings kept of one charge, and charges a day, of a station that nobody took in.
     static let mostReadingsOfPending = 2000
     static let mostSessionsOfPending = 50
     /// The most that one charge is believed to come to: a heavy truck, several times over.
     static let mostEnergy = WattHours(10_000_000)
-    /// What a plug gives at most where nobody said its power: the largest there are give 3.75 MW.
-    static let mostWatts: Int64 = 4_000_000
 
     /// What an event may touch besides sessions.
     struct Stores: Sendable {

@@ -121,7 +121,7 @@ import Testing
         #expect(corrected.credit != nil)
     }
 
-    @Test(arguments: [(Int64(1_300), false), (1_500, true), (900_000, true)])
+    @Test(arguments: [(Int64(1_300), false), (2_500, true), (900_000, true)])
     func `that its plug cannot have given is billed and shown`(register: Int64, isShown: Bool)
         async throws
     {
@@ -161,6 +161,14 @@ import Testing
             try house.cpo.stations.register("CS-1", .accepted, at: House.noon, in: $0)
         }
         _ = try await house.started(start(60), at: 62)
+    }
+
+    @Test func `is believed as many the next day`() async throws {
+        let house = try await pending()
+        for second in 0..<Int64(Sessions.mostSessionsOfPending) {
+            _ = try await house.started(House.start(second, register: second), at: second)
+        }
+        _ = try await house.started(House.start(90_000, register: 70_000), at: 90_000)
     }
 
     @Test func `fills no table with readings`() async throws {

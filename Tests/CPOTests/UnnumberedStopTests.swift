@@ -118,6 +118,19 @@ import Testing
         #expect(try await house.cpo.cdrs.list().total == 1)
     }
 
+    /// Whoever has fetched the bills up to yesterday would never see one that is dated before.
+    @Test func `has its bill on the day its start turns up`() async throws {
+        let house = try await House()
+        _ = try await house.apply(Self.stop(600, 1500), at: 610)
+        let late: Int64 = 5 * 86_400
+        _ = try await house.apply(House.start(0), at: late)
+        let bill = try #require(try await house.cpo.cdrs.list().cdrs.first)
+        #expect(bill.session.energy == WattHours(500))
+        #expect(bill.session.endedAt == House.noon.advanced(bySeconds: 600))
+        #expect(bill.createdAt == House.noon.advanced(bySeconds: late))
+        #expect(bill.session.lastUpdated == House.noon.advanced(bySeconds: late))
+    }
+
     @Test func `is kept to a number, of a station that nobody took in`() async throws {
         let house = try await House()
         _ = try await house.cpo.write {
