@@ -73,6 +73,14 @@ package struct OutboxDeliveries: DeliveryStore {
                 "SELECT 1 AS one FROM beckn_outbox WHERE seq = ? AND state = 'parked'", seq)
             return known == nil ? nil : .nobodyReads
         }
+        // Its words are of then: sent after newer ones they would be the last the app hears.
+        let newer = try transaction.queryOne(
+            """
+            SELECT n.seq FROM beckn_outbox n JOIN beckn_outbox o ON n.subject = o.subject
+            WHERE o.seq = ? AND o.state = 'parked' AND n.seq > o.seq
+            AND n.state IN ('delivered', 'queued') LIMIT 1
+            """, seq)
+        guard newer == nil else { return .overtaken }
         let count = try transaction.execute(
             """
             UPDATE beckn_outbox SET state = 'queued', attempts = 0, next_at = ?, give_up_at = ?

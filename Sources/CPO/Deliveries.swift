@@ -61,6 +61,8 @@ package enum DeliveryRetry: Hashable, Sendable {
     case asked
     /// Its partner is gone: it can only be settled by hand and dismissed.
     case nobodyReads
+    /// Its partner has heard, or will hear, something newer of the same.
+    case overtaken
 }
 
 /// Where deliveries to partners are kept until these took them.

@@ -102,10 +102,12 @@ package final class Journal: Sendable {
         try transaction.execute(
             """
             DELETE FROM journal WHERE seq IN (
-                SELECT seq FROM journal WHERE at < ?
-                AND seq < (SELECT COALESCE(MIN(seq), ?) FROM journal_cursor)
-                AND seq NOT IN (SELECT seq FROM journal_parked) ORDER BY seq LIMIT ?)
-            """, moment, Int64.max, limit)
+                SELECT seq FROM (
+                    SELECT seq, at FROM journal
+                    WHERE seq < (SELECT COALESCE(MIN(seq), ?) FROM journal_cursor)
+                    AND seq NOT IN (SELECT seq FROM journal_parked) ORDER BY seq LIMIT ?
+                ) AS oldest WHERE at < ?)
+            """, Int64.max, limit, moment)
     }
 
     /// Numbers of new lines as they become durable, newest only: a hint to read on.

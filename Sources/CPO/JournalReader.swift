@@ -38,8 +38,8 @@ package struct JournalReader: Sendable {
         self.backoff = backoff
     }
 
-    /// Lines that a person wants tried once more, before the reader looks at the journal again.
-    static let askedAtOnce = 20
+    /// One at a time: what is dismissed while another is under way must not go out after it.
+    private static let askedAtOnce = 1
 
     /// Reads until cancelled. A reader without a cursor starts at the journal's present end, or at
     /// its beginning with `fromStart`.

@@ -68,6 +68,10 @@ extension Console {
             throw APIProblem(
                 409, "the partner is gone",
                 detail: "settle it with the partner by hand, then dismiss it")
+        case .overtaken:
+            throw APIProblem(
+                409, "something newer was told since",
+                detail: "what it says is out of date; dismiss it")
         case nil: throw APIProblem.notFound("delivery", id)
         }
     }
