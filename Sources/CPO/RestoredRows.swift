@@ -18,6 +18,15 @@ package enum RestoredRows {
             UPDATE charging_profile SET state = 'wanted', retry_at = NULL, revision = revision + 1
             WHERE state IN ('told', 'refused')
             """)
+        // It may have been ended since; a person says whether it goes on.
+        try transaction.execute(
+            """
+            UPDATE campaign SET state = 'paused', reason = 'the database was restored', changed_at = ?
+            WHERE state = 'running'
+            """, now)
+        // Stations report by the numbers of requests, too.
+        try transaction.execute(
+            "UPDATE sequence SET value = value + ? WHERE name = 'request'", Self.leastSkipped)
         let last = try transaction.queryOne("SELECT at FROM journal ORDER BY seq DESC LIMIT 1")
         let age = try last.map { now.seconds(since: try $0.timestamp("at")) } ?? 0
         let skipped = leastSkipped + max(0, age)

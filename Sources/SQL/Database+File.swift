@@ -85,9 +85,12 @@ extension Database {
         }
     }
 
-    /// Brings what is in the log of a file that nobody has open to its place; the log goes.
+    /// Brings what is in the log of a file to its place; the log goes.
+    ///
+    /// - Throws: `.busy` where another program has it open: only who is alone with a file can do without
+    ///   its log.
     package static func playLog(of path: String) throws(SQLError) {
-        try SQLiteEngine(path: path, limits: DatabaseLimits()).checkpoint()
+        try SQLiteEngine(path: path, limits: DatabaseLimits()).endLog()
     }
 }
 

@@ -31,6 +31,13 @@ struct SQLiteEngine: SQLEngine {
         return lines
     }
 
+    func endLog() throws(SQLError) {
+        let connection = try SQLiteConnection(path, isReader: false, limits)
+        defer { connection.close() }
+        let mode = try connection.query("PRAGMA journal_mode = DELETE", []).first
+        guard try mode?.text("journal_mode") == "delete" else { throw .busy }
+    }
+
     func checkpoint() throws(SQLError) {
         let connection = try SQLiteConnection(path, isReader: false, limits)
         defer { connection.close() }

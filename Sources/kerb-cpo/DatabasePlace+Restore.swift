@@ -65,6 +65,8 @@ extension DatabasePlace {
             throw FileError(scratch, errno: errno)
         }
         guard FileSystem.exists(path) else {
+            // What a file that was moved away left behind would be played into the new one.
+            for log in logs { try move(path + log, to: before + log) }
             try Database.name(scratch, path)
             return Restored()
         }
@@ -120,8 +122,14 @@ extension DatabasePlace {
     private static func exchange(
         _ path: String, for scratch: String, keeping before: String
     ) throws {
-        // So that nothing is left in its log. A damaged one keeps what it has there.
-        try? Database.playLog(of: path)
+        do {
+            // So that nothing is left in its log. A damaged one keeps what it has there.
+            try Database.playLog(of: path)
+        } catch .busy {
+            // A server of before the lock, or a tool: what it writes would be in the file put aside.
+            throw Program.Failure(
+                code: .refused, text: "another program has \(path) open; stop it first")
+        } catch {}
         guard link(path, before) == 0 else { throw FileError(before, errno: errno) }
         do throws(FileError) {
             // Else it would be played into the new one.

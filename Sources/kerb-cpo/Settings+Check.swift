@@ -22,12 +22,21 @@ extension Settings {
 
     /// Who signed the certificate of the listener that stations are sent to, where boards enrol there.
     func authority(of listener: Listener) -> String? {
-        Self.meetsStations(listener, at: ocpp.stationsURL) ? ocpp.caFile : nil
+        Self.meetsStations(listener, of: listeners, at: ocpp.stationsURL) ? ocpp.caFile : nil
     }
 
-    private static func meetsStations(_ listener: Listener, at url: String?) -> Bool {
+    /// The one with the URL's port; where none has it, as behind a router, all that serve stations.
+    private static func meetsStations(
+        _ listener: Listener, of all: [Listener], at url: String?
+    ) -> Bool {
         guard let url, url.hasPrefix("wss://") else { return false }
-        return listener.pathPrefixes.isEmpty || listener.pathPrefixes.contains("/ocpp/")
+        let serving = all.filter { one in
+            one.tls != nil && (one.pathPrefixes.isEmpty || one.pathPrefixes.contains("/ocpp/"))
+        }
+        let place = url.dropFirst("wss://".count).prefix { $0 != "/" }
+        let port = place.split(separator: ":").last.flatMap { Int($0) } ?? 443
+        let meant = serving.filter { $0.port == port }
+        return (meant.isEmpty ? serving : meant).contains(listener)
     }
 
     /// The files that the sections name.
@@ -81,7 +90,8 @@ extension Settings {
                 })
             else { return }
             let look = CertificateLook(
-                tls, authority: meetsStations(listener, at: stationsURL) ? authority : nil,
+                tls,
+                authority: meetsStations(listener, of: values, at: stationsURL) ? authority : nil,
                 now: SystemClock().now)
             if let problem = look.problem, !look.isUnreadable { section.problem(look.key, problem) }
         }

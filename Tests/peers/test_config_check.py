@@ -384,6 +384,16 @@ def test_a_certificate_nobody_can_connect_with_is_told(folder, change, marker, s
     assert doctor.returncode == 1 and "BAD  certificate: " in doctor.stdout and said in doctor.stdout
 
 
+def test_a_listener_that_stations_do_not_use_may_have_another_authority(folder):
+    self_signed(folder, "public", 30)
+    text = CPO.replace("  - name: people\n    port: 8080\n", (
+        "  - name: people\n    port: 8444\n    tls: {certificateFile: public.pem, keyFile: public-key.pem}\n"))
+    assert text != CPO
+    (folder / "cpo.yaml").write_text(text + "  stationsURL: wss://cpo.example.com:8443/ocpp\n")
+    done = check("kerb-cpo", folder / "cpo.yaml")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_doctor_says_where_the_database_is_not(folder):
     text = CPO + "database: sqlite:/nowhere/kerb.sqlite\n"
     (folder / "cpo.yaml").write_text(text)
