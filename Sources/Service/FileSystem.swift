@@ -174,7 +174,7 @@ package enum FileSystem {
         guard fsync(descriptor) == 0 else { throw FileError(folder, errno: errno) }
     }
 
-    static func writeAll(
+    package static func writeAll(
         _ bytes: [UInt8], _ descriptor: Int32, _ path: String
     ) throws(FileError) {
         var rest = bytes[...]

@@ -77,7 +77,12 @@ extension BoardJournal {
         } catch let error where isDamage(error) {
             log.error("journal damaged, rebuilt", ["error": String(describing: error)])
             try await rebuild.run(cause: error)
-            let journal = try await attempt()
+            let journal: BoardJournal
+            do { journal = try await attempt() } catch let again where isDamage(again) {
+                log.error("rebuilt journal damaged", ["error": String(describing: again)])
+                try await rebuild.runEmpty(cause: again)
+                journal = try await attempt()
+            }
             await keepFirstPage(journal)
             return journal
         }

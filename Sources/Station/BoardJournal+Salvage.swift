@@ -78,10 +78,23 @@ extension BoardJournal {
         try await write(.salvage) { sql in
             let own = try sql.query("SELECT * FROM boot")
             try sql.execute("DELETE FROM boot")
-            for row in rows { try Self.insert(row, into: "boot", names, sql) }
+            for row in rows where Self.isReadable(boot: row) {
+                try Self.insert(row, into: "boot", names, sql)
+            }
             for row in own {
                 try Self.insert(row, into: "boot", names.filter { $0 != "number" }, sql)
             }
+        }
+    }
+
+    /// One whose columns are of another kind than they were written would stop each start that reads it.
+    private static func isReadable(boot row: Row) -> Bool {
+        do throws(SQLError) {
+            _ = (try row.text("boot_id"), try row.text("trust"))
+            _ = (try row.int64("base_ms"), try row.int64("last_ms"))
+            return true
+        } catch {
+            return false
         }
     }
 
@@ -289,9 +302,8 @@ extension BoardJournal {
                 if count == 0 { break }
                 // Half a copy would pass for all there is.
                 guard count > 0 else { throw FileError(source, errno: errno) }
-                guard Glibc.write(to, chunk, count) == count else {
-                    throw FileError(target, errno: errno == 0 ? ENOSPC : errno)
-                }
+                // In a row: a disk that takes a part of it says only then that it is full.
+                try FileSystem.writeAll(Array(chunk.prefix(count)), to, target)
             }
         }
     }

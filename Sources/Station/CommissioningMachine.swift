@@ -58,6 +58,8 @@ package struct CommissioningMachine: Sendable {
     private var isGivenUp = false
     /// When the token that ends the charge was last shown.
     private var presentedAt: Int64?
+    /// A charge of before the vehicle was plugged in is its driver's.
+    private var isOurs = false
     private var hasAskedToLeave = false
     /// Where vehicles stood already when this one was asked for.
     private var stoodBefore: Set<ConnectorNumber> = []
@@ -182,6 +184,7 @@ package struct CommissioningMachine: Sendable {
     private mutating func charge(
         _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool, _ now: Int64
     ) -> [Effect] {
+        isOurs = true
         if own["contactor"]?.string == "closed" {
             startWh = own["meter"]?["registerWh"]?.int64 ?? 0
             return pass("start", "contactor closed", then: .relay)
@@ -278,7 +281,7 @@ package struct CommissioningMachine: Sendable {
         _ number: ConnectorNumber, _ own: JSONValue, _ now: Int64
     ) -> [Effect] {
         // The charge that was begun for the test ends by the token that began it.
-        if isGivenUp, own["charge"] != nil { return endCharge(number, own, now) }
+        if isGivenUp, isOurs, own["charge"] != nil { return endCharge(number, own, now) }
         guard own["pilot"]?.string == "A" else {
             guard !hasAskedToLeave else { return [] }
             hasAskedToLeave = true
@@ -287,6 +290,7 @@ package struct CommissioningMachine: Sendable {
         if isGivenUp { return drop() }
         let effects = pass("unplugged", "no car", then: .free)
         waiting.removeFirst()
+        isOurs = false
         hasAskedToLeave = false
         presentedAt = nil
         return effects
@@ -296,6 +300,7 @@ package struct CommissioningMachine: Sendable {
     private mutating func drop() -> [Effect] {
         waiting.removeFirst()
         isGivenUp = false
+        isOurs = false
         hasAskedToLeave = false
         step = .free
         since = nil

@@ -219,6 +219,14 @@ package actor ConnectorController {
         case .resumed:
             log.notice(
                 "session goes on", ["connector": number, "charge": machine.transaction?.id])
+        case .registerRefused(let kept, let shown):
+            let text =
+                "connector \(number): a charge found open was closed with the register kept, \(kept) "
+                + "Wh; its meter shows \(shown) Wh, more than it can have drawn since"
+            log.error(
+                "register refused", ["connector": number, "kept": kept.value, "shown": shown.value])
+            // Nothing waits for it, and the log has it as well.
+            Task { try? await journal.leaveNotice(text) }
         }
     }
 

@@ -149,6 +149,9 @@ extension ConnectorMachine {
         case siteLimitLost(Amperes)
         /// A charge that was found open goes on.
         case resumed
+        /// The meter shows more than a charge found open can have drawn since its register was kept: the
+        /// kept one is billed, and a person decides on the rest.
+        case registerRefused(kept: WattHours, shown: WattHours)
     }
 
     package enum StartFailure: String, Hashable, Sendable {

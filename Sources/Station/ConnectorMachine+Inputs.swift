@@ -105,7 +105,20 @@ extension ConnectorMachine {
         }
         // A register that falls or leaps is never billed from: the last good one stands, a person
         // looks. Between transactions a lower register is a meter that was changed.
-        if transaction != nil, !isPlausible(snapshot, after: floor, now) {
+        if let found = transaction, found.isRecovered, snapshot.register >= floor {
+            switch judge(snapshot, of: found, now) {
+            case nil: return  // Not before the time is known.
+            case true?: break
+            case false?:
+                if !latched.contains(.meterAbsurd) {
+                    effects.others.append(
+                        .report(
+                            .registerRefused(kept: found.registerKept, shown: snapshot.register)))
+                }
+                latch(.meterAbsurd, &effects)
+                return
+            }
+        } else if transaction != nil, !isPlausible(snapshot, after: floor) {
             latch(.meterAbsurd, &effects)
             return
         }
@@ -121,31 +134,32 @@ extension ConnectorMachine {
     }
 
     /// No fall, and no more than the rated power could have delivered since, by 10 % and 1 kWh.
-    private func isPlausible(
-        _ snapshot: MeterSnapshot, after last: WattHours, _ now: Instant
-    ) -> Bool {
+    private func isPlausible(_ snapshot: MeterSnapshot, after last: WattHours) -> Bool {
         guard snapshot.register >= last else { return false }
-        if let found = transaction, found.isRecovered {
-            return snapshot.register - found.registerKept <= mostUnseen(by: found, now)
-        }
         guard let meter else { return true }
         return snapshot.register - last
             <= mostEnergy(inMilliseconds: max(1_000, snapshot.askedAt - meter.askedAt))
     }
 
-    /// The most that a charge found open can have drawn since its register was kept: until the dead-man
+    /// Whether a charge found open can have drawn this since its register was kept: until the dead-man
     /// opened, or until this program did where there is none. A meter that was exchanged meanwhile, or
-    /// a journal that was restored, shows more, and that is nobody's energy.
-    private func mostUnseen(by found: Transaction, _ now: Instant) -> WattHours {
-        var unseen = ConnectorTimings.registerLags
-        if found.isUnguarded {
-            if let alive = found.aliveMilliseconds {
-                unseen += max(0, bootedAt - alive)
-            } else if isClockTrusted, let alive = found.stoppedAt {
-                unseen += max(0, now.wall.milliseconds(since: alive) - now.since(bootedAt))
-            }
+    /// a journal that was restored, shows more, and that is nobody's energy. Within one boot all of the time
+    /// since counts: a disk that failed may have kept an old register while the charge went on.
+    ///
+    /// - Returns: nil while that rests on a wall clock that nobody has set yet.
+    private func judge(
+        _ snapshot: MeterSnapshot, of found: Transaction, _ now: Instant
+    ) -> Bool? {
+        let rise = snapshot.register - found.registerKept
+        let lags = ConnectorTimings.registerLags
+        if rise <= mostEnergy(inMilliseconds: lags) { return true }
+        if let alive = found.aliveMilliseconds {
+            return rise <= mostEnergy(inMilliseconds: lags + max(0, bootedAt - alive))
         }
-        return mostEnergy(inMilliseconds: unseen)
+        guard found.isUnguarded, let alive = found.stoppedAt else { return false }
+        guard isClockTrusted else { return nil }
+        let away = now.wall.milliseconds(since: alive) - now.since(bootedAt)
+        return rise <= mostEnergy(inMilliseconds: lags + max(0, away))
     }
 
     /// The most the rated power can deliver in a time, by 10 % and 1 kWh.
@@ -255,6 +269,8 @@ extension ConnectorMachine {
             effects.others.append(.report(.startAbandoned(.journalFailed)))
             return
         }
+        // Who shows it again while it is asked about asks no second question.
+        if case .asking(token, _, _) = permission { return }
         permission = .asking(token: token, isRemote: false, since: now.milliseconds)
         effects.others.append(.authorize(token: token))
     }

@@ -42,6 +42,12 @@ struct JournalRebuild: Sendable {
         try finish()
     }
 
+    /// A fresh one: what was saved does not open either, and the station must come up.
+    func runEmpty(cause: any Error) async throws {
+        try await fill(cause, salvages: false)
+        try finish()
+    }
+
     func releaseReserve() -> Bool {
         JournalReserve(beside: path, bytes: limits.spareBytes).release()
     }
@@ -51,7 +57,11 @@ struct JournalRebuild: Sendable {
         let count = countTry()
         if count <= limits.rebuilds {
             do { return try await fill(cause, salvages: true) } catch {
-                guard !isDisk(error) else { throw error }
+                guard !isDisk(error) else {
+                    // It came to its end: only one that ends the program counts.
+                    self.count(tries: count - 1)
+                    throw error
+                }
                 log.error("nothing saved", ["error": String(describing: error)])
             }
         }
@@ -91,10 +101,14 @@ struct JournalRebuild: Sendable {
     private func countTry() -> Int {
         let text = (try? FileSystem.read(tries, limitBytes: 16)) ?? []  // Mostly none is there.
         let count = (Int(String(decoding: text, as: UTF8.self)) ?? 0) + 1
+        self.count(tries: count)
+        return count
+    }
+
+    private func count(tries count: Int) {
         do { try FileSystem.writeAtomically(Array("\(count)".utf8), to: tries) } catch {
             log.warning("try not counted", ["error": String(describing: error)])
         }
-        return count
     }
 
     /// What the damaged rows cannot be blamed for; damage is met in the fresh file alone.

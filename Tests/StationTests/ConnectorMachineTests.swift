@@ -159,6 +159,18 @@ import Testing
         #expect(bench.machine.transaction != nil)
     }
 
+    @Test func `rests after an unplugging under load when its contactor has shown that it fell`() {
+        var bench = BenchBoard.charging()
+        bench.mirrorFollows = false
+        bench.give(.pilot(.a, diode: .unknown))
+        bench.pass(50)
+        #expect(bench.contactorCommands.last == false)
+        #expect(!bench.machine.isResting)
+        bench.give(.mirror(.open))
+        bench.pass(2_000)
+        #expect(bench.machine.isResting)
+    }
+
     @Test func `ends the transaction when the car is unplugged`() {
         var bench = BenchBoard.charging()
         bench.give(.pilot(.a, diode: .unknown))

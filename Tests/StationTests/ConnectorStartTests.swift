@@ -233,7 +233,9 @@ import Testing
         arguments: [
             // Seconds since it was last heard of, by the wall's and by the monotonic clock; watt-hours.
             (true, 3_600, nil, 1_500, true), (true, 3_600, nil, 1_600, false),
-            (true, 3_600, 60, 1_600, false),
+            // In the same boot a failing disk may have kept an old register.
+            (true, 3_600, 60, 1_600, true), (true, 3_600, 60, 3_000, false),
+            (true, 3_600, 1_800, 15_000, true),
             (false, 3_600, nil, 30_000, true), (false, 3_600, nil, 40_000, false),
             (false, 3_600, 60, 30_000, false), (false, 3_600, 60, 2_000, true),
         ] as [(Bool, Int64, Int64?, Int64, Bool)])
@@ -252,6 +254,11 @@ import Testing
         bench.pass(2_000)
         #expect(bench.stops.map(\.register) == [WattHours(10_000 + (isBilled ? rise : 0))])
         #expect(bench.machine.latched == (isBilled ? [] : [.meterAbsurd]))
+        let refused = bench.effects.contains(
+            .report(
+                .registerRefused(
+                    kept: WattHours(10_000), shown: WattHours(10_000 + rise))))
+        #expect(refused == !isBilled)
     }
 
     @Test func `closes as it was found where nobody answers about the token`() {
