@@ -1,4 +1,5 @@
 """The command line of kerb-cpo as people and packages use it."""
+import contextlib
 import json
 import pathlib
 import re
@@ -96,15 +97,18 @@ def test_backup_and_restore(tmp_path):
     file.write_text(MINIMAL % "kerb.sqlite")
     assert run("migrate", "--config", file).returncode == 0
     assert run("migrate", "--config", file).returncode == 0
-    with sqlite3.connect(tmp_path / "kerb.sqlite") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "kerb.sqlite", isolation_level=None)) as database:
         database.execute("INSERT INTO sequence VALUES ('mark', 7)")
     copy = tmp_path / "copy.sqlite"
     assert run("backup", copy, "--config", file).returncode == 0
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    with sqlite3.connect(tmp_path / "kerb.sqlite") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "kerb.sqlite", isolation_level=None)) as database:
         database.execute("DELETE FROM sequence")
+        # Whoever has it open would go on with the one that is put aside.
+        refused = run("restore", copy, "--config", file)
+        assert refused.returncode == 4 and "another program has" in refused.stderr
     assert run("restore", copy, "--config", file).returncode == 0
-    with sqlite3.connect(tmp_path / "kerb.sqlite") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "kerb.sqlite", isolation_level=None)) as database:
         assert database.execute("SELECT value FROM sequence WHERE name = 'mark'").fetchall() == [(7,)]
     copy.write_bytes(b"SQLite format 3\0" + b"\x55" * 4000)
     assert run("restore", copy, "--config", file).returncode == 1
