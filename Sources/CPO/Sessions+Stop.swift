@@ -227,7 +227,9 @@ extension Sessions {
                 .implausibleUnit, &session, key: key, detail, at: receivedAt, in: transaction)
         }
         session.cost = price(session, in: entry.rules)
-        try store(session, key: key, stop, as: closure, settledAt, in: transaction)
+        try store(
+            session, key: key, stop, as: closure, receivedAt: receivedAt, settledAt, in: transaction
+        )
         book.withLock { $0.remove(key) }
         if let former { return try amend(former, session, settledAt, in: transaction) }
         // What was refused and gave nothing owes nothing; everything else has exactly one bill.
@@ -259,7 +261,7 @@ extension Sessions {
 
     private func store(
         _ session: Session, key: Int64, _ stop: SessionStop, as closure: Closure,
-        _ receivedAt: Timestamp, in transaction: Transaction
+        receivedAt: Timestamp, _ settledAt: Timestamp, in transaction: Transaction
     ) throws {
         try transaction.execute(
             """
@@ -269,7 +271,7 @@ extension Sessions {
             """, closure.rawValue, session.status.rawValue, session.endedAt,
             session.meterLast.value,
             stop.reason.rawValue, Self.raw(stop),
-            Outcome(usage: session.usage, cost: session.cost).storedText, receivedAt, receivedAt,
+            Outcome(usage: session.usage, cost: session.cost).storedText, settledAt, receivedAt,
             key)
         try transaction.execute(
             """
@@ -281,10 +283,10 @@ extension Sessions {
                 "station": .string(session.station), "evse": .string(session.evseUID),
                 "party": .string(session.token.party.description),
                 "energyWh": .number(session.energy.value),
-            ], at: receivedAt, in: transaction)
+            ], at: settledAt, in: transaction)
         let reference = session.transaction
         try stores.commands.saw(
-            "stop", station: session.station, effect: session.id, at: receivedAt, in: transaction
+            "stop", station: session.station, effect: session.id, at: settledAt, in: transaction
         ) { command in
             guard case .stop(let wanted) = command.command else { return false }
             return wanted == reference
