@@ -44,6 +44,22 @@ private struct Bench {
         ])
     }
 
+    /// The vehicle hangs in the first outlet, and the token was shown.
+    mutating func plugIn() {
+        see()
+        outlets[0].pilot = "C"
+        see()
+        see()
+    }
+
+    /// Its contactor closed, and the person is asked about it.
+    mutating func begin() {
+        plugIn()
+        outlets[0].isClosed = true
+        see()
+        see()
+    }
+
     /// One outlet taken through all steps.
     mutating func pass(_ index: Int) {
         see()
@@ -84,10 +100,7 @@ private struct Bench {
 
     @Test func `shows the token until the charge ends, also one that is seen late`() {
         var bench = Bench()
-        bench.see()
-        bench.outlets[0].pilot = "C"
-        bench.see()
-        bench.see()
+        bench.plugIn()
         bench.outlets[0].isClosed = true
         bench.outlets[0].watts = 2300
         bench.see()
@@ -152,13 +165,7 @@ private struct Bench {
     /// The vehicle still hangs in the outlet that failed.
     @Test func `asks for the next outlet when the vehicle has left the one that failed`() {
         var bench = Bench()
-        bench.see()
-        bench.outlets[0].pilot = "C"
-        bench.see()
-        bench.see()
-        bench.outlets[0].isClosed = true
-        bench.see()
-        bench.see()
+        bench.begin()
         bench.answer(false)
         let failed = bench.machine.results
         for _ in 0..<4 { bench.see() }
@@ -179,10 +186,7 @@ private struct Bench {
 
     @Test func `waits no longer than it must for a vehicle that stays`() {
         var bench = Bench()
-        bench.see()
-        bench.outlets[0].pilot = "C"
-        bench.see()
-        bench.see()
+        bench.plugIn()
         bench.see(afterMilliseconds: CommissioningMachine.closesWithinMilliseconds + 1)
         bench.see()
         bench.see(afterMilliseconds: CommissioningMachine.patienceMilliseconds + 1)
@@ -192,10 +196,7 @@ private struct Bench {
 
     @Test func `ends a charge that begins after its step has failed`() {
         var bench = Bench()
-        bench.see()
-        bench.outlets[0].pilot = "C"
-        bench.see()
-        bench.see()
+        bench.plugIn()
         bench.see(afterMilliseconds: CommissioningMachine.closesWithinMilliseconds + 1)
         bench.see()
         bench.outlets[0].isClosed = true
@@ -218,13 +219,7 @@ private struct Bench {
     @Test func `tells no answer from no`() {
         for word in [nil, false] as [Bool?] {
             var bench = Bench()
-            bench.see()
-            bench.outlets[0].pilot = "C"
-            bench.see()
-            bench.see()
-            bench.outlets[0].isClosed = true
-            bench.see()
-            bench.see()
+            bench.begin()
             bench.answer(word)
             #expect(
                 bench.machine.results.last?.found
