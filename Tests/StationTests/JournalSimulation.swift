@@ -199,7 +199,10 @@ private final class World {
             // Somebody sets the kernel's clock.
             if chance(20) {
                 let step = Int64.random(in: -7_200_000...7_200_000, using: &random)
-                clock.state.withLock { if !$0.isSynchronised { $0.wrong += step } }
+                // A kernel takes no time before 1970.
+                clock.state.withLock { state in
+                    if !state.isSynchronised { state.wrong = max(state.wrong + step, -state.truth) }
+                }
             } else if chance(10) {
                 clock.state.withLock { state in
                     state.isSynchronised = true
