@@ -8,9 +8,15 @@ import Service
 extension HouseRows {
     private static let sessionsAPage = 50
     private static let rowsAPage = 200
+    /// No charge lasts longer: a status of so long before the oldest that can be counted anew is of none.
+    private static let longestChargeSeconds: Int64 = 60 * 86_400
 
     var agings: [Aging] {
-        [readings, sessions, commandRows, reservationRows, parkedRows, shownTags, journalRows]
+        [
+            readings, looseReadings, statuses, sessions, commandRows, reservationRows, parkedRows,
+            shownTags,
+            journalRows,
+        ]
     }
 
     /// Fine readings of charges that are billed: the bill's segments, its registers and its times stay.
@@ -29,6 +35,63 @@ extension HouseRows {
                 return count
             }
         }
+    }
+
+    /// Of no charge: clock-aligned values of idle plugs, in the order of their times.
+    private var looseReadings: Aging {
+        Aging("looseReadings", days: \.readingsDays) { before, _, transaction in
+            let last = try transaction.queryOne(
+                """
+                SELECT at FROM meter_reading WHERE session = 0 AND at < ? ORDER BY at
+                LIMIT 1 OFFSET ?
+                """, before, Self.rowsAPage - 1)
+            let until = try last?.timestamp("at").advanced(byMilliseconds: 1) ?? before
+            let count = try transaction.execute(
+                "DELETE FROM meter_reading WHERE session = 0 AND at < ?", until)
+            return .init(count, next: last == nil ? nil : .null)
+        }
+    }
+
+    /// What plugs said of themselves. A charge that may still be counted anew needs its station's: one that
+    /// is open, or held back from losing its readings.
+    private var statuses: Aging {
+        Aging("statuses", days: \.readingsDays) { moment, cursor, transaction in
+            let before = moment.advanced(bySeconds: -Self.longestChargeSeconds)
+            let rows = try transaction.query(
+                """
+                SELECT station, connector, at, status, error_code, received_at FROM status_change
+                WHERE received_at < ? AND received_at >= ? ORDER BY received_at LIMIT ?
+                """, before, cursor ?? .integer(.min), Self.rowsAPage)
+            let needed = try Self.stationsHeld(moment, in: transaction)
+            var changed = 0
+            for row in rows where !needed.contains(try row.text("station")) {
+                changed += try transaction.execute(
+                    """
+                    DELETE FROM status_change WHERE station = ? AND connector = ? AND at = ?
+                    AND status = ? AND error_code = ?
+                    """, row.text("station"), row.int64("connector"), row.timestamp("at"),
+                    row.text("status"), row.text("error_code"))
+            }
+            guard rows.count == Self.rowsAPage, let last = rows.last else { return .init(changed) }
+            let next = try last.int64("received_at")
+            // Of one millisecond there can be more than a page that all stay.
+            let isStuck = changed == 0 && cursor == .integer(next)
+            return .init(changed, next: .integer(isStuck ? next + 1 : next))
+        }
+    }
+
+    private static func stationsHeld(
+        _ before: Timestamp, in transaction: Transaction
+    ) throws -> Set<String> {
+        // Readings went first, so that what is left of such an age is held for a reason.
+        Set(
+            try transaction.query(
+                """
+                SELECT DISTINCT station FROM session WHERE thinned_at IS NULL
+                AND ended_at IS NOT NULL AND ended_at < ?
+                UNION SELECT DISTINCT station FROM session WHERE closure = 'open' AND started_at < ?
+                """, before, before
+            ).map { try $0.text("station") })
     }
 
     private var sessions: Aging {

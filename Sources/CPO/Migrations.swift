@@ -258,5 +258,10 @@ extension ChargePointOperator {
             ALTER TABLE charging_profile ADD COLUMN renew_at BIGINT;
             ALTER TABLE campaign_member ADD COLUMN wait_since BIGINT;
             """),
+        Migration(
+            41, "which statuses are old",
+            """
+            CREATE INDEX status_change_received ON status_change(received_at);
+            """),
     ]
 }

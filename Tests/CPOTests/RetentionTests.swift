@@ -104,6 +104,53 @@ import Testing
         #expect(try await traces.cpo.privacy.look()["sessions"] == 1)
     }
 
+    @Test func `of plugs are past statuses and readings of no charge, but for charges that wait`()
+        async throws
+    {
+        let traces = try await traces(readings: 30)
+        let house = traces.house
+        func count(_ table: String, _ condition: String) async throws -> Int {
+            try await traces.cpo.read {
+                try $0.queryOne("SELECT COUNT(*) AS n FROM \(table) WHERE \(condition)")?.int("n")
+                    ?? 0
+            }
+        }
+        // More than a page of one moment, and of moments.
+        for index in 0..<450 as Range<Int64> {
+            let idle = MeterReport(
+                connector: 1, transaction: nil,
+                readings: [
+                    MeterReading(
+                        at: House.noon.advanced(bySeconds: index / 2),
+                        samples: [
+                            MeterSample(
+                                .energyImport, Decimal(1000), phase: index % 2 == 0 ? "L1" : nil)
+                        ])
+                ])
+            _ = try await house.apply(.metered(idle), at: 300)
+            _ = try await house.apply(
+                House.status(index, index % 2 == 0 ? .preparing : .available), at: 300)
+        }
+        _ = try await house.started(House.start(500), at: 500)
+        traces.pass(days: 31)
+        #expect(try await traces.cpo.privacy.look()["looseReadings"] == 450)
+        #expect(try await count("meter_reading", "session = 0") == 0)
+        traces.pass(days: 60)
+        // The charge runs: it may have to be counted anew.
+        #expect(try await traces.cpo.privacy.look()["statuses"] == nil)
+        let told = try await count("status_change", "connector = 1")
+        #expect(told >= 450)
+        let later = try #require(house.cpo.sessions.running().first?.transaction)
+        guard case .number(let number) = later else { return }
+        _ = try await house.apply(House.stop(number, 600, 1500), at: 600)
+        try await traces.decideAll()
+        traces.pass(days: 31)
+        let gone = try await traces.cpo.privacy.look()
+        #expect(gone["statuses"] == told)
+        #expect(try await count("status_change", "1 = 1") == 0)
+        #expect(try await traces.cpo.privacy.look().isEmpty)
+    }
+
     @Test func `stay while a late stop may still correct the bill`() async throws {
         let traces = try await traces(drivers: 30)
         _ = try await traces.house.started(House.start())
