@@ -133,12 +133,20 @@ extension MeterReading {
     }
 
     private func total(_ measurand: Measurand) -> Decimal? {
+        // Some stations give a charge's first and last register in one reading, at the time of the last.
+        total(measurand) { $0 != .transactionBegin } ?? total(measurand) { $0 == .transactionBegin }
+    }
+
+    private func total(
+        _ measurand: Measurand, where isMeant: (ReadingContext) -> Bool
+    ) -> Decimal? {
         var sum: Decimal?
         // L1 and L1-N are the same, and so is one phase in two contexts.
         var phases: UInt8 = 0
         for sample in samples {
             guard case .known(measurand) = sample.quantity, sample.signed == nil,
-                sample.location == nil || sample.location == "Outlet", Self.isSane(sample.value)
+                sample.location == nil || sample.location == "Outlet", Self.isSane(sample.value),
+                isMeant(sample.context)
             else { continue }
             switch sample.phase {
             case nil: return sample.value

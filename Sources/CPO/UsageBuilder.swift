@@ -30,6 +30,8 @@ struct UsageBuilder: Sendable {
     /// The last register taken over; never below the one before.
     private(set) var meterLast: WattHours
     private(set) var lastReadingAt: Timestamp
+    /// What `meterLast` was before the readings of `lastReadingAt`.
+    private var registerBefore: WattHours
     /// Latest sampled values, for pages and pushes.
     private(set) var power: Decimal?
     private(set) var current: Decimal?
@@ -48,6 +50,7 @@ struct UsageBuilder: Sendable {
         self.meterStart = meterStart
         meterLast = meterStart
         lastReadingAt = startedAt
+        registerBefore = meterStart
         cutAt = startedAt
         if let status { state = Self.initialState(of: status) }
     }
@@ -77,7 +80,12 @@ struct UsageBuilder: Sendable {
             current = reading.current ?? current
             return .taken
         }
-        guard let register = reading.register, register >= meterLast else { return .registerFell }
+        guard let register = reading.register, register >= meterLast else {
+            // Two messages of one second come in any order; between them nothing fell.
+            let isTie = reading.at == lastReadingAt && (reading.register ?? .zero) >= registerBefore
+            return isTie ? .taken : .registerFell
+        }
+        if reading.at > lastReadingAt { registerBefore = meterLast }
         if cutAt == startedAt, segments.isEmpty {
             // Nothing was sampled before the first reading, so it speaks for the time up to itself.
             power = power ?? reading.power

@@ -74,6 +74,24 @@ import Testing
         #expect(try await house.cpo.suspicions.list().map(\.code) == [.laterThanCDR])
     }
 
+    @Test func `has two readings of one second in any order, and nothing fell`() async throws {
+        let house = try await House()
+        let (number, _) = try await house.started(House.start(0))
+        _ = try await house.apply(House.meter(number, 60, 1100), at: 60)
+        func clock(_ register: Int64) -> StationEvent {
+            let sample = MeterSample(.energyImport, Decimal(register), context: .sampleClock)
+            let reading = MeterReading(at: House.noon.advanced(bySeconds: 120), samples: [sample])
+            return .metered(
+                MeterReport(connector: 1, transaction: .number(number), readings: [reading]))
+        }
+        _ = try await house.apply(House.meter(number, 120, 1201), at: 120)
+        _ = try await house.apply(clock(1199), at: 120)
+        #expect(try await house.cpo.suspicions.list().isEmpty)
+        #expect(house.cpo.sessions.running().first?.meterLast == WattHours(1201))
+        _ = try await house.apply(House.meter(number, 180, 1200), at: 180)
+        #expect(try await house.cpo.suspicions.list().map(\.code) == [.registerFellOrJumped])
+    }
+
     @Test func `plays a message of falling times again once`() async throws {
         let engine = CountingEngine()
         let house = try await House(

@@ -26,6 +26,16 @@ import Testing
         #expect(total(phase("L1", 7), end) == WattHours(7))
     }
 
+    @Test func `is the last register where a charge's first one stands beside it`() {
+        var begin = phase(nil, 3)
+        begin.context = .transactionBegin
+        var end = phase(nil, 9)
+        end.context = .transactionEnd
+        #expect(total(begin, end) == WattHours(9))
+        #expect(total(end, begin) == WattHours(9))
+        #expect(total(begin) == WattHours(3))
+    }
+
     @Test func `leaves out the grid's side and signed records`() {
         var inlet = phase(nil, 3)
         inlet.location = "Inlet"
