@@ -15,7 +15,29 @@ extension Locations {
                 throw LocationError.evseBelongsElsewhere(uid: evse.uid, location: holder)
             }
         }
+        try refuseTwice(merged)
         return merged
+    }
+
+    private func refuseTwice(_ location: Location) throws {
+        var uids: Set<String> = []
+        var ties: [String: String] = [:]
+        for evse in location.evses {
+            guard uids.insert(evse.uid.lowercased()).inserted else {
+                throw LocationError.evseTwice(uid: evse.uid)
+            }
+            guard let station = evse.station, let connector = evse.stationConnector else {
+                continue
+            }
+            let elsewhere = place(station: station, connector: connector).flatMap { place in
+                Self.same(place.location.id, location.id) ? nil : place.evse.uid
+            }
+            let key = "\(connector) \(station.lowercased())"
+            if let other = ties.updateValue(evse.uid, forKey: key) ?? elsewhere {
+                throw LocationError.plugTiedTwice(
+                    station: station, connector: connector, uid: evse.uid, other: other)
+            }
+        }
     }
 
     /// What is to be stored: `new` with the ids, statuses and times that are not the caller's.

@@ -113,6 +113,19 @@ package final class Locations: Remembering {
         }
     }
 
+    /// `LOCATION/EVSE` of every plug whose list of tariffs has this one, in order.
+    package func plugs(soldUnder tariff: String) -> [String] {
+        let wanted = tariff.lowercased()
+        return all().flatMap { location in
+            location.evses.filter { evse in
+                evse.status != .removed
+                    && evse.connectors.contains { connector in
+                        connector.tariffIDs.contains { $0.lowercased() == wanted }
+                    }
+            }.map { "\(location.id)/\($0.uid)" }
+        }
+    }
+
     package func place(station: String, connector: ConnectorNumber) -> Place? {
         state.withLock {
             $0.place($0.ties[Tie(station: station.lowercased(), connector: connector)])
@@ -303,6 +316,22 @@ package final class Locations: Remembering {
 }
 
 /// What a location may not be.
-package enum LocationError: Error, Hashable, Sendable {
+package enum LocationError: Error, Hashable, Sendable, CustomStringConvertible {
     case evseBelongsElsewhere(uid: String, location: String)
+    case evseTwice(uid: String)
+    /// One plug of a station behind two EVSEs: its charges would be sold at one of the two places.
+    case plugTiedTwice(station: String, connector: ConnectorNumber, uid: String, other: String)
+
+    package var description: String {
+        switch self {
+        case .evseBelongsElsewhere(let uid, let location):
+            "the uid \(uid) stands in location \(location)"
+        case .evseTwice(let uid): "the uid \(uid) stands here twice"
+        case .plugTiedTwice(let station, let connector, let uid, let other):
+            """
+            connector \(connector) of station \(station) is behind \(uid) and behind \(other): \
+            a plug is one EVSE's; take it from one of them
+            """
+        }
+    }
 }

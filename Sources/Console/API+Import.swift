@@ -127,11 +127,11 @@ extension Console {
 
 extension ImportPlan.Problem {
     init(_ error: any Error, line: Int) {
-        if case LocationError.evseBelongsElsewhere(let uid, let other) = error {
-            self.init(
-                line: line, field: "evse_uid", detail: "the uid \(uid) stands in location \(other)")
-        } else {
-            self.init(line: line, field: nil, detail: "\(error)")
+        switch error as? LocationError {
+        case .plugTiedTwice: self.init(line: line, field: "station", detail: "\(error)")
+        case .evseBelongsElsewhere, .evseTwice:
+            self.init(line: line, field: "evse_uid", detail: "\(error)")
+        case nil: self.init(line: line, field: nil, detail: "\(error)")
         }
     }
 }

@@ -7,6 +7,9 @@ import Service
 import Web
 
 extension Console {
+    /// Of the plugs that keep a tariff from being deleted.
+    private static let mostPlugsNamed = 5
+
     /// A value another door could not read.
     package struct BadValue: Error, Sendable {
         package var field: String
@@ -32,7 +35,9 @@ extension Console {
             APIRoute(
                 method: "GET", path: "/locations", need: .role(.viewer),
                 summary: "Places as OCPI has them"
-            ) { _ in .page(self.house.locations.all().map(shape), next: nil) },
+            ) { _ in
+                .page(self.house.locations.all().map { self.tied($0, shape) }, next: nil)
+            },
             APIRoute(
                 method: "GET", path: "/locations/{id}", need: .role(.viewer), summary: "One place"
             ) { request in
@@ -40,7 +45,7 @@ extension Console {
                 guard let location = self.house.locations.location(id) else {
                     throw APIProblem.notFound("location", id)
                 }
-                return .json(shape(location))
+                return .json(self.tied(location, shape))
             },
             APIRoute(
                 method: "PUT", path: "/locations/{id}", need: .role(.admin),
@@ -48,19 +53,19 @@ extension Console {
                 body: "an OCPI Location; an EVSE also has `station` and `station_connector`"
             ) { request in
                 let now = self.house.clock.now
-                let location = try LocationBody.read(
-                    try request.object(), id: request[parameter: "id"],
-                    party: self.house.settings.party, at: now)
+                let location = try LocationBody(self.house, at: now).read(
+                    try request.object(), id: request[parameter: "id"])
                 do {
                     try await self.house.write { transaction in
                         try self.house.locations.put(location, at: now, in: transaction)
                         try self.audit.note(
                             request.caller, "location.put", location.id, in: transaction)
                     }
-                } catch LocationError.evseBelongsElsewhere(let uid, let other) {
-                    throw APIProblem.field("evses", "the uid \(uid) stands in location \(other)")
+                } catch let problem as LocationError {
+                    throw APIProblem.field("evses", "\(problem)")
                 }
-                return .json(shape(self.house.locations.location(location.id) ?? location))
+                return .json(
+                    self.tied(self.house.locations.location(location.id) ?? location, shape))
             },
             APIRoute(
                 method: "DELETE", path: "/locations/{id}", need: .role(.admin),
@@ -76,6 +81,22 @@ extension Console {
                 return .noContent
             },
         ]
+    }
+
+    /// As partners see it, and with the station behind each EVSE: what is got can be changed and put again.
+    private func tied(
+        _ location: Location, _ shape: @Sendable (Location) -> JSONValue
+    ) -> JSONValue {
+        var value = shape(location)
+        guard var evses = value["evses"]?.array, evses.count == location.evses.count else {
+            return value
+        }
+        for (index, evse) in location.evses.enumerated() {
+            evses[index]["station"] = evse.station.map { .string($0) }
+            evses[index]["station_connector"] = evse.stationConnector.map { .number($0) }
+        }
+        value["evses"] = .array(evses)
+        return value
     }
 
     private func tariffRoutes(_ shape: @escaping @Sendable (Tariff) -> JSONValue) -> [APIRoute] {
@@ -110,10 +131,20 @@ extension Console {
             },
             APIRoute(
                 method: "DELETE", path: "/tariffs/{id}", need: .role(.admin),
-                summary: "Ends a tariff; sessions and bills keep their copy"
+                summary: "Ends a tariff no plug is sold under; sessions and bills keep their copy"
             ) { request in
                 let id = request[parameter: "id"]
                 let now = self.house.clock.now
+                let plugs = self.house.locations.plugs(soldUnder: id)
+                guard plugs.isEmpty else {
+                    throw APIProblem(
+                        409, "plugs are sold under it",
+                        detail: """
+                            \(plugs.prefix(Self.mostPlugsNamed).joined(separator: ", "))\
+                            \(plugs.count > Self.mostPlugsNamed ? " and others" : ""): charges there would \
+                            cost nothing. Put their locations with another tariff first
+                            """)
+                }
                 let found = try await self.house.write { transaction in
                     try self.audit.note(request.caller, "tariff.delete", id, in: transaction)
                     return try self.house.tariffs.delete(id, at: now, in: transaction)

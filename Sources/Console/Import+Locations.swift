@@ -52,8 +52,7 @@ extension ImportPlan {
                     }
                 }
                 let body = try body(of: rows)
-                let wanted = try LocationBody.read(
-                    body, id: id, party: house.settings.party, at: now)
+                let wanted = try LocationBody(house, at: now).read(body, id: id)
                 let isPublishSaid = rows.contains { $0["publish"] != nil }
                 let said = isPublishSaid ? columns : columns.subtracting(["publish"])
                 let work = Work(

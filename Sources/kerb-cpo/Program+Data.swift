@@ -85,6 +85,7 @@ extension Program {
     static func doctor(_ invocation: CommandTable.Invocation) async throws -> ExitCode {
         let settings = try settings(invocation)
         var findings: [(name: String, isFine: Bool, what: String)] = []
+        var hints: [String] = []
         func note(_ name: String, _ problem: String?, fine: String) {
             findings.append((name, problem == nil, problem ?? fine))
         }
@@ -92,6 +93,7 @@ extension Program {
             let database = try await open(settings)
             let wrong = try await database.quickCheck()
             note("database", wrong.isEmpty ? nil : wrong.joined(separator: "; "), fine: "sound")
+            if wrong.isEmpty { hints = try await prices(settings, database, log(invocation)) }
             await database.close()
         } catch {
             let reason = (error as? Failure)?.text ?? "\(settings.database): \(error)"
@@ -125,7 +127,37 @@ extension Program {
         for finding in findings {
             print("\(finding.isFine ? "ok  " : "BAD ") \(finding.name): \(finding.what)")
         }
+        for hint in hints { print("note \(hint)") }
         return findings.allSatisfy(\.isFine) ? .done : .failed
+    }
+}
+
+extension Program {
+    private static let mostNamed = 5
+
+    /// Charges for nothing may be meant: they are told, and nothing is wrong.
+    private static func prices(
+        _ settings: Settings, _ database: Database, _ log: Log
+    ) async throws -> [String] {
+        let house = try await ChargePointOperator(
+            database: database, settings: settings.house, log: log)
+        let unpriced = try await house.unpriced()
+        func named(_ ids: [String]) -> String {
+            ids.prefix(mostNamed).joined(separator: ", ")
+                + (ids.count > mostNamed ? " and \(ids.count - mostNamed) more" : "")
+        }
+        var hints: [String] = []
+        if !unpriced.plugs.isEmpty {
+            hints.append(
+                "prices: charges cost nothing at \(named(unpriced.plugs)): no tariff of `tariff_ids` is valid now"
+            )
+        }
+        if !unpriced.homeless.isEmpty {
+            hints.append(
+                "places: charges cost nothing at \(named(unpriced.homeless)): no location has that plug (PUT /locations/ID)"
+            )
+        }
+        return hints
     }
 }
 

@@ -32,6 +32,11 @@ struct TestConsole {
             clock: clock, log: .silent)
         let now = clock.now
         try await house.write { transaction in
+            let energy = Tariff.Element(components: [.init(.energy, price: Decimal(5))])
+            try house.tariffs.put(
+                Tariff(
+                    party: house.settings.party, id: "T1", currency: "INR", elements: [energy],
+                    lastUpdated: now), at: now, in: transaction)
             for id in ["CS-1", "CS-2", "CS-3"] {
                 try house.stations.register(id, .accepted, at: now, in: transaction)
             }

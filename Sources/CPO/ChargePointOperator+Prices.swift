@@ -1,0 +1,37 @@
+import Charging
+import SQL
+import Service
+
+extension ChargePointOperator {
+    /// What charges for nothing now, and nobody may have meant it.
+    package struct Unpriced: Hashable, Sendable {
+        /// `LOCATION/EVSE` of plugs with a station behind them and no tariff that is valid.
+        package var plugs: [String]
+        /// `STATION/CONNECTOR` of accepted stations' plugs that stand in no location, 100 at most.
+        package var homeless: [String]
+    }
+
+    private static let mostHomeless = 100
+
+    package func unpriced() async throws -> Unpriced {
+        let now = clock.now
+        let plugs = locations.all().flatMap { location in
+            location.evses.filter { evse in
+                evse.station != nil && evse.status != .removed
+                    && evse.connectors.contains { tariffs.applicable(to: $0, at: now) == nil }
+            }.map { "\(location.id)/\($0.uid)" }
+        }
+        let told = try await read { transaction in
+            try transaction.query(
+                """
+                SELECT c.station, c.number FROM station_connector c JOIN station s ON s.id = c.station
+                WHERE c.number > 0 AND s.registration = ? ORDER BY c.station, c.number
+                """, RegistrationStatus.accepted.rawValue
+            ).map { (try $0.text("station"), Int(try $0.int64("number"))) }
+        }
+        let homeless = told.lazy.filter { station, number in
+            self.locations.place(station: station, connector: number) == nil
+        }.prefix(Self.mostHomeless).map { "\($0)/\($1)" }
+        return Unpriced(plugs: plugs, homeless: Array(homeless))
+    }
+}

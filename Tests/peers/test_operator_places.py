@@ -1,0 +1,114 @@
+"""An operator ties a charger's plugs to a place and a price with the README's example bodies; a charge there, by a
+station of PyPI `ocpp`, costs what the example says."""
+import asyncio
+import copy
+import datetime
+import json
+import pathlib
+from decimal import Decimal
+
+import pytest
+import websockets
+from ocpp.v16 import ChargePoint, call
+
+from cpo_server import BIN, ConfiguredServer, subprocess
+
+CONFIG = pathlib.Path(__file__).resolve().parents[2] / "Config"
+WATT_HOURS = 10_000
+
+
+def example(name):
+    return json.loads((CONFIG / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with ConfiguredServer(tmp_path_factory.mktemp("places") / "cpo") as server:
+        yield server
+
+
+def put_examples(server):
+    for path, name in [("/tariffs/DAY-NIGHT", "tariff"), ("/locations/DEPOT", "location")]:
+        status, answer = server.api("PUT", path, example(name))
+        assert status == 200, answer
+
+
+async def charge(server, connector):
+    async with websockets.connect(server.ws + "CS-1", subprotocols=["ocpp1.6"]) as socket:
+        station = ChargePoint("CS-1", socket, response_timeout=30)
+        listening = asyncio.create_task(station.start())
+        await station.call(call.BootNotification("Model", "Vendor"))
+        now = datetime.datetime.fromisoformat((await station.call(call.Heartbeat())).current_time)
+        began = (now - datetime.timedelta(hours=1)).isoformat()
+        started = await station.call(call.StartTransaction(connector, "CARD-1", 1_000, began))
+        await station.call(call.StopTransaction(
+            1_000 + WATT_HOURS, now.isoformat(), started.transaction_id, reason="Local"))
+        listening.cancel()
+
+
+def test_a_charge_costs_what_the_examples_say(server):
+    assert server.api("PUT", "/locations/DEPOT", example("location"))[0] == 422
+    put_examples(server)
+    card = {"type": "RFID", "contract_id": "IN-KRB-C1", "issuer": "Kerb", "valid": True, "whitelist": "ALLOWED"}
+    assert server.api("PUT", "/tokens/CARD-1", card)[0] == 200
+    asyncio.run(charge(server, 1))
+    session = server.api("GET", "/sessions")[1]["items"][0]
+    assert (session["location"], session["evseUID"], session["tariff"]) == ("DEPOT", "YARD-1", "DAY-NIGHT")
+    # By the day, by the night, or over the hour between them.
+    assert Decimal(120) <= Decimal(str(session["cost"]["exclVAT"])) <= Decimal(180), session
+    status, answer = server.api("DELETE", "/tariffs/DAY-NIGHT")
+    assert status == 409 and "DEPOT/YARD-1" in answer["detail"], answer
+
+
+def test_what_is_got_can_be_put_again(server):
+    put_examples(server)
+    status, place = server.api("GET", "/locations/DEPOT")
+    assert place["evses"][0]["station"] == "CS-1" and place["evses"][0]["station_connector"] == 1
+    assert server.api("PUT", "/locations/DEPOT", place) == (200, place)
+    wanted = example("location")
+    for evse, was in zip(place["evses"], wanted["evses"]):
+        assert {key: evse[key] for key in was if key != "connectors"} == {
+            key: was[key] for key in was if key != "connectors"}
+        assert evse["capabilities"], "no app would offer to start here"
+
+
+def test_a_mistake_in_a_place_is_named(server):
+    put_examples(server)
+    before = server.api("GET", "/locations/DEPOT")
+
+    def refused(change, field):
+        body = copy.deepcopy(example("location"))
+        change(body)
+        status, answer = server.api("PUT", "/locations/DEPOT", body)
+        assert status == 422 and answer["field"] == field and answer["detail"], answer
+
+    first = lambda body: body["evses"][0]
+    plug = lambda body: first(body)["connectors"][0]
+    refused(lambda body: body.update(time_zone="Asia/Kolkatta"), "time_zone")
+    refused(lambda body: body.update(publish="yes"), "publish")
+    refused(lambda body: body.update(opening_times={}), "opening_times")
+    refused(lambda body: body.update(evses={}), "evses")
+    refused(lambda body: plug(body).update(tariff_ids=["DAY-NITE"]), "evses.0.connectors.0.tariff_ids")
+    refused(lambda body: plug(body).update(tariff_ids="DAY-NIGHT"), "evses.0.connectors.0.tariff_ids")
+    refused(lambda body: plug(body).update(tariff_id=["DAY-NIGHT"]), "evses.0.connectors.0.tariff_id")
+    refused(lambda body: plug(body).update(power_type="AC"), "evses.0.connectors.0.power_type")
+    refused(lambda body: first(body).pop("station_connector"), "evses.0.station_connector")
+    refused(lambda body: body["evses"][1].update(station_connector=1), "evses")
+    refused(lambda body: body["evses"][1].update(uid="yard-1", station_connector=2), "evses")
+    other = example("location")
+    other["evses"] = [{**other["evses"][0], "uid": "OTHER-1"}]
+    status, answer = server.api("PUT", "/locations/OTHER", other)
+    assert status == 422 and "YARD-1" in answer["detail"], answer
+    assert server.api("GET", "/locations/DEPOT") == before
+
+
+def test_doctor_names_plugs_that_charge_for_nothing(server):
+    put_examples(server)
+    free = example("location")
+    free["evses"][1]["connectors"][0].pop("tariff_ids")
+    assert server.api("PUT", "/locations/DEPOT", free)[0] == 200
+    done = subprocess.run([str(BIN / "kerb-cpo"), "doctor", "--config", str(server.configuration)],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = next(line for line in done.stdout.splitlines() if "prices" in line)
+    assert "DEPOT/YARD-2" in line and "YARD-1" not in line, done.stdout
