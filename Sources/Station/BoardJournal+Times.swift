@@ -95,7 +95,8 @@ extension BoardJournal {
         }
     }
 
-    /// Enters this boot, and forgets those of which nothing is left.
+    /// Enters this boot, and forgets those of which nothing is left; but for the last one whose times are
+    /// known, after which all later ones lie.
     func enterBoot() async throws {
         let (bootID, base, trust, now) = (bootID, base, trust, clock.monotonicMilliseconds)
         try await write(.opening) { sql in
@@ -113,7 +114,10 @@ extension BoardJournal {
                     AND boot_id NOT IN (SELECT boot_id FROM upkeep_report)
                     AND boot_id NOT IN (
                         SELECT start_boot FROM charge WHERE start_boot IS NOT NULL)
-                """, bootID)
+                    AND number <> COALESCE((
+                        SELECT MAX(number) FROM boot
+                        WHERE boot_id <> ? AND trust NOT IN ('untrusted', 'rtc', 'supposed')), 0)
+                """, bootID, bootID)
             if trust != .untrusted { try Self.settle(bootID, base, trust, sql) }
         }
     }
@@ -159,9 +163,7 @@ extension BoardJournal {
             """, bootID)
         for (index, row) in earlier.enumerated() {
             let (own, last) = (try row.int64("base_ms"), try row.int64("last_ms"))
-            let before = try earlier.dropFirst(index + 1).first.map {
-                try $0.int64("base_ms") + $0.int64("last_ms")
-            }
+            let before = try Self.earliest(after: earlier.dropFirst(index + 1))
             let word = try row.text("trust")
             let isKnown: Bool =
                 switch ClockTrust(rawValue: word) {
@@ -180,5 +182,22 @@ extension BoardJournal {
                 "UPDATE boot SET base_ms = ?, trust = ? WHERE number = ?", next,
                 trust == .rtc ? Self.supposed : Self.derived, try row.int64("number"))
         }
+    }
+
+    /// When a boot can have begun at the earliest, after those before it, the last one first: what is known
+    /// of one of them, and as long as those since then took, of whose times nothing is known but that.
+    private static func earliest(after boots: ArraySlice<Row>) throws -> Int64? {
+        var (bound, since): (Int64?, Int64) = (nil, 0)
+        for row in boots {
+            let (base, last) = (try row.int64("base_ms"), try row.int64("last_ms"))
+            let word = try row.text("trust")
+            let trust = ClockTrust(rawValue: word)
+            if trust != .untrusted, word != supposed {
+                bound = max(bound ?? .min, base &+ last &+ since)
+                if trust != .rtc { return bound }
+            }
+            since = since &+ last
+        }
+        return bound
     }
 }

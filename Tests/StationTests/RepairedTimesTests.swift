@@ -157,6 +157,49 @@ import Testing
         await journal.close()
     }
 
+    /// A battery's word that leaves no room for the boot before it, which never knew the time, after one
+    /// whose times are known. Seed 11362 of whole histories.
+    @Test func `refute a battery that leaves no room for them`() async throws {
+        var (told, number) = ([Int64](), 0)
+        /// A charge of a minute in a boot; then what can be told is told.
+        func boot(_ name: String, _ wall: Timestamp, battery: Bool, heard: Timestamp?) async throws
+        {
+            let system = ManualClock(wall)
+            let board = BoardClock(system, kernel: { ClockSource(hasBattery: battery) })
+            let journal = try await journal(name, board)
+            if let heard { _ = board.correct(to: heard) }
+            try await journal.settleTimes()
+            number += 1
+            let id = try await journal.start(
+                connector: 1, token: "T\(number)", isRemote: false, register: WattHours(1),
+                at: board.now)
+            system.advance(milliseconds: 60_000)
+            try await journal.stop(
+                .init(
+                    transaction: id, register: WattHours(1), at: board.now, reason: .local,
+                    token: nil, isLastGood: false))
+            while heard != nil, let message = try await journal.nextMessage() {
+                if case .start(let start) = message.kind {
+                    told.append(try #require(start.at).milliseconds)
+                    try await journal.confirmStart(message, operatorID: told.count)
+                } else if case .stop(let stop) = message.kind {
+                    told.append(try #require(stop.at).milliseconds)
+                    try await journal.confirm(message)
+                }
+            }
+            await journal.close()
+        }
+        try await boot("a", noon, battery: false, heard: noon)
+        try await boot("b", Timestamp(seconds: 30), battery: false, heard: nil)
+        // An hour behind, and half a minute after the first one's end.
+        try await boot("c", noon.advanced(bySeconds: 90), battery: true, heard: nil)
+        let later = noon.advanced(bySeconds: 7_200)
+        try await boot("d", later, battery: false, heard: later)
+        #expect(
+            told.map { ($0 - noon.milliseconds) / 1000 }
+                == [0, 60, 7_080, 7_140, 7_140, 7_200, 7_200, 7_260])
+    }
+
     @Test func `keep security events waiting, and nothing that carries no time`() async throws {
         let system = ManualClock(Timestamp(seconds: 30))
         let clock = BoardClock(system)
