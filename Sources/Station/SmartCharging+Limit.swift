@@ -31,11 +31,33 @@ extension SmartCharging {
             isHeldLimitUnread = false
             await step()
         }
-        try await journal.set(Self.limitKey, to: held.map { text(of: $0, at: now) } ?? Self.none)
-        guard held == nil else { return }
+        limitOrders += 1
+        let order = limitOrders
+        try await keep(held.map { text(of: $0, at: now) } ?? Self.none)
+        // Another came meanwhile: that one counts.
+        guard held == nil, order == limitOrders else { return }
         heldLimit = nil
         isHeldLimitUnread = false
         await step()
+    }
+
+    /// Writes one after the other, in the order they were asked for: of two that run at a time the older
+    /// could reach the disk last, and a limit that was taken away would be back after a restart.
+    private func keep(_ text: String) async throws {
+        let (before, journal) = (limitWrite, journal)
+        let write = Task {
+            // Its failure was told to whoever asked for it.
+            _ = await before?.result
+            try await journal.set(Self.limitKey, to: text)
+        }
+        limitWrite = write
+        isLimitBeingTaken = text == Self.none
+        do {
+            try await write.value
+        } catch {
+            isLimitBeingTaken = false
+            throw error
+        }
     }
 
     /// As it is kept: what is left of it by the monotonic clock, and its end where this machine knows the
@@ -62,10 +84,9 @@ extension SmartCharging {
 
     /// Writes down what is left of a limit that ends by itself.
     func keepHeldLimit() async {
-        guard let limit = heldLimit, limit.endsAt != nil else { return }
+        guard let limit = heldLimit, limit.endsAt != nil, !isLimitBeingTaken else { return }
         do {
-            try await journal.set(
-                Self.limitKey, to: text(of: limit, at: clock.monotonicMilliseconds))
+            try await keep(text(of: limit, at: clock.monotonicMilliseconds))
         } catch {
             // It holds for longer then.
             log.warning("journal not written", ["error": String(describing: error)])
@@ -75,8 +96,15 @@ extension SmartCharging {
     /// Takes up what was kept. How long the board was off only a wall clock knows; where this machine has
     /// none of its own all is left that was left when it was last kept. The operator's time says nothing
     /// here: it must not end what holds against the operator.
-    func readHeldLimit(_ text: String?) {
-        guard let text, text != Self.none else { return }
+    func readHeldLimit(_ text: String?) async {
+        guard let text else {
+            // From now on a row that is missing is one that was lost: see `doubtSiteLimit`.
+            do { try await journal.set(Self.limitKey, to: Self.none) } catch {
+                log.warning("journal not written", ["error": String(describing: error)])
+            }
+            return
+        }
+        guard text != Self.none else { return }
         // Written by this program alone: what cannot be read was damaged, and nobody knows the limit.
         guard let value = try? JSONValue(parsing: text),
             let currents = value["milliamperes"]?.array?.compactMap(\.int64), currents.count == 3,

@@ -33,6 +33,11 @@ package actor SmartCharging {
     var heldLimit: HeldLimit?
     /// What the journal kept of a person's limit cannot be read: the safe share counts.
     var isHeldLimitUnread = false
+    /// The last writing of it, and whether that takes it away.
+    var limitWrite: Task<Void, any Error>?
+    var isLimitBeingTaken = false
+    /// Counts what was said of it.
+    var limitOrders = 0
     var site = SiteState.free
     private var isMeterFailing = false
 
@@ -101,7 +106,7 @@ package actor SmartCharging {
     /// Reads what was installed before the restart. To be called before any charge can start.
     package func load() async throws {
         profiles = InstalledProfiles(try await journal.profiles())
-        readHeldLimit(try await journal.settings()[Self.limitKey])
+        await readHeldLimit(try await journal.settings()[Self.limitKey])
         for controller in controllers { await controller.bind(awaited) }
         await step()
         for outlet in settings.outlets {

@@ -1,4 +1,5 @@
 import Charging
+import Glibc
 import Service
 import TestSupport
 import Testing
@@ -12,11 +13,11 @@ import Testing
 
     private func smart(
         _ clock: any ServiceClock, isDead: Lock<Bool> = Lock(false),
-        keeping text: String? = nil
+        keeping text: String? = nil, probe: JournalProbe? = nil
     ) async throws -> (SmartCharging, BoardJournal) {
         let journal = try await BoardJournal(
             path: folder.file("j.db"), bootID: "a", clock: clock,
-            probe: { step, moment in
+            probe: probe ?? { step, moment in
                 if step == .setting, moment == .asked, isDead.withLock({ $0 }) { throw Dead() }
             })
         if let text { try await journal.set(SmartCharging.limitKey, to: text) }
@@ -48,6 +49,41 @@ import Testing
         let (third, three) = try await smart(ManualClock())
         #expect(await held(third) == nil)
         await three.close()
+    }
+
+    /// What is left of it is written down just as a person takes it away.
+    @Test(.timeLimit(.minutes(1)))
+    func `that was taken away is not back after a restart`() async throws {
+        let clock = ManualClock()
+        let (isTaken, isWritten, mayGoOn) = (Lock(false), Lock(false), Lock(false))
+        let (smart, journal) = try await smart(
+            clock,
+            probe: { step, moment in
+                guard step == .setting, moment == .committed, isTaken.withLock({ $0 }) else {
+                    return
+                }
+                // Only the first: it is on the disk, and nobody knows yet.
+                isTaken.withLock { $0 = false }
+                isWritten.withLock { $0 = true }
+                while !mayGoOn.withLock({ $0 }), !Task.isCancelled { sched_yield() }
+            })
+        try await smart.limitSite(LocalLimit(currents: PhaseCurrents(Amperes(10)), seconds: 600))
+        isTaken.withLock { $0 = true }
+        async let taking: Void = smart.limitSite(nil)
+        await until { isWritten.withLock { $0 } }
+        await smart.keepHeldLimit()
+        mayGoOn.withLock { $0 = true }
+        try await taking
+        await journal.close()
+        let (second, two) = try await self.smart(clock)
+        #expect(await held(second) == nil)
+        await two.close()
+    }
+
+    @Test func `that was never said is known not to be there`() async throws {
+        let (_, journal) = try await smart(ManualClock())
+        #expect(try await journal.settings()[SmartCharging.limitKey] == "off")
+        await journal.close()
     }
 
     @Test func `ends after its time, by the monotonic clock and over a restart`() async throws {
