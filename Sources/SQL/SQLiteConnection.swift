@@ -263,8 +263,11 @@ final class SQLiteConnection: SQLConnection {
         Self.error(code, String(cString: sqlite3_errmsg(handle)))
     }
 
-    private static func error(_ code: Int32, _ message: String) -> SQLError {
+    static func error(_ code: Int32, _ message: String) -> SQLError {
         switch code & 0xFF {
+        // SQLITE_IOERR_READ, SQLITE_IOERR_CORRUPTFS: a part that the disk does not give back is damaged.
+        // Another file may be read and written.
+        case SQLITE_IOERR where code >> 8 == 1 || code >> 8 == 33: .corrupt(message)
         case SQLITE_FULL: .full
         case SQLITE_BUSY, SQLITE_LOCKED: .busy
         case SQLITE_CORRUPT, SQLITE_NOTADB: .corrupt(message)

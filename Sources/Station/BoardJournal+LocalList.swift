@@ -94,26 +94,34 @@ extension BoardJournal {
             ON CONFLICT (token) DO UPDATE SET status = excluded.status,
                 group_token = excluded.group_token, expires_at = excluded.expires_at
             """, token, info.status.rawValue, info.group, info.expires)
+        try seal("local_token", where: "token = ?", token, in: sql)
         // The list is right about its tokens: the cache must not know them too. OCPP 1.6 §3.5.3.
         try sql.execute("DELETE FROM known_token WHERE token = ?", token)
     }
 
     /// What the list says of a token, compared ignoring case; nil where it does not have it.
     func listed(token: String, at now: Timestamp) async throws -> AuthorizationInfo? {
-        try await database.read { sql in
+        let isClockKnown = trust != .untrusted
+        return try await database.read { sql in
             guard
                 let row = try sql.queryOne(
                     "SELECT * FROM local_token WHERE token = ?", token.lowercased())
             else { return nil }
-            return try Self.info(of: row, at: now, sql)
+            return try Self.info(of: row, in: "local_token", at: now, isClockKnown, sql)
         }
     }
 
-    /// A row's word on its token. An end that has passed speaks louder than `Accepted`; a board
-    /// whose clock fell back after a power cut judges by the last time the operator was heard.
-    static func info(of row: Row, at now: Timestamp, _ sql: Transaction) throws
-        -> AuthorizationInfo?
-    {
+    /// A row's word on its token. An end that has passed speaks louder than `Accepted`.
+    ///
+    /// A clock that somebody has set is believed, whatever an earlier one said: what was learnt by a clock
+    /// decades ahead would end every token until then. One that nobody has set, after a power cut, reads
+    /// less than it is: the board then judges by the last time the operator was heard, which
+    /// `correctStamps` keeps from lying ahead.
+    static func info(
+        of row: Row, in table: String, at now: Timestamp, _ isClockKnown: Bool, _ sql: Transaction
+    ) throws -> AuthorizationInfo? {
+        // Nobody knows whom a damaged row let in.
+        guard try isSound(row, of: table) else { return AuthorizationInfo(.invalid) }
         guard let status = AuthorizationStatus(rawValue: try row.text("status")) else { return nil }
         let expires = try row.timestampOrNil("expires_at")
         if status == .accepted, let expires, try expires <= max(now, lastHeard(sql)) {

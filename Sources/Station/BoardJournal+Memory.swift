@@ -21,6 +21,7 @@ extension BoardJournal {
                 INSERT INTO setting (key, value) VALUES (?, ?)
                 ON CONFLICT (key) DO UPDATE SET value = excluded.value
                 """, key, value)
+            try Self.seal("setting", where: "key = ?", key, in: sql)
         }
     }
 
@@ -44,6 +45,7 @@ extension BoardJournal {
                     INSERT INTO availability (connector, is_operative) VALUES (?, ?)
                     ON CONFLICT (connector) DO UPDATE SET is_operative = excluded.is_operative
                     """, connector, operative)
+                try Self.seal("availability", where: "connector = ?", connector, in: sql)
             }
         }
     }
@@ -70,6 +72,7 @@ extension BoardJournal {
                     "INSERT INTO latched_fault (connector, fault) VALUES (?, ?)", connector,
                     fault.rawValue)
             }
+            try Self.seal("latched_fault", where: "connector = ?", connector, in: sql)
         }
     }
 
@@ -77,12 +80,13 @@ extension BoardJournal {
 
     /// What the operator last said of a token, compared ignoring case; nil if never, or expired.
     func known(token: String, at now: Timestamp) async throws -> AuthorizationInfo? {
-        try await database.read { sql in
+        let isClockKnown = trust != .untrusted
+        return try await database.read { sql in
             guard
                 let row = try sql.queryOne(
                     "SELECT * FROM known_token WHERE token = ?", token.lowercased())
             else { return nil }
-            return try Self.info(of: row, at: now, sql)
+            return try Self.info(of: row, in: "known_token", at: now, isClockKnown, sql)
         }
     }
 
@@ -101,6 +105,7 @@ extension BoardJournal {
                     learned_at = excluded.learned_at
                 """,
                 token.lowercased(), info.status.rawValue, info.group, info.expires, now)
+            try Self.seal("known_token", where: "token = ?", token.lowercased(), in: sql)
             try sql.execute(
                 """
                 DELETE FROM known_token WHERE token IN (

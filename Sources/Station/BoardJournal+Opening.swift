@@ -19,15 +19,25 @@ extension BoardJournal {
     }
 
     /// The schema lies in the file as text that SQLite checks only for being one. A column that lost its
-    /// name would show when a charge is to be told, weeks later.
+    /// name, or a value its kind, would show when it is read, weeks later and outside this.
     private func checkColumns() async throws {
         let model = try Database(path: ":memory:")
         try await model.migrate(Self.migrations)
         let wanted = try await Self.columns(of: model)
         await model.close()
         let found = try await columns()
-        for (table, names) in wanted.sorted(by: { $0.key < $1.key }) where found[table] != names {
-            throw SQLError.corrupt("table \(table) has not the columns that it was made with")
+        for (table, columns) in wanted.sorted(by: { $0.key < $1.key }) {
+            guard found[table] == columns else {
+                throw SQLError.corrupt("table \(table) has not the columns that it was made with")
+            }
+            let wrong = columns.map(\.isOfAnotherKind).joined(separator: " OR ")
+            // Samples are many and cost nothing; each is checked when it leaves.
+            let kept = table == "message" ? "AND kind <> 'sample'" : ""
+            let isWrong = try await database.read { sql in
+                try sql.queryOne("SELECT 1 AS n FROM \(table) WHERE (\(wrong)) \(kept) LIMIT 1")
+                    != nil
+            }
+            if isWrong { throw SQLError.corrupt("a value of \(table) is of another kind") }
         }
     }
 
@@ -36,13 +46,18 @@ extension BoardJournal {
             let charges = try sql.query("SELECT * FROM charge").compactMap {
                 try Self.isSound(charge: $0) ? nil : "charge \(try $0.int64("id"))"
             }
-            // Samples are many and cost nothing; each is checked when it leaves.
+            // As above.
             let messages = try sql.query(
                 "SELECT *, boot_id AS message_boot FROM message WHERE kind <> 'sample'"
             ).compactMap {
                 try Self.isSound(message: $0) ? nil : "message \(try $0.int64("seq"))"
             }
-            return charges + messages
+            // A token is checked when it is asked for.
+            let others = try Self.summed.keys.sorted().filter { table in
+                guard !table.hasSuffix("_token") else { return false }
+                return try Self.holdsUnsound(table, sql)
+            }
+            return charges + messages + others.map { "a row of \($0)" }
         }
         guard damaged.isEmpty else {
             let list = damaged.prefix(10).joined(separator: ", ")
@@ -51,6 +66,10 @@ extension BoardJournal {
     }
 
     /// Opens the journal whatever state it is in: the station must come up. A damaged one is rebuilt
+    private static func holdsUnsound(_ table: String, _ sql: Transaction) throws -> Bool {
+        try sql.query("SELECT * FROM \(table)").contains { try !isSound($0, of: table) }
+    }
+
     /// from what can be read of it, and is kept aside, never deleted.
     ///
     /// - Throws: where the disk gives no file at all.

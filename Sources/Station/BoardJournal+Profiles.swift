@@ -37,6 +37,7 @@ extension BoardJournal {
             INSERT INTO charging_profile (profile_id, connector, charge_id, body)
             VALUES (?, ?, ?, ?)
             """, entry.profile.id, entry.connector, entry.charge, entry.profile.json.text)
+        try seal("charging_profile", where: "profile_id = ?", entry.profile.id, in: sql)
     }
 
     func removeProfiles(_ ids: Set<Int>) async throws {

@@ -10,9 +10,14 @@ extension BoardJournal {
         var messages = 0
         /// Rows that were read and are not what was written, or belong to nothing.
         var unsound = 0
+        /// Pages that the disk did not give back.
+        var unreadable = 0
+        /// Not a charge could be read; perhaps there was none.
+        var isNothing = false
 
         var description: String {
             "\(charges) charges and \(messages) messages, \(unsound) rows unsound"
+                + (unreadable > 0 ? ", \(unreadable) pages unreadable" : "")
         }
     }
 
@@ -21,7 +26,7 @@ extension BoardJournal {
     ///
     /// The charges alone are enough to know every start and stop that is owed: an unconfirmed start
     /// has no operator's number, and a charge whose stop was confirmed is gone.
-    func salvage(from damaged: String) async throws -> Saved {
+    func salvage(from damaged: String, by copy: DamagedCopy = DamagedCopy()) async throws -> Saved {
         let columns = try await columns()
         let scratch = "\(path).scratch"
         defer {
@@ -30,112 +35,113 @@ extension BoardJournal {
         var saved = Saved()
         guard
             let reader = try Self.reader(
-                of: damaged, scratch, columns.keys.sorted(), head: "\(damaged).head")
-        else { return saved }
+                of: damaged, scratch, columns.keys.sorted(), copy, &saved.unreadable)
+        else {
+            saved.isNothing = true
+            try await doubtSiteLimit()
+            return saved
+        }
         defer { reader.close() }
         try await takeBoots(reader.rows(of: "boot"), columns["boot"] ?? [])
         // Nothing stays parked: a fresh journal begins with a fresh try.
-        let names = (columns["charge"] ?? []).filter { !$0.hasPrefix("park") }
+        let names = (columns["charge"] ?? []).filter { !$0.name.hasPrefix("park") }
         let charges = try await takeCharges(reader, names, &saved)
+        saved.isNothing = charges.isEmpty
         try await takeMessages(reader, of: charges, &saved)
-        for (table, names) in columns.sorted(by: { $0.key < $1.key })
+        for (table, columns) in columns.sorted(by: { $0.key < $1.key })
         where !["boot", "charge", "message"].contains(table) {
-            var walk = reader.walk(through: table)
-            while let rows = reader.next(&walk) {
-                if rows.isEmpty { continue }
-                try await write(.salvage) { sql in
-                    for row in rows { try Self.insert(row, into: table, names, sql) }
-                }
-            }
+            try await takeRows(reader, of: table, columns, &saved)
         }
         try await write(.salvage) { sql in try Self.doubtLocalList(sql) }
+        try await doubtSiteLimit()
         return saved
     }
 
-    /// The tables of a journal and their columns.
-    func columns() async throws -> [String: [String]] { try await Self.columns(of: database) }
-
-    static func columns(of database: Database) async throws -> [String: [String]] {
-        try await database.read { sql in
-            var found: [String: [String]] = [:]
-            for row in try sql.query(
-                """
-                SELECT name FROM sqlite_master WHERE type = 'table'
-                    AND name NOT LIKE 'sqlite%' AND name <> 'schema_migration'
-                """)
-            {
-                let table = try row.text("name")
-                found[table] = try sql.query("SELECT name FROM pragma_table_info(?)", table).map {
-                    try $0.text("name")
-                }
-            }
-            return found
+    /// Where a person's limit on the site did not come over nobody knows it: the safe share counts until
+    /// it is said again. A board that has none has a row that says so.
+    func doubtSiteLimit() async throws {
+        try await write(.salvage) { sql in
+            try sql.execute(
+                "INSERT INTO setting (key, value) VALUES (?, '') ON CONFLICT (key) DO NOTHING",
+                SmartCharging.limitKey)
+            try Self.seal("setting", where: "key = ?", SmartCharging.limitKey, in: sql)
         }
     }
 
     /// Boots keep their order: this one is the newest, whatever it was entered before.
-    private func takeBoots(_ rows: [Row], _ names: [String]) async throws {
+    private func takeBoots(_ rows: [Row], _ columns: [JournalColumn]) async throws {
         try await write(.salvage) { sql in
             let own = try sql.query("SELECT * FROM boot")
             try sql.execute("DELETE FROM boot")
-            for row in rows where Self.isReadable(boot: row) {
-                try Self.insert(row, into: "boot", names, sql)
+            for row in rows {
+                guard let values = Self.mended(row, of: "boot", columns) else { continue }
+                try Self.insert(values, into: "boot", sql)
             }
             for row in own {
-                try Self.insert(row, into: "boot", names.filter { $0 != "number" }, sql)
+                try Self.insert(
+                    Self.values(of: row, columns.filter { $0.name != "number" }), into: "boot", sql)
             }
         }
     }
 
-    /// One whose columns are of another kind than they were written would stop each start that reads it.
-    private static func isReadable(boot row: Row) -> Bool {
-        do throws(SQLError) {
-            _ = (try row.text("boot_id"), try row.text("trust"))
-            _ = (try row.int64("base_ms"), try row.int64("last_ms"))
-            return true
-        } catch {
-            return false
-        }
-    }
-
-    /// - Returns: the numbers of those that came over.
+    /// - Returns: the numbers of those that came over, and whether their last register did.
     private func takeCharges(
-        _ reader: DamagedDatabase, _ names: [String], _ saved: inout Saved
-    ) async throws -> Set<Int64> {
-        var charges: Set<Int64> = []
+        _ reader: DamagedDatabase, _ columns: [JournalColumn], _ saved: inout Saved
+    ) async throws -> [Int64: Bool] {
+        var charges: [Int64: Bool] = [:]
         var walk = reader.walk(through: "charge")
         while let rows = reader.next(&walk) {
             let taken = try await write(.salvage) { sql in
-                try rows.compactMap { row -> Int64? in
-                    guard let number = Self.number(ofCharge: row) else { return nil }
-                    return try Self.insert(row, into: "charge", names, sql) ? number : nil
+                try rows.compactMap { row -> (Int64, Bool)? in
+                    guard let charge = MendedCharge(row, columns),
+                        try Self.insert(charge.values, into: "charge", sql)
+                    else { return nil }
+                    return (charge.number, charge.isLastKnown)
                 }
             }
-            charges.formUnion(taken)
+            charges.merge(taken) { first, _ in first }
             saved.unsound += rows.count - taken.count
         }
         saved.charges = charges.count
         return charges
     }
 
+    private func takeRows(
+        _ reader: DamagedDatabase, of table: String, _ columns: [JournalColumn],
+        _ saved: inout Saved
+    ) async throws {
+        var walk = reader.walk(through: table)
+        while let rows = reader.next(&walk) {
+            if rows.isEmpty { continue }
+            saved.unsound += try await write(.salvage) { sql in
+                try rows.reduce(0) { lost, row in
+                    guard let values = Self.mended(row, of: table, columns),
+                        try Self.insert(values, into: table, sql)
+                    else { return lost + 1 }
+                    return lost
+                }
+            }
+        }
+    }
+
     private func takeMessages(
-        _ reader: DamagedDatabase, of charges: Set<Int64>, _ saved: inout Saved
+        _ reader: DamagedDatabase, of charges: [Int64: Bool], _ saved: inout Saved
     ) async throws {
         var starts: Set<Int64> = []
         var stops: Set<Int64> = []
         var walk = reader.walk(through: "message")
         while let rows = reader.next(&walk) {
-            for owed in rows.compactMap(Owed.init) where charges.contains(owed.charge) {
+            for owed in rows.compactMap(Owed.init) where charges[owed.charge] != nil {
                 if owed.kind == "start" { starts.insert(owed.charge) }
                 if owed.kind == "stop" { stops.insert(owed.charge) }
             }
         }
         // Starts that are owed and whose message was lost go first: they are the older ones.
         saved.messages += try await oweAgain(
-            "start", charges.subtracting(starts), where: "operator_id IS NULL")
+            "start", Set(charges.keys).subtracting(starts), where: "operator_id IS NULL")
         walk = reader.walk(through: "message")
         while let rows = reader.next(&walk) {
-            let owed = rows.compactMap(Owed.init).filter { charges.contains($0.charge) }
+            let owed = rows.compactMap(Owed.init).filter { charges[$0.charge] != nil }
             saved.unsound += rows.count - owed.count
             saved.messages += owed.count
             try await write(.salvage) { sql in
@@ -144,11 +150,18 @@ extension BoardJournal {
                     try Self.owe(
                         one.kind, of: one.charge, boot: one.boot, base: one.base, body: one.body,
                         rank: one.rank, shift: one.shift, sql)
+                    // The last register is lost, but not all that was read before it.
+                    guard charges[one.charge] == false, one.kind == "sample",
+                        let sample = one.body.flatMap({ StoredSample(text: $0) })
+                    else { continue }
+                    try Self.keep(
+                        sample.snapshot.register, of: one.charge, at: sample.snapshot.at,
+                        boot: one.boot, base: one.base, sql)
                 }
             }
         }
         saved.messages += try await oweAgain(
-            "stop", charges.subtracting(stops), where: "stopped_at IS NOT NULL")
+            "stop", Set(charges.keys).subtracting(stops), where: "stopped_at IS NOT NULL")
     }
 
     /// Charges in one step of the salvage.
@@ -179,17 +192,6 @@ extension BoardJournal {
         return count
     }
 
-    /// Numbers beyond this are damage: the next one is still to be counted.
-    private static let mostCharges: Int64 = 1 << 40
-
-    /// The number of a sound charge. A row that cannot even be read as what it should be is none.
-    private static func number(ofCharge row: Row) -> Int64? {
-        guard (try? isSound(charge: row)) == true, let number = try? row.int64("id"),
-            (1...mostCharges).contains(number)
-        else { return nil }
-        return number
-    }
-
     /// A message of a damaged journal; nil where it is not what was written.
     private struct Owed {
         var charge: Int64
@@ -217,49 +219,20 @@ extension BoardJournal {
         }
     }
 
-    /// Inserts those columns that this program knows; false where the row does not fit.
-    @discardableResult
-    private static func insert(
-        _ row: Row, into table: String, _ known: [String], _ sql: Transaction
-    ) throws -> Bool {
-        var names: [String] = []
-        var values: [SQLValue] = []
-        for name in known {
-            // A damaged file may be of an older schema: what it lacks gets its default.
-            guard let value = try? row.value(name), value != .null else { continue }
-            names.append(name)
-            values.append(value)
-        }
-        guard !names.isEmpty else { return false }
-        let places = names.map { _ in "?" }.joined(separator: ", ")
-        let list = names.joined(separator: ", ")
-        do throws(SQLError) {
-            return try sql.execute(
-                "INSERT OR IGNORE INTO \(table) (\(list)) VALUES (\(places))", list: values) > 0
-        } catch {
-            // What damage made of a row is refused; anything else is the disk's.
-            switch error {
-            case .constraint, .mismatch, .tooLarge, .unstorable: return false
-            case .full, .busy, .corrupt, .disk, .newerDatabase, .changedMigration, .notAllowed,
-                .unreachable, .denied, .statement, .closed:
-                throw error
-            }
-        }
-    }
-
     // MARK: Reading what can be read
 
     /// Reads a scratch copy, so that the evidence stays untouched; nil where not a row can be read.
     ///
     /// Where the copy does not even open, it is tried once more with the first page as it was kept.
     private static func reader(
-        of damaged: String, _ scratch: String, _ tables: [String], head: String
+        of damaged: String, _ scratch: String, _ tables: [String], _ copy: DamagedCopy,
+        _ unreadable: inout Int
     ) throws -> DamagedDatabase? {
         for isFirstPageReplaced in [false, true] {
-            try copy(damaged, to: scratch)
+            unreadable = try self.copy(damaged, to: scratch, by: copy)
             if isFirstPageReplaced {
                 // Without a kept page, or with one that fits no better, the first try stands.
-                guard let page = try? FileSystem.read(head, limitBytes: pageBytes),
+                guard let page = try? FileSystem.read("\(damaged).head", limitBytes: pageBytes),
                     replaceFirstPage(of: scratch, by: page)
                 else { return nil }
             }
@@ -285,26 +258,16 @@ extension BoardJournal {
         return pwrite(descriptor, page, page.count, 0) == page.count
     }
 
-    private static func copy(_ source: String, to target: String) throws(FileError) {
+    private static func copy(
+        _ source: String, to target: String, by copy: DamagedCopy
+    ) throws(FileError) -> Int {
         for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(target + suffix) }
-        for suffix in ["", "-wal"] {
-            let from = Glibc.open(source + suffix, O_RDONLY | O_CLOEXEC)
-            if from < 0, !suffix.isEmpty { continue }
-            guard from >= 0 else { throw FileError(source, errno: errno) }
-            defer { Glibc.close(from) }
-            let to = Glibc.open(
-                target + suffix, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-            guard to >= 0 else { throw FileError(target, errno: errno) }
-            defer { Glibc.close(to) }
-            var chunk = [UInt8](repeating: 0, count: 65_536)
-            while true {
-                let count = read(from, &chunk, chunk.count)
-                if count == 0 { break }
-                // Half a copy would pass for all there is.
-                guard count > 0 else { throw FileError(source, errno: errno) }
-                // In a row: a disk that takes a part of it says only then that it is full.
-                try FileSystem.writeAll(Array(chunk.prefix(count)), to, target)
-            }
+        var unreadable = try copy.copy(source, to: target)
+        do throws(FileError) {
+            unreadable += try copy.copy(source + "-wal", to: target + "-wal")
+        } catch .notFound {
+            // Then all of it is in the file.
         }
+        return unreadable
     }
 }

@@ -105,6 +105,7 @@ extension BoardJournal {
                 INSERT INTO boot (boot_id, base_ms, trust, last_ms) VALUES (?, ?, ?, ?)
                 ON CONFLICT (boot_id) DO NOTHING
                 """, bootID, base, ClockTrust.untrusted.rawValue, now)
+            try Self.seal("boot", where: "boot_id = ?", bootID, in: sql)
             try sql.execute(
                 """
                 DELETE FROM boot WHERE boot_id <> ?
@@ -201,3 +202,4 @@ extension BoardJournal {
         return bound
     }
 }
+        try seal("boot", where: "TRUE", in: sql)

@@ -171,11 +171,14 @@ package final class BoardJournal: Sendable {
                 """
                 INSERT INTO charge (id, connector, token, is_remote, meter_start_wh, started_at,
                     last_register_wh, last_alive_at, boot_id, alive_base, start_boot, start_base,
-                    start_sum, limits)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    start_sum, alive_sum, limits, limits_sum)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 id, connector, token, isRemote, register.value, at, register.value, at, bootID,
-                base, bootID, base, sum, chargeLimits.text)
+                base, bootID, base, sum,
+                CheckSum.ofAlive(
+                    charge: id, register: register.value, at: at, boot: bootID, base: base),
+                chargeLimits.text, CheckSum.ofLimits(charge: id, text: chargeLimits.text))
             try Self.owe(
                 "start", of: id, boot: bootID, base: base, body: reservation.map { String($0) },
                 sql)
@@ -201,9 +204,12 @@ package final class BoardJournal: Sendable {
     ) throws {
         try sql.execute(
             """
-            UPDATE charge SET last_register_wh = ?, last_alive_at = ?, alive_base = ?, boot_id = ?
+            UPDATE charge SET last_register_wh = ?, last_alive_at = ?, alive_base = ?, boot_id = ?,
+                alive_sum = ?
             WHERE id = ? AND stopped_at IS NULL
-            """, register.value, at, base, boot, charge)
+            """, register.value, at, base, boot,
+            CheckSum.ofAlive(
+                charge: charge, register: register.value, at: at, boot: boot, base: base), charge)
         try alive(at, boot, base, sql)
     }
 
@@ -274,6 +280,7 @@ package final class BoardJournal: Sendable {
                 var alive = try row.timestamp("last_alive_at")
                 // What damage made of a time must not end the program that reckons with it.
                 alive.milliseconds = min(max(alive.milliseconds, 0), 1 << 46)
+                let limits = ChargeLimits(kept: try row.textOrNil("limits"))
                 found[try row.int("connector")] = ConnectorMachine.Recovered(
                     transaction: try row.int64("id"), token: try row.text("token"),
                     lastRegister: WattHours(try row.int64("last_register_wh")),
@@ -284,7 +291,7 @@ package final class BoardJournal: Sendable {
                     reason: sameBoot ? .reboot : .powerLoss,
                     startRegister: WattHours(try row.int64("meter_start_wh")),
                     startedAt: try Self.startedAt(row, sql),
-                    limits: ChargeLimits(text: try row.textOrNil("limits") ?? ""))
+                    limits: limits ?? .none, areLimitsKnown: limits != nil)
             }
             return found
         }

@@ -160,5 +160,18 @@ extension BoardJournal {
             ALTER TABLE charge ADD COLUMN start_base BIGINT;
             ALTER TABLE charge ADD COLUMN start_shift_ms BIGINT;
             """),
+        Migration(
+            50, "a changed digit is noticed in what decides without being billed, too",
+            """
+            ALTER TABLE charge ADD COLUMN alive_sum BIGINT;
+            ALTER TABLE charge ADD COLUMN limits_sum BIGINT;
+            ALTER TABLE setting ADD COLUMN sum BIGINT;
+            ALTER TABLE availability ADD COLUMN sum BIGINT;
+            ALTER TABLE latched_fault ADD COLUMN sum BIGINT;
+            ALTER TABLE charging_profile ADD COLUMN sum BIGINT;
+            ALTER TABLE local_token ADD COLUMN sum BIGINT;
+            ALTER TABLE known_token ADD COLUMN sum BIGINT;
+            ALTER TABLE boot ADD COLUMN sum BIGINT;
+            """),
     ]
 }

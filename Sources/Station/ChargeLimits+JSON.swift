@@ -16,13 +16,15 @@ extension ChargeLimits {
     /// As the journal keeps them; nil for none.
     var text: String? { self == .none ? nil : json.text }
 
-    /// What the journal kept; a line that cannot be read limits nothing.
-    init(text: String) {
-        // Written by this program alone: what cannot be read was damaged, and the charge goes on.
-        guard let value = try? JSONValue(parsing: text) else {
+    /// What the journal kept, or none; nil for a line that cannot be read: damage made it, and nobody
+    /// knows where the charge was to end.
+    init?(kept text: String?) {
+        guard let text else {
             self.init()
             return
         }
+        // See above.
+        guard let value = try? JSONValue(parsing: text), value.object != nil else { return nil }
         var budget: Budget?
         if let amount = value["amount"]?.decimal, let price = value["pricePerKWh"]?.decimal {
             budget = Budget(amount: amount, perKilowattHour: price)
@@ -39,7 +41,10 @@ extension BoardJournal {
         let text = limits.text
         try await write(.limits) { sql in
             try sql.execute(
-                "UPDATE charge SET limits = ? WHERE id = ? AND stopped_at IS NULL", text, charge)
+                """
+                UPDATE charge SET limits = ?, limits_sum = ?
+                WHERE id = ? AND stopped_at IS NULL
+                """, text, CheckSum.ofLimits(charge: charge, text: text), charge)
         }
     }
 }

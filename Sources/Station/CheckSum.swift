@@ -1,4 +1,5 @@
 import Charging
+import SQL
 
 /// A sum over what is billed, kept in each row: SQLite notices a broken page, not a flipped digit.
 ///
@@ -28,6 +29,31 @@ enum CheckSum {
         seq: Int64, charge: Int64, kind: String, body: String?, boot: String, base: Int64
     ) -> Int64 {
         of(["message", "\(seq)", "\(charge)", kind, body ?? "", boot, "\(base)"])
+    }
+
+    /// Of what an open charge is closed with where its connector never speaks again.
+    static func ofAlive(
+        charge: Int64, register: Int64, at: Timestamp, boot: String, base: Int64
+    ) -> Int64 {
+        of(["alive", "\(charge)", "\(register)", "\(at.milliseconds)", boot, "\(base)"])
+    }
+
+    static func ofLimits(charge: Int64, text: String?) -> Int64 {
+        of(["limits", "\(charge)", text ?? ""])
+    }
+
+    /// Of a row of any other table, by the columns that decide.
+    static func ofRow(_ table: String, _ values: [SQLValue]) -> Int64 {
+        of(
+            [table]
+                + values.map { value in
+                    switch value {
+                    case .null: "-"
+                    case .integer(let integer): "i\(integer)"
+                    case .text(let text): "t" + text
+                    case .blob(let bytes): "b\(bytes)"
+                    }
+                })
     }
 
     private static func of(_ parts: [String]) -> Int64 {

@@ -196,12 +196,14 @@ extension ConnectorMachine {
         package var startRegister: WattHours?
         package var startedAt: Timestamp?
         package var limits: ChargeLimits
+        /// False where damage left nobody knowing them; then it does not go on.
+        package var areLimitsKnown: Bool
 
         package init(
             transaction: Int64, token: String, lastRegister: WattHours, lastAlive: Timestamp,
             aliveMilliseconds: Int64? = nil, hasDeadMan: Bool = true,
             reason: StopReason, startRegister: WattHours? = nil, startedAt: Timestamp? = nil,
-            limits: ChargeLimits = .none
+            limits: ChargeLimits = .none, areLimitsKnown: Bool = true
         ) {
             self.transaction = transaction
             self.token = token
@@ -213,6 +215,7 @@ extension ConnectorMachine {
             self.startRegister = startRegister
             self.startedAt = startedAt
             self.limits = limits
+            self.areLimitsKnown = areLimitsKnown
         }
     }
 }

@@ -118,7 +118,9 @@ package struct ConnectorMachine: Sendable {
         candidateSince = now.milliseconds
         contactor.lastClosing = lastClosing
         if let recovering {
-            transaction = Transaction(recovering, resumes: rules.afterPowerLoss != .close, at: now)
+            transaction = Transaction(
+                recovering,
+                resumes: rules.afterPowerLoss != .close && recovering.areLimitsKnown, at: now)
             // It may have been closed until a moment ago; that closing counts.
             contactor.lastClosing = now.milliseconds
         }

@@ -374,4 +374,13 @@ private struct Refused: Error {}
         }
         #expect(numbers == [1, 2])
     }
+
+    @Test
+    func `calls what the disk does not give back damaged, and what it does not take a failure`() {
+        // SQLITE_IOERR_READ, SQLITE_IOERR_CORRUPTFS; SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC.
+        for code in [Int32(266), 8_458] {
+            #expect(SQLiteConnection.error(code, "x") == .corrupt("x"))
+        }
+        for code in [Int32(778), 1_034] { #expect(SQLiteConnection.error(code, "x") == .disk("x")) }
+    }
 }

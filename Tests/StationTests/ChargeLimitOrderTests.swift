@@ -52,7 +52,8 @@ import Testing
             energy: WattHours(5), seconds: 6,
             budget: ChargeLimits.Budget(
                 amount: Decimal(3), perKilowattHour: try #require(Decimal("0.25"))))
-        #expect(ChargeLimits(text: limits.json.text) == limits)
-        #expect(ChargeLimits(text: "broken") == .none)
+        #expect(ChargeLimits(kept: limits.json.text) == limits)
+        #expect(ChargeLimits(kept: nil) == ChargeLimits.none)
+        for line in ["", "broken", "7"] { #expect(ChargeLimits(kept: line) == nil) }
     }
 }
