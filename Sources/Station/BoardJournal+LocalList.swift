@@ -124,11 +124,21 @@ extension BoardJournal {
         guard try isSound(row, of: table) else { return AuthorizationInfo(.invalid) }
         guard let status = AuthorizationStatus(rawValue: try row.text("status")) else { return nil }
         let expires = try row.timestampOrNil("expires_at")
-        if status == .accepted, let expires, try expires <= max(now, lastHeard(sql)) {
+        let present = isClockKnown ? now : max(now, try lastHeard(sql))
+        if status == .accepted, let expires, expires <= present {
             return AuthorizationInfo(.expired, expires: expires)
         }
         return AuthorizationInfo(
             status, group: try row.textOrNil("group_token"), expires: expires)
+    }
+
+    /// Brings what was learnt by a clock that was ahead back to now, once a better one is there: so it
+    /// neither ends tokens nor holds their places in the cache.
+    static func correctStamps(at now: Timestamp, _ sql: Transaction) throws {
+        let latest = now.advanced(byMilliseconds: BoardClock.tolerancesMilliseconds)
+        try sql.execute(
+            "UPDATE known_token SET learned_at = ? WHERE learned_at > ?", now, latest)
+        try sql.execute("UPDATE local_list SET taken_at = ? WHERE taken_at > ?", now, latest)
     }
 
     /// When the operator last taught the board a token: it is not earlier than that.

@@ -28,7 +28,8 @@ extension BoardJournal {
     }
 
     /// Keeps a sample for the stop, within the transaction that queues it. Where they are too many
-    /// the one that leaves the smallest gap goes, so that the whole charge stays covered.
+    /// the one that leaves the smallest gap goes, so that the whole charge stays covered. A clock that
+    /// was set back makes a gap as one that was set forward does.
     static func keepForStop(
         _ sample: StoredSample, of charge: Int64, boot: String, base: Int64, most: Int,
         _ sql: Transaction
@@ -45,7 +46,8 @@ extension BoardJournal {
             """
             DELETE FROM stop_sample WHERE seq = (
                 SELECT seq FROM (
-                    SELECT seq, LEAD(at) OVER (ORDER BY seq) - LAG(at) OVER (ORDER BY seq) AS gap
+                    SELECT seq, ABS(
+                        LEAD(at) OVER (ORDER BY seq) - LAG(at) OVER (ORDER BY seq)) AS gap
                     FROM stop_sample WHERE charge_id = ?) AS gaps
                 WHERE gap IS NOT NULL ORDER BY gap, seq LIMIT 1)
             """, charge)

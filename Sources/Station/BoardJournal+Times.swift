@@ -127,21 +127,28 @@ extension BoardJournal {
     func settleTimes() async throws {
         let trust = trust
         guard trust != .untrusted else { return }
-        let (bootID, base) = (bootID, base)
+        let (bootID, base, now) = (bootID, base, clock.now)
         let isKnown = state.withLock { state in
             guard let settled = state.settled else { return false }
             return settled.trust == trust
                 && abs(settled.base - base) <= BoardClock.tolerancesMilliseconds
         }
         if isKnown { return }
-        try await write(.time) { sql in try Self.settle(bootID, base, trust, sql) }
+        try await write(.time) { sql in
+            try Self.settle(bootID, base, trust, sql)
+            if trust != .rtc { try Self.correctStamps(at: now, sql) }
+        }
         state.withLock { $0.settled = (base, trust) }
     }
 
     /// A boot whose base was found from the boot after it, which an operator or a time server had set.
     private static let derived = "derived"
-    /// The same from a battery's word, until there is a better one.
+    /// The same from a battery's word, or of a boot whose own time order refutes: until there is a
+    /// better one.
     private static let supposed = "supposed"
+    /// A boot that ended by so much after the next one began had a clock that was ahead, whoever set it:
+    /// a time server that was wrong once must not date for ever what came before it was right.
+    private static let mostDisorder: Int64 = 86_400_000
 
     /// Boots that ended before anybody knew the time lie before the next one: the closest they can
     /// be is that each ended as the next began. So order holds, and durations are exact.
@@ -164,36 +171,42 @@ extension BoardJournal {
             """, bootID)
         for (index, row) in earlier.enumerated() {
             let (own, last) = (try row.int64("base_ms"), try row.int64("last_ms"))
-            let before = try Self.earliest(after: earlier.dropFirst(index + 1))
+            let before = try Self.earliest(after: earlier.dropFirst(index + 1), next: next)
             let word = try row.text("trust")
+            // Against a battery's word alone nobody else's is refuted.
+            let isRefuted = trust != .rtc && own &+ last > next &+ Self.mostDisorder
             let isKnown: Bool =
                 switch ClockTrust(rawValue: word) {
-                case .operator, .ntp: true
+                case .operator, .ntp: !isRefuted
                 // A battery is believed as far as order allows.
-                case .rtc: own + last <= next && own >= before ?? own
+                case .rtc: own &+ last <= next && own >= before ?? own
                 case .untrusted: false
-                case nil: word != Self.supposed
+                case nil: word != Self.supposed && !isRefuted
                 }
             if isKnown {
                 next = own
                 continue
             }
-            next -= last
+            next = next &- last
             try sql.execute(
                 "UPDATE boot SET base_ms = ?, trust = ? WHERE number = ?", next,
-                trust == .rtc ? Self.supposed : Self.derived, try row.int64("number"))
+                trust == .rtc || isRefuted ? Self.supposed : Self.derived,
+                try row.int64("number"))
         }
+        try seal("boot", where: "TRUE", in: sql)
     }
 
     /// When a boot can have begun at the earliest, after those before it, the last one first: what is known
     /// of one of them, and as long as those since then took, of whose times nothing is known but that.
-    private static func earliest(after boots: ArraySlice<Row>) throws -> Int64? {
+    /// One that ended long after `next`, the beginning of a boot after it, had a clock that was ahead and bounds
+    /// nothing.
+    private static func earliest(after boots: ArraySlice<Row>, next: Int64) throws -> Int64? {
         var (bound, since): (Int64?, Int64) = (nil, 0)
         for row in boots {
             let (base, last) = (try row.int64("base_ms"), try row.int64("last_ms"))
             let word = try row.text("trust")
             let trust = ClockTrust(rawValue: word)
-            if trust != .untrusted, word != supposed {
+            if trust != .untrusted, word != supposed, base &+ last <= next &+ mostDisorder {
                 bound = max(bound ?? .min, base &+ last &+ since)
                 if trust != .rtc { return bound }
             }
@@ -202,4 +215,3 @@ extension BoardJournal {
         return bound
     }
 }
-        try seal("boot", where: "TRUE", in: sql)

@@ -166,6 +166,40 @@ import Testing
         await journal.close()
     }
 
+    /// The time server of one boot is decades ahead; that boot ends before anybody notices.
+    @Test func `dates a boot by the next one where its own clock was ahead`() async throws {
+        let folder = TemporaryFolder()
+        let ahead = try #require(Timestamp(rfc3339: "2090-01-01T00:00:00Z"))
+        func journal(_ boot: String, _ clock: any ServiceClock) async throws -> BoardJournal {
+            try await BoardJournal(path: folder.file("j.db"), bootID: boot, clock: clock)
+        }
+        // One that never knew the time, then the one that is ahead.
+        for (boot, start) in [("a", Timestamp(seconds: 30)), ("b", ahead)] {
+            let system = ManualClock(start)
+            let clock = BoardClock(
+                system, kernel: { ClockSource(isSynchronised: boot == "b") })
+            let journal = try await journal(boot, clock)
+            try await journal.settleTimes()
+            _ = try await journal.start(
+                connector: 1, token: boot, isRemote: false, register: WattHours(1),
+                at: clock.now)
+            system.advance(milliseconds: 60_000)
+            try await journal.keep(
+                register: WattHours(2), of: boot == "a" ? 1 : 2, at: clock.now)
+            await journal.close()
+        }
+        let right = BoardClock(ManualClock(noon), kernel: { ClockSource(isSynchronised: true) })
+        let journal = try await journal("c", right)
+        var times: [Timestamp?] = []
+        while case .start(let start)? = try await journal.nextMessage()?.kind {
+            times.append(start.at)
+            let message = try #require(try await journal.nextMessage())
+            try await journal.confirmStart(message, operatorID: 1)
+        }
+        #expect(times == [-120, -60].map { noon.advanced(bySeconds: $0) })
+        await journal.close()
+    }
+
     @Test func `says once that a certificate cannot be judged by a clock nobody set`()
         async throws
     {

@@ -10,8 +10,12 @@ import Testing
     let folder = TemporaryFolder()
     private let noon = Timestamp(seconds: 1_795_262_400)
 
-    private func journal(_ limits: JournalLimits = JournalLimits()) async throws -> BoardJournal {
-        try await BoardJournal(path: folder.file("board.db"), bootID: "boot-1", limits: limits)
+    private func journal(
+        _ limits: JournalLimits = JournalLimits(), boot: String = "boot-1",
+        _ clock: any ServiceClock = .system
+    ) async throws -> BoardJournal {
+        try await BoardJournal(
+            path: folder.file("board.db"), bootID: boot, limits: limits, clock: clock)
     }
 
     private static func entry(
@@ -100,15 +104,51 @@ import Testing
         await journal.close()
     }
 
-    @Test func `ends a token in time, also after the clock fell back`() async throws {
-        let journal = try await journal()
+    @Test func `ends a token in time, also after a power cut took the clock away`() async throws {
+        var journal = try await journal()
         let end = noon.advanced(bySeconds: -60)
         #expect(
             try await journal.take(Self.full(1, [Self.entry("ONE", expires: end)]), at: noon)
                 == .accepted)
         #expect(try await journal.listed(token: "ONE", at: noon)?.status == .expired)
-        let fallen = Timestamp(seconds: 1000)
-        #expect(try await journal.listed(token: "ONE", at: fallen)?.status == .expired)
+        await journal.close()
+        let fallen = ManualClock(Timestamp(seconds: 1_000))
+        journal = try await self.journal(boot: "b", BoardClock(fallen))
+        #expect(journal.trust == .untrusted)
+        #expect(try await journal.listed(token: "ONE", at: fallen.now)?.status == .expired)
+        await journal.close()
+    }
+
+    /// A time server says 2090 for an hour.
+    @Test func `is not ended for decades by a clock that was ahead`() async throws {
+        let ahead = try #require(Timestamp(rfc3339: "2090-01-01T00:00:00Z"))
+        let system = ManualClock(ahead)
+        let server = Lock(true)
+        let clock = BoardClock(
+            system, kernel: { ClockSource(isSynchronised: server.withLock { $0 }) })
+        var limits = JournalLimits()
+        limits.knownTokens = 1
+        var journal = try await journal(limits, clock)
+        let end = noon.advanced(bySeconds: 86_400)
+        #expect(
+            try await journal.take(Self.full(1, [Self.entry("ONE", expires: end)]), at: clock.now)
+                == .accepted)
+        try await journal.learn(
+            token: "TWO", AuthorizationInfo(.accepted, expires: end), at: clock.now)
+        #expect(try await journal.listed(token: "ONE", at: clock.now)?.status == .expired)
+        system.stepWall(milliseconds: -ahead.milliseconds(since: noon))
+        #expect(try await journal.listed(token: "ONE", at: clock.now)?.status == .accepted)
+        #expect(try await journal.known(token: "TWO", at: clock.now)?.status == .accepted)
+        // What was learnt then is no newer than what is learnt now.
+        try await journal.settleTimes()
+        system.advance(milliseconds: 1_000)
+        try await journal.learn(token: "NEW", AuthorizationInfo(.accepted), at: clock.now)
+        #expect(try await journal.known(token: "NEW", at: clock.now)?.status == .accepted)
+        await journal.close()
+        // Nor does the next power cut bring 2090 back.
+        journal = try await self.journal(boot: "b", BoardClock(ManualClock(Timestamp(seconds: 9))))
+        #expect(
+            try await journal.listed(token: "ONE", at: Timestamp(seconds: 9))?.status == .accepted)
         await journal.close()
     }
 
