@@ -14,6 +14,7 @@ extension BoardJournal {
         if path != ":memory:" { try await checkColumns() }
         try await checkSums()
         try await enterBoot()
+        try await holdSignedStops()
         // On a full disk nothing begins, but what is there is known and can be sent and ended.
         if reserve?.hold() == false { state.withLock { $0.trouble = .full } }
     }

@@ -27,6 +27,9 @@ extension ConnectorController {
 
     /// One charge begins and one ends; what is older nobody waits for.
     static let mostSigningOrders = 8
+    /// Tries to end what an earlier run left open, and the pause between two.
+    private static let mostEndings = 5
+    private static let endingPauses: Int64 = 2_000
 
     /// True while a stop's telling waits for its record.
     var isAwaitingRecord: Bool { signings.values.contains { !$0.isAnswered && !$0.isLate } }
@@ -62,6 +65,7 @@ extension ConnectorController {
     /// long the meter takes, nothing but the records waits for it.
     func sign() async {
         guard let signer = devices.meter.signer else { return }
+        await endLeft(signer)
         for await order in signingOrders {
             switch order {
             case .begin(let charge): await begin(charge, signer)
@@ -70,25 +74,104 @@ extension ConnectorController {
         }
     }
 
+    /// What an earlier run of the program left open in the meter: of a charge that is still open it goes
+    /// on, of one whose stop is owed the record is fetched now. The next charge must not get it.
+    private func endLeft(_ signer: any MeterSigner) async {
+        let left: Int64
+        let token: String?
+        do {
+            guard let told = try await journal.signedCharge(of: number) else { return }
+            left = told
+            token = try await journal.token(ofCharge: told)
+        } catch {
+            log.warning("signed charge not read", ["error": String(describing: error)])
+            return
+        }
+        if left == recoveredCharge {
+            signedCharge = left
+            return
+        }
+        let charge = SignedCharge(outlet: outlet, token: token ?? "", charge: left)
+        var record: SignedRecord?
+        for attempt in 1...Self.mostEndings {
+            do throws(MeterError) {
+                record = try await signer.end(charge)
+                break
+            } catch {
+                if Task.isCancelled { return }
+                let why = "\(error)"
+                log.warning(
+                    "charge without signed record",
+                    ["connector": number, "charge": left, "reason": why])
+                // The bus may not be there yet; what the meter refuses it refuses again.
+                if case .notSigned = error { break }
+                guard attempt < Self.mostEndings else { break }
+                do { try await clock.sleep(milliseconds: Self.endingPauses) } catch { return }
+            }
+        }
+        await settle(record, ofLeft: left)
+    }
+
+    private func settle(_ record: SignedRecord?, ofLeft charge: Int64) async {
+        do {
+            var isKept = false
+            if let record { isKept = try await journal.attach(record, toStopOf: charge) }
+            if isKept {
+                log.notice("signed record fetched", ["connector": number, "charge": charge])
+            } else {
+                let why =
+                    record == nil ? "its meter gave none" : "it came after the stop was told"
+                log.error(
+                    "charge without signed record",
+                    ["connector": number, "charge": charge, "reason": why])
+                try await journal.leaveNotice(
+                    "connector \(number): charge \(charge) has no signed record: \(why)")
+            }
+        } catch {
+            log.error(
+                "signed record not kept",
+                ["connector": number, "charge": charge, "error": String(describing: error)])
+        }
+        await forgetSigned()
+        journal.releaseStop(of: charge)
+        tellJournalled()
+    }
+
     private func begin(_ charge: SignedCharge, _ signer: any MeterSigner) async {
+        signedCharge = nil
         do throws(MeterError) {
             if try await signer.begin(charge) != nil {
                 log.warning("signed record of an unknown charge", ["connector": number])
             }
-            log.info("charge signed from here", ["connector": number, "charge": charge.charge])
         } catch {
-            log.warning(
+            return log.warning(
                 "charge not signed",
                 ["connector": number, "charge": charge.charge, "reason": "\(error)"])
+        }
+        signedCharge = charge.charge
+        log.info("charge signed from here", ["connector": number, "charge": charge.charge])
+        do { try await journal.setSigned(charge.charge, of: number) } catch {
+            // Only the next start would need it.
+            log.warning("signed charge not kept", ["error": String(describing: error)])
         }
     }
 
     private func end(_ charge: SignedCharge, _ signer: any MeterSigner) async {
         let id = charge.charge
+        // Whose transaction is open in a meter that did not begin this one? It is ended, so that the next
+        // begins anew, and its record is nobody's.
+        let isOwn = signedCharge == id
         do throws(MeterError) {
-            let record = try await signer.end(charge)
-            signings[id]?.record = record
+            let record = try await signer.end(
+                isOwn ? charge : SignedCharge(outlet: outlet, token: "", charge: 0))
+            if isOwn {
+                signings[id]?.record = record
+            } else {
+                log.error("signed record of an unknown charge", ["connector": number])
+            }
         } catch {
+            // The program ends; the next start fetches it.
+            if isOwn, Task.isCancelled { return }
             log.warning(
                 "charge without signed record",
                 ["connector": number, "charge": id, "reason": "\(error)"])
@@ -96,8 +179,16 @@ extension ConnectorController {
         if signings[id] == nil {
             log.error("signed record came too late", ["connector": number, "charge": id])
         }
+        signedCharge = nil
         signings[id]?.isAnswered = true
         await settle(signing: id)
+    }
+
+    private func forgetSigned() async {
+        do { try await journal.setSigned(nil, of: number) } catch {
+            // The next start asks the meter in vain and says so.
+            log.warning("signed charge not forgotten", ["error": String(describing: error)])
+        }
     }
 
     /// Writes a stop, with its record if that is there already.
@@ -127,6 +218,8 @@ extension ConnectorController {
                     ["connector": number, "charge": id, "error": String(describing: error)])
             }
         }
+        // A later charge may be the meter's by now.
+        if signedCharge == nil { await forgetSigned() }
         journal.releaseStop(of: id)
         tellJournalled()
     }

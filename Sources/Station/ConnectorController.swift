@@ -48,6 +48,10 @@ package actor ConnectorController {
     var isFailing: Set<String> = []
     /// Ended charges whose signed record is not settled yet.
     var signings: [Int64: Signing] = [:]
+    /// The charge that the meter's own transaction is of.
+    var signedCharge: Int64?
+    /// The charge that was open when this run began.
+    let recoveredCharge: Int64?
     /// The outlet as a signed record calls it.
     let outlet: String
     let signingOrders: AsyncStream<SigningOrder>
@@ -75,6 +79,7 @@ package actor ConnectorController {
         self.outlet = outlet ?? "\(machine.number)"
         lastTaken = clock.monotonicMilliseconds
         self.machine = machine
+        recoveredCharge = machine.transaction?.id
         self.devices = devices
         self.journal = journal
         self.executor = executor

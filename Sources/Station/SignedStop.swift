@@ -31,7 +31,7 @@ enum SignedStop {
 extension BoardJournal {
     /// Keeps a stop from being told until its record is there, at the latest until then.
     ///
-    /// - `until`: monotonic, in milliseconds. In memory only: after a restart no record comes any more.
+    /// - `until`: monotonic, in milliseconds. In memory only.
     func holdStop(of charge: Int64, until: Int64) {
         state.withLock { $0.heldStops[charge] = until }
     }
@@ -46,6 +46,34 @@ extension BoardJournal {
         let charge = try row.int64("id")
         return state.withLock { $0.heldStops[charge] }.map { clock.monotonicMilliseconds < $0 }
             ?? false
+    }
+
+    private static let signedKey = "signing."
+
+    /// Writes down which charge a connector's meter has open; it outlives the program.
+    func setSigned(_ charge: Int64?, of connector: ConnectorNumber) async throws {
+        try await set("\(Self.signedKey)\(connector)", to: charge.map { "\($0)" } ?? "")
+    }
+
+    func signedCharge(of connector: ConnectorNumber) async throws -> Int64? {
+        try await database.read { sql in
+            try sql.queryOne(
+                "SELECT value FROM setting WHERE key = ?", "\(Self.signedKey)\(connector)")
+        }.flatMap { Int64(try $0.text("value")) }
+    }
+
+    /// At the start: the records of these are still to be fetched. See `ConnectorController.endLeft`.
+    func holdSignedStops() async throws {
+        let until = clock.monotonicMilliseconds + ConnectorTimings.signedRecordWaits
+        for (key, value) in try await settings() where key.hasPrefix(Self.signedKey) {
+            if let charge = Int64(value) { holdStop(of: charge, until: until) }
+        }
+    }
+
+    func token(ofCharge charge: Int64) async throws -> String? {
+        try await database.read { sql in
+            try sql.queryOne("SELECT token FROM charge WHERE id = ?", charge)?.text("token")
+        }
     }
 
     /// Adds a meter's record to a stop that is owed; false where it was told already.

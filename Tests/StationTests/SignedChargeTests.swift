@@ -13,11 +13,16 @@ final class TestSigner: MeterSigner {
     private let record: SignedRecord?
     /// A meter that neither begins nor ends until a test lets it, and hears no cancellation.
     let isHung: Lock<Bool>
+    /// It waits for its signature until the program ends.
+    let isSlow = Lock(false)
+    private let begins: Bool
 
     /// - `record`: what every charge ends with; nil: the meter cannot sign.
-    init(_ record: SignedRecord?, isHung: Bool = false) {
+    /// - `begins`: false for a meter that does not follow, and has another charge open.
+    init(_ record: SignedRecord?, isHung: Bool = false, begins: Bool = true) {
         self.record = record
         self.isHung = Lock(isHung)
+        self.begins = begins
     }
 
     private func hang() async {
@@ -30,12 +35,18 @@ final class TestSigner: MeterSigner {
     func begin(_ charge: SignedCharge) async throws(MeterError) -> SignedRecord? {
         begun.withLock { $0.append(charge) }
         await hang()
+        if !begins { throw .notSigned("the meter does not follow `begin`") }
         return nil
     }
 
     func end(_ charge: SignedCharge) async throws(MeterError) -> SignedRecord {
         ended.withLock { $0.append(charge) }
         await hang()
+        while isSlow.withLock({ $0 }) {
+            do { try await SystemClock().sleep(milliseconds: 5) } catch {
+                throw .notSigned("the program ends")
+            }
+        }
         guard let record else { throw .notSigned("status 254") }
         return record
     }
@@ -187,5 +198,87 @@ final class TestSigner: MeterSigner {
         }
         #expect(stop.readings.first?.samples.first?.signed == record.text)
         await after.close()
+    }
+
+    @Test func `gets no signature of another charge that its meter has open`() async throws {
+        let old = SignedRecord(format: "OCMF", text: "OCMF|old")
+        let signer = TestSigner(old, begins: false)
+        #expect(try await stop(signer).readings.isEmpty)
+        // It is ended all the same, and under nobody's name.
+        #expect(
+            signer.ended.withLock { $0 } == [SignedCharge(outlet: "1", token: "", charge: 0)])
+    }
+
+    /// The program ends while the meter signs; the next start fetches what it signed.
+    @Test func `is told with its record although the program ended in between`() async throws {
+        let record = SignedRecord(format: "OCMF", text: "OCMF|late")
+        let signer = TestSigner(record)
+        let board = TestBoard()
+        board.change {
+            $0.isPlugged = true
+            $0.signer = signer
+        }
+        let path = folder.file("cut.db")
+        let first = try await TestStation.make(board: board, path: path)
+        try await first.during { () async throws in
+            let controller = first.controller
+            await until { await controller.isPlugged }
+            await until {
+                await controller.remoteStart(token: "TAG", needsAuthorization: false) == nil
+            }
+            await until { board.relayIsClosed }
+            try await until { try await first.journal.signedCharge(of: 1) == 1 }
+            signer.isSlow.withLock { $0 = true }
+            await controller.take(.stop(.remote))
+            try await until { try await first.journal.recovered().isEmpty }
+            await until { signer.ended.withLock { $0.count } == 1 }
+        }
+        signer.isSlow.withLock { $0 = false }
+        let second = try await TestStation.make(board: board, path: path)
+        let peer = TestOperator()
+        second.links.yield(peer)
+        try await second.during { () async throws in await peer.hears { !$0.stops.isEmpty } }
+        #expect(peer.heard.stops.first?.readings.first?.samples.first?.signed == record.text)
+        let charge = SignedCharge(outlet: "1", token: "TAG", charge: 1)
+        #expect(signer.ended.withLock { $0 } == [charge, charge])
+        let after = try await BoardJournal(path: path, bootID: "boot-1")
+        #expect(try await after.signedCharge(of: 1) == nil)
+        await after.close()
+    }
+
+    @Test func `whose meter has no record left says so to a person`() async throws {
+        let path = folder.file("none.db")
+        let journal = try await BoardJournal(path: path, bootID: "boot-1")
+        try await journal.setSigned(7, of: 1)
+        await journal.close()
+        let board = TestBoard()
+        board.change { $0.signer = TestSigner(nil) }
+        let station = try await TestStation.make(board: board, path: path)
+        try await station.during { () async throws in
+            try await until { try await !station.journal.view().notices.isEmpty }
+            let notices = try await station.journal.view().notices
+            #expect(notices.first?.contains(text: "charge 7 has no signed record") == true)
+            try await until { try await station.journal.signedCharge(of: 1) == nil }
+        }
+    }
+
+    @Test func `goes on with its meter's own transaction after a loss of power`() async throws {
+        let path = folder.file("open.db")
+        let journal = try await BoardJournal(path: path, bootID: "boot-0")
+        let charge = try await journal.start(
+            connector: 1, token: "TAG", isRemote: false, register: WattHours(5_000),
+            at: SystemClock().now)
+        try await journal.setSigned(charge, of: 1)
+        await journal.close()
+        let record = SignedRecord(format: "OCMF", text: "OCMF|whole")
+        let board = TestBoard()
+        let signer = TestSigner(record)
+        board.change { $0.signer = signer }
+        let station = try await TestStation.make(board: board, path: path)
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in await peer.hears { !$0.stops.isEmpty } }
+        #expect(peer.heard.stops.first?.readings.first?.samples.first?.signed == record.text)
+        #expect(signer.begun.withLock { $0 }.isEmpty)
     }
 }

@@ -19,7 +19,8 @@ package struct ModbusSigner: MeterSigner {
     package func begin(_ charge: SignedCharge) async throws(MeterError) -> SignedRecord? {
         var left: SignedRecord?
         if try await word(profile.state.address) != profile.state.idle {
-            left = try await end(charge)
+            // Nobody knows whose it is: after a loss of supply it must not be given this driver's name.
+            left = try await end(SignedCharge(outlet: charge.outlet, token: "", charge: 0))
         }
         try await start(charge)
         return left
