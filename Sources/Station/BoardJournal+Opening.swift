@@ -66,11 +66,11 @@ extension BoardJournal {
         }
     }
 
-    /// Opens the journal whatever state it is in: the station must come up. A damaged one is rebuilt
     private static func holdsUnsound(_ table: String, _ sql: Transaction) throws -> Bool {
         try sql.query("SELECT * FROM \(table)").contains { try !isSound($0, of: table) }
     }
 
+    /// Opens the journal whatever state it is in: the station must come up. A damaged one is rebuilt
     /// from what can be read of it, and is kept aside, never deleted.
     ///
     /// - Throws: where the disk gives no file at all.
@@ -87,6 +87,7 @@ extension BoardJournal {
         try rebuild.finish()
         do {
             let journal = try await attempt()
+            rebuild.forgetTries()
             await keepFirstPage(journal)
             return journal
         } catch let error where isFull(error) {

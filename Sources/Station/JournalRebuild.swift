@@ -36,7 +36,7 @@ struct JournalRebuild: Sendable {
             log.error("disk full, the space held back is used", ["file": path])
             _ = releaseReserve()
             // What is owed before what is kept to be looked at.
-            try prune(to: 0)
+            try dropSaved()
             try await fill(cause)
         }
         try finish()
@@ -71,11 +71,15 @@ struct JournalRebuild: Sendable {
     private func fill(_ cause: any Error, salvages: Bool) async throws {
         try discard()
         let number = freeNumber()
+        let source = origin
         let journal = try await BoardJournal(
             path: fresh, bootID: bootID, limits: limits, clock: clock, probe: probe,
             isRebuilding: true)
+        let isNothing: Bool
         do {
             let saved = salvages ? try await journal.salvage(from: path) : nil
+            if saved == nil { try await journal.doubtSiteLimit() }
+            isNothing = saved?.isNothing ?? true
             try await journal.leaveNotice(
                 "journal was damaged (\(cause)); saved \(saved.map { "\($0)" } ?? "nothing"); "
                     + "look at \(aside(number))")
@@ -92,10 +96,20 @@ struct JournalRebuild: Sendable {
             throw SQLError.disk("\(fresh): its log was not taken up")
         }
         for suffix in ["-wal", "-shm"] { try FileSystem.remove(fresh + suffix) }
+        // Before it is the journal: of this evidence nothing lies anywhere else.
+        if isNothing { try FileSystem.writeAtomically([], to: unsaved(number)) }
+        try FileSystem.writeAtomically(Array(source.utf8), to: origin(of: number))
         try probe?(.rebuilt, .asked)
         try move(fresh, to: rebuilt(number))
         try FileSystem.syncFolder(of: path)
         try probe?(.rebuilt, .committed)
+    }
+
+    /// The journal opened: what ended the program before is over.
+    func forgetTries() {
+        do throws(FileError) { try FileSystem.remove(tries) } catch {
+            log.warning("tries not forgotten", ["error": String(describing: error)])
+        }
     }
 
     private func countTry() -> Int {
@@ -125,6 +139,10 @@ struct JournalRebuild: Sendable {
         for name in [fresh, "\(fresh).scratch"] {
             for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(name + suffix) }
         }
+        // Of one that was cut off before it had its name.
+        for number in Self.numbers(of: "origin", beside: path) {
+            try FileSystem.remove(origin(of: number))
+        }
     }
 
     // MARK: In its place
@@ -132,6 +150,7 @@ struct JournalRebuild: Sendable {
     /// Completes a rebuilding that was cut off after its second step.
     func finish() throws {
         guard path != ":memory:", let number = Self.rebuilt(beside: path).first else { return }
+        guard try isStillWanted(number) else { return try setAside(number) }
         try FileSystem.remove(tries)
         try probe?(.aside, .asked)
         if FileSystem.exists(path) || FileSystem.exists("\(path)-wal") {
@@ -148,9 +167,34 @@ struct JournalRebuild: Sendable {
         try probe?(.aside, .committed)
         try move(rebuilt(number), to: path)
         try FileSystem.syncFolder(of: path)
+        try FileSystem.remove(origin(of: number))
         try probe?(.replace, .committed)
         log.error("journal rebuilt", ["damaged": aside(number)])
         try prune(to: limits.evidence, but: number)
+    }
+
+    /// False where the file in the journal's place is not the one that was saved: another program has been
+    /// here meanwhile, such as the one before an update that was taken back, and what it wrote counts.
+    private func isStillWanted(_ number: Int64) throws -> Bool {
+        guard FileSystem.exists(path), FileSystem.exists(origin(of: number)) else { return true }
+        return try FileSystem.read(origin(of: number), limitBytes: 256) == Array(origin.utf8)
+    }
+
+    /// It is evidence as well: nobody knows what the other program made of the damaged one.
+    private func setAside(_ number: Int64) throws {
+        log.error("rebuilt journal not used, another is in its place", ["file": aside(number)])
+        try move(rebuilt(number), to: aside(number))
+        try FileSystem.syncFolder(of: path)
+        try FileSystem.remove(origin(of: number))
+        try prune(to: limits.evidence, but: number)
+    }
+
+    /// Which file lies in the journal's place, and when it was last written.
+    private var origin: String {
+        var info = stat()
+        guard stat(path, &info) == 0 else { return "none" }
+        return "\(info.st_dev) \(info.st_ino) \(info.st_size) \(info.st_mtim.tv_sec) "
+            + "\(info.st_mtim.tv_nsec)"
     }
 
     /// The numbers of rebuilt journals that wait for their place: at most one.
@@ -165,6 +209,10 @@ struct JournalRebuild: Sendable {
     private func rebuilt(_ number: Int64) -> String { Self.rebuilt(number, beside: path) }
 
     private func aside(_ number: Int64) -> String { "\(path).damaged-\(number)" }
+    /// What the rebuilt journal of that number was made from.
+    private func origin(of number: Int64) -> String { "\(path).origin-\(number)" }
+    /// There where nothing of the evidence of that number came over.
+    private func unsaved(_ number: Int64) -> String { "\(aside(number)).unsaved" }
 
     /// The time, or the next one that no evidence has.
     private func freeNumber() -> Int64 {
@@ -173,20 +221,35 @@ struct JournalRebuild: Sendable {
         return number
     }
 
-    /// Removes the oldest evidence where there is too much, never the newest: a clock may be behind.
-    private func prune(to most: Int, but newest: Int64? = nil) throws(FileError) {
+    /// Removes the oldest evidence where there is too much, never the newest: a clock may be behind. What
+    /// nothing came over from is the only proof of what it holds and goes last.
+    private func prune(to most: Int, but newest: Int64) throws(FileError) {
         let others = Self.numbers(of: "damaged", beside: path).filter { $0 != newest }
-        let kept = newest == nil ? most : most - 1
-        for number in others + [newest].compactMap(\.self) {
+        for number in others + [newest] {
             // A copy that an older program was cut off in.
             for suffix in ["", "-wal", "-shm"] {
                 try FileSystem.remove("\(aside(number)).scratch\(suffix)")
             }
         }
-        for number in others.dropLast(max(0, kept)) {
-            for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(aside(number) + suffix) }
+        let saved = others.filter { !FileSystem.exists(unsaved($0)) }
+        let only = others.filter { FileSystem.exists(unsaved($0)) }
+        for number in (saved + only).prefix(max(0, others.count - (most - 1))) {
+            try drop(number)
         }
         try FileSystem.syncFolder(of: path)
+    }
+
+    /// Removes all evidence whose rows are in the journal.
+    private func dropSaved() throws(FileError) {
+        for number in Self.numbers(of: "damaged", beside: path)
+        where !FileSystem.exists(unsaved(number)) { try drop(number) }
+        try FileSystem.syncFolder(of: path)
+    }
+
+    private func drop(_ number: Int64) throws(FileError) {
+        for suffix in ["", "-wal", "-shm", ".unsaved"] {
+            try FileSystem.remove(aside(number) + suffix)
+        }
     }
 
     private static func numbers(of kind: String, beside path: String) -> [Int64] {
