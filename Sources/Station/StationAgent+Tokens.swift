@@ -7,23 +7,30 @@ import Service
 extension StationAgent {
     func authorize(token: String) async -> AuthorizationInfo {
         let known = await known(token: token)
-        let isOnline = registration == .accepted && link != nil
-        if isOnline {
-            if settings.bool(.localPreAuthorize), let known, known.status == .accepted {
-                return known
+        if let info = answeredHere(known) { return info }
+        return await askOperator(about: token, known)
+    }
+
+    /// The word on a token for which the operator is not asked; nil where he is.
+    func answeredHere(_ known: AuthorizationInfo?) -> AuthorizationInfo? {
+        guard registration == .accepted, link != nil else { return offline(known) }
+        if settings.bool(.localPreAuthorize), let known, known.status == .accepted { return known }
+        return nil
+    }
+
+    func askOperator(
+        about token: String, _ known: AuthorizationInfo?
+    ) async -> AuthorizationInfo {
+        switch await call(.authorizing(token: token), .urgent) {
+        case .answered(.authorization(let info)):
+            do { try await learn(token, info) } catch {
+                log.warning("token not remembered", ["error": String(describing: error)])
             }
-            switch await call(.authorizing(token: token), .urgent) {
-            case .answered(.authorization(let info)):
-                do { try await learn(token, info) } catch {
-                    log.warning("token not remembered", ["error": String(describing: error)])
-                }
-                return info
-            // Whoever fills the queue must not come by the rules for a board that is alone.
-            case .answered, .refused, .unsayable, .crowded: return AuthorizationInfo(.invalid)
-            case .silent: break  // As if offline.
-            }
+            return info
+        // Whoever fills the queue must not come by the rules for a board that is alone.
+        case .answered, .refused, .unsayable, .crowded: return AuthorizationInfo(.invalid)
+        case .silent: return offline(known)
         }
-        return offline(known)
     }
 
     /// What the board knows of a token by itself.

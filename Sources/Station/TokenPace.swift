@@ -46,16 +46,20 @@ extension StationAgent {
         }
     }
 
-    /// Asks about a token of a connector; nobody is asked where too many questions are open.
+    /// Asks about a token of a connector. Where too many questions are open nobody is asked; what the board
+    /// knows by itself is no question.
     func ask(about token: String, of connector: ConnectorController) async {
-        let number = connector.number
+        let (number, known) = (connector.number, await known(token: token))
+        if let info = answeredHere(known) {
+            return await connector.take(.authorization(token: token, info))
+        }
         guard questions[number, default: 0] < Self.mostQuestions else {
             log.notice("token not asked about, too many wait", ["connector": number])
             return await connector.take(
                 .authorization(token: token, AuthorizationInfo(.invalid)))
         }
         questions[number, default: 0] += 1
-        let info = await authorize(token: token)
+        let info = await askOperator(about: token, known)
         questions[number, default: 0] -= 1
         await connector.take(.authorization(token: token, info))
     }

@@ -93,4 +93,35 @@ import Testing
             #expect(await station.agent.questions[1] == 0)
         }
     }
+
+    @Test func `keeps nobody away whom the board knows by itself`() async throws {
+        let station = try await TestStation.make(
+            path: folder.file("j.db"), settings: ["LocalPreAuthorize": "true"],
+            prepare: { configuration, _, _ in configuration.answerMilliseconds = 60_000 })
+        let peer = TestOperator(script: { event in
+            if case .authorizing = event { nil } else { TestOperator.friendly(event) }
+        })
+        station.links.yield(peer)
+        let most = StationAgent.mostQuestions
+        try await station.during { () async throws in
+            await peer.hears(status: .available)
+            try await station.agent.learn("KNOWN", AuthorizationInfo(.accepted))
+            await withDiscardingTaskGroup { group in
+                for number in 0..<most {
+                    group.addTask {
+                        await station.agent.ask(about: "CARD\(number)", of: station.controller)
+                    }
+                }
+                await until { await station.agent.questions[1] == most }
+                await station.controller.take(.token("KNOWN"))
+                await station.agent.ask(about: "KNOWN", of: station.controller)
+                guard case .granted("KNOWN", _, _, _) = await station.controller.machine.permission
+                else {
+                    Issue.record("the card was turned away")
+                    return peer.hangUp()
+                }
+                peer.hangUp()
+            }
+        }
+    }
 }
