@@ -1,6 +1,7 @@
 import Charging
 import HAL
 import OCPP
+import SQL
 import Service
 import TestSupport
 import Testing
@@ -227,6 +228,27 @@ import Testing
             station.board.change { $0.isPlugged = false }
             await until { await controller.machine.isResting }
         }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `ends with its task while the disk fails, and asks it no more`() async throws {
+        let attempts = Lock(0)
+        let station = try await TestStation.make(
+            path: folder.file("board.db"),
+            disk: TestDisk { step, moment in
+                guard step == .latch, moment == .asked else { return }
+                let count = attempts.withLock { count in
+                    count += 1
+                    return count
+                }
+                // A loop without an end shows as a number, and not as a test without one.
+                if count < 1_000 { throw SQLError.disk("test") }
+            })
+        try await station.during { () async throws in
+            await station.controller.take(.residualCurrent(.tripped))
+            await until { attempts.withLock { $0 } > 0 }
+        }
+        #expect(attempts.withLock { $0 } < 10)
     }
 
     /// Looks again every few milliseconds, for at most ten seconds.
