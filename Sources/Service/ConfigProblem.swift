@@ -14,8 +14,13 @@ package struct ConfigProblem: Error, Hashable, Sendable, CustomStringConvertible
 /// Everything found wrong with a configuration, in the order of the file.
 package struct ConfigProblems: Error, Hashable, Sendable, CustomStringConvertible {
     package let all: [ConfigProblem]
+    /// The file is no YAML at all, or cannot be read: what its keys say is not known.
+    package let isUnreadable: Bool
 
-    package init(all: [ConfigProblem]) { self.all = all }
+    package init(all: [ConfigProblem], isUnreadable: Bool = false) {
+        self.all = all
+        self.isUnreadable = isUnreadable
+    }
 
     /// One line per problem.
     package var description: String { all.map(\.description).joined(separator: "\n") }

@@ -194,17 +194,31 @@ package final class ConfigSection {
     ///
     /// It is told at the key: at the value of one line, else where the key stands.
     package func problem(_ key: String, _ what: String) {
-        let variable = ConfigContext.variable(full(key))
+        context.add(place(of: key), said(what, of: key))
+    }
+
+    /// Notes what works and is not as it should be: it stops nothing. Told as `problem` is.
+    package func warn(_ key: String, _ what: String) {
+        guard !isSchema else { return }
+        context.warnings.append(ConfigProblem(place: place(of: key), what: said(what, of: key)))
+    }
+
+    /// Whether file or environment say something of this key.
+    package func isSet(_ key: String) -> Bool {
+        node(key) != nil || context.environment[ConfigContext.variable(full(key))] != nil
+    }
+
+    private func said(_ what: String, of key: String) -> String {
         let name = "`\(full(key))`"
-        let said = what.contains(text: name) ? what : "\(name): \(what)"
-        if context.environment[variable] != nil {
-            context.add(.environment(variable), said)
-        } else if let entry = entries[key] {
-            let isLine = if case .scalar = entry.value.content { true } else { false }
-            context.add(isLine ? entry.value.place : entry.keyPlace, said)
-        } else {
-            context.add(place, said)
-        }
+        return what.contains(text: name) ? what : "\(name): \(what)"
+    }
+
+    private func place(of key: String) -> ConfigPlace {
+        let variable = ConfigContext.variable(full(key))
+        if context.environment[variable] != nil { return .environment(variable) }
+        guard let entry = entries[key] else { return place }
+        let isLine = if case .scalar = entry.value.content { true } else { false }
+        return isLine ? entry.value.place : entry.keyPlace
     }
 
     package var isSchema: Bool { context.isSchema }

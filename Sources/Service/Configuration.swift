@@ -13,6 +13,8 @@ package struct Configuration<Value: Sendable>: Sendable {
     package let value: Value
     /// Every value in force, in the order of its reading.
     package let settings: [ConfigSetting]
+    /// What works and is not as it should be, in the order of the file.
+    package let warnings: [ConfigProblem]
 
     /// Reads a file, then lets `KERB_…` variables override it.
     ///
@@ -26,9 +28,9 @@ package struct Configuration<Value: Sendable>: Sendable {
             bytes = try FileSystem.read(file, limitBytes: YAMLReader.longestFileBytes)
         } catch {
             let place = ConfigPlace.file(file, line: 1, column: 1)
-            throw ConfigProblems(all: [
-                ConfigProblem(place: place, what: "cannot be read: \(error)")
-            ])
+            throw ConfigProblems(
+                all: [ConfigProblem(place: place, what: "cannot be read: \(error)")],
+                isUnreadable: true)
         }
         return try parse(bytes, file: file, environment: environment, read)
     }
@@ -42,7 +44,7 @@ package struct Configuration<Value: Sendable>: Sendable {
         do throws(ConfigProblem) {
             document = try YAMLReader.read(bytes, file: file)
         } catch {
-            throw ConfigProblems(all: [error])
+            throw ConfigProblems(all: [error], isUnreadable: true)
         }
         let context = ConfigContext(file: file, environment: environment, isSchema: false)
         context.problems = document.problems
@@ -51,8 +53,12 @@ package struct Configuration<Value: Sendable>: Sendable {
         let value = read(top)
         top.refuseUnknownKeys()
         context.refuseUnknownVariables()
-        guard context.problems.isEmpty else { throw ConfigProblems(all: context.sortedProblems) }
-        return Configuration(value: value, settings: context.settings)
+        guard context.problems.isEmpty else {
+            throw ConfigProblems(all: ConfigContext.sorted(context.problems))
+        }
+        return Configuration(
+            value: value, settings: context.settings,
+            warnings: ConfigContext.sorted(context.warnings))
     }
 
     /// The keys as a JSON Schema (2020-12) for editors.
@@ -79,6 +85,7 @@ final class ConfigContext {
     let isSchema: Bool
     let environment: [String: String]
     var problems: [ConfigProblem] = []
+    var warnings: [ConfigProblem] = []
     var settings: [ConfigSetting] = []
     /// Names of variables that some key would obey.
     var knownVariables: Set<String> = []
@@ -135,9 +142,9 @@ final class ConfigContext {
         }
     }
 
-    var sortedProblems: [ConfigProblem] {
+    static func sorted(_ problems: [ConfigProblem]) -> [ConfigProblem] {
         problems.enumerated().sorted { a, b in
-            let (x, y) = (Self.rank(a.element.place), Self.rank(b.element.place))
+            let (x, y) = (rank(a.element.place), rank(b.element.place))
             return x == y ? a.offset < b.offset : x < y
         }.map(\.element)
     }

@@ -38,12 +38,14 @@ struct YAMLReader: ~Copyable {
     static let deepestNesting = 32
 
     private let file: String
+    private let bytes: [UInt8]
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private var event = yaml_event_t()
     private(set) var problems: [ConfigProblem] = []
 
-    init(file: String) {
+    init(file: String, bytes: [UInt8]) {
         self.file = file
+        self.bytes = bytes
         parser = .allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
         yaml_parser_initialize(parser)
@@ -58,13 +60,13 @@ struct YAMLReader: ~Copyable {
     static func read(
         _ bytes: [UInt8], file: String
     ) throws(ConfigProblem) -> (node: YAMLNode?, problems: [ConfigProblem]) {
-        var reader = YAMLReader(file: file)
+        var reader = YAMLReader(file: file, bytes: bytes)
         defer { yaml_event_delete(&reader.event) }
-        let node = try reader.document(bytes)
+        let node = try reader.document()
         return (node, reader.problems)
     }
 
-    private mutating func document(_ bytes: [UInt8]) throws(ConfigProblem) -> YAMLNode? {
+    private mutating func document() throws(ConfigProblem) -> YAMLNode? {
         // libyaml keeps the address, so the bytes must stay where they are until the last event.
         let input = UnsafeMutablePointer<UInt8>.allocate(capacity: max(bytes.count, 1))
         input.initialize(repeating: 0, count: max(bytes.count, 1))
@@ -91,8 +93,9 @@ struct YAMLReader: ~Copyable {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
             try refuse(anchor: scalar.anchor, tag: scalar.tag)
-            let text = self.text(scalar.value, scalar.length)
+            var text = self.text(scalar.value, scalar.length)
             let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
+            if isPlain { text = try withoutStrangers(text, at: event.start_mark) }
             try advance()
             return YAMLNode(content: .scalar(text, isPlain: isPlain), place: place)
         case YAML_SEQUENCE_START_EVENT:
@@ -151,11 +154,43 @@ struct YAMLReader: ~Copyable {
     private mutating func advance() throws(ConfigProblem) {
         yaml_event_delete(&event)
         guard yaml_parser_parse(parser, &event) == 1 else {
-            let mark = parser.pointee.problem_mark
-            let what = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
+            let mistake = YAMLMistake(parser.pointee, bytes)
             throw ConfigProblem(
-                place: place(mark), what: "\(what); check indentation, quotes and brackets")
+                place: .file(file, line: mistake.line, column: mistake.column), what: mistake.what)
         }
+    }
+
+    /// What word processors and web pages leave around a value: to YAML it is part of the text.
+    ///
+    /// - Throws: for a blank that is none, because the line then stands elsewhere than it seems to.
+    private mutating func withoutStrangers(
+        _ text: String, at mark: yaml_mark_t
+    ) throws(ConfigProblem) -> String {
+        var scalars = Array(text.unicodeScalars)
+        func place(_ index: Int) -> ConfigPlace {
+            .file(file, line: Int(mark.line) + 1, column: Int(mark.column) + 1 + index)
+        }
+        for index in [0, scalars.count - 1] where scalars.indices.contains(index) {
+            guard YAMLMistake.falseBlanks.contains(scalars[index]) else { continue }
+            throw ConfigProblem(
+                place: place(index),
+                what: "\(YAMLMistake.name(scalars[index])) is no blank to YAML; type a real one")
+        }
+        let isFirst = scalars.first.map(YAMLMistake.falseQuotes.contains) ?? false
+        let isLast = scalars.last.map(YAMLMistake.falseQuotes.contains) ?? false
+        guard isFirst || isLast else { return text }
+        let index = isFirst ? 0 : scalars.count - 1
+        problems.append(
+            ConfigProblem(
+                place: place(index),
+                what:
+                    "\(YAMLMistake.name(scalars[index])) quotes nothing in YAML; type \" or ', around "
+                    + "it too where it belongs to the value"))
+        if isLast { scalars.removeLast() }
+        if isFirst, !scalars.isEmpty { scalars.removeFirst() }
+        var rest = String.UnicodeScalarView()
+        rest.append(contentsOf: scalars)
+        return String(rest)
     }
 
     private var here: ConfigPlace { place(event.start_mark) }

@@ -133,11 +133,11 @@ final class EnrolmentPlace {
                     + "the example, one key a line")
         }
         for problem in problems.all {
-            // Every mistake names its key; what libyaml cannot read at all names none.
-            let isOwn = ["`stationID`", "`csms", "check indentation"].contains {
-                problem.what.contains(text: $0)
+            // Every mistake names its key; what is no YAML at all names none.
+            let isOwn = ["`stationID`", "`csms"].contains { problem.what.contains(text: $0) }
+            if isOwn || problems.isUnreadable {
+                throw Program.Failure(code: .usage, text: "\(problem)")
             }
-            if isOwn { throw Program.Failure(code: .usage, text: "\(problem)") }
         }
         notes = ["\(problems.all.count) other keys are still wrong; see `kerb-edge config check`"]
     }

@@ -156,6 +156,45 @@ private let least = "stationID: A\ncsms: {url: wss://x}\n"
         #expect(shown.contains("heartbeatSeconds=300 default"))
     }
 
+    @Test func `tells what is unwise at its key, and goes on`() throws {
+        let read = try Configuration.parse(
+            Array("url: ws://x\n".utf8), file: "x", environment: ["KERB_PORT": "80"]
+        ) { section -> [Bool] in
+            _ = [section.text("url"), section.text("port"), section.text("host", default: "h")]
+            section.warn("port", "is low")
+            section.warn("url", "is plain")
+            return ["url", "port", "host"].map(section.isSet)
+        }
+        #expect(read.value == [true, true, false])
+        #expect(
+            read.warnings.map(\.description) == [
+                "x:1:6: `url`: is plain", "KERB_PORT: `port`: is low",
+            ])
+    }
+
+    @Test(arguments: [
+        ("stationID: “A”\n", "1:12: the typographic quote “ (U+201C)"),
+        ("stationID: A”\n", "1:13: the typographic quote ” (U+201D)"),
+        ("stationID: \u{A0}A\n", "1:12: the character U+00A0"),
+        ("stationID: \"A\nb: c\n", "1:12: the quote that opens here"),
+        ("a: {b: c\nd: e\n", "the `{` of line 1 is not closed before here"),
+        ("a: [b\n", "the `[` of line 1 is not closed"), ("a: [\n", "not closed before here"),
+        ("a: b: c\n", "1:5: no `key: value` can stand here"),
+        ("a:\n\tb: c\n", "2:1: a tab cannot indent"),
+    ])
+    func `says what is no YAML in words that mend it`(_ text: String, _ said: String) {
+        let found = problems(text)
+        #expect(found.contains(said), "\(found)")
+    }
+
+    @Test func `takes typographic quotes within a text, and around one in real quotes`() throws {
+        let value = try parse(
+            "stationID: the “A” of B\ncsms: {url: wss://x}\ntags: ['“p”', q’r]\n"
+        ).value
+        #expect(value.name == "the “A” of B")
+        #expect(value.tags == ["“p”", "q’r"])
+    }
+
     @Test func `refuses a variable that no key answers to`() {
         #expect(
             problems(least, environment: ["KERB_STATIONID": "B"])

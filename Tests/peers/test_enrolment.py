@@ -206,7 +206,7 @@ def test_a_used_code_leaves_the_board_as_it_was(operator, tmp_path):
 
 @pytest.mark.parametrize("text, said", [
     ("csms: {url: a}\n", "one key a line"),
-    ("board: [\n", "check indentation"),
+    ("board: [\n", "is not closed before here"),
 ])
 def test_a_configuration_that_cannot_take_it_does_not_cost_the_code(operator, tmp_path, text, said):
     made = operator.enrolment("EDGE-D")
