@@ -26,7 +26,7 @@ package struct CommissioningMachine: Sendable {
     }
 
     private enum Step: Hashable, Sendable {
-        case free, plug, charge, relay, measure, wiring, residualCurrent, stop, leave
+        case free, plug, charge, relay, measure, wiring, residualCurrent, trip, stop, leave
     }
 
     /// Waiting for a person; then the step has failed.
@@ -116,9 +116,10 @@ package struct CommissioningMachine: Sendable {
             asked = .residualCurrent
             return [
                 .ask(
-                    "connector \(number): press the test button of its residual current device; "
-                        + "did it trip and cut the power? Then switch it on again.")
+                    "connector \(number): press the test button of its residual current device and "
+                        + "leave it off; did it trip and cut the power?")
             ]
+        case .trip: return trip(number, own, now)
         case .stop: return stop(number, own, now)
         case .leave: return leave(number, own, now)
         }
@@ -143,9 +144,11 @@ package struct CommissioningMachine: Sendable {
         case .relay:
             return isYes ? pass("relay", found, then: .measure) : fail("relay", found, now)
         default:
-            return isYes
-                ? pass("residual current device", found, then: .stop)
-                : fail("residual current device", found, now)
+            guard isYes else { return fail("residual current device", found, now) }
+            if isAssumed { return pass("residual current device", found, then: .stop) }
+            step = .trip
+            since = now
+            return []
         }
     }
 
@@ -257,10 +260,30 @@ package struct CommissioningMachine: Sendable {
         }
     }
 
+    /// What the person said counts only where nothing that the board sees speaks against it.
+    private mutating func trip(
+        _ number: ConnectorNumber, _ own: JSONValue, _ now: Int64
+    ) -> [Effect] {
+        let began = since ?? now
+        switch TripProof().see(own, after: now - began) {
+        case .wait: return []
+        case .against(let what):
+            return fail(
+                name,
+                "a person says it tripped, but \(what): the device does not cut this outlet's power, or "
+                    + "was switched on again too soon", now)
+        case .seen(let what, let isTold):
+            let clear = isTold ? ", then `kerb-edge clear \(number)` elsewhere" : ""
+            return pass(name, "confirmed by a person, \(what)", then: .stop)
+                + [.say("connector \(number): switch the residual current device on again\(clear)")]
+        }
+    }
+
     private mutating func stop(
         _ number: ConnectorNumber, _ own: JSONValue, _ now: Int64
     ) -> [Effect] {
-        guard own["contactor"]?.string == "open" else {
+        // A contactor that a trip opened is no charge that ended.
+        guard own["contactor"]?.string == "open", own["charge"] == nil else {
             return endCharge(number, own, now)
         }
         return pass("stop", "contactor open", then: .leave)
@@ -317,7 +340,7 @@ package struct CommissioningMachine: Sendable {
         case .relay: "relay"
         case .measure: "meter"
         case .wiring: "wiring"
-        case .residualCurrent: "residual current device"
+        case .residualCurrent, .trip: "residual current device"
         case .stop: "stop"
         case .leave: "unplugged"
         }

@@ -7,6 +7,10 @@ package struct ConnectorView: Hashable, Sendable {
     package var number: ConnectorNumber
     package var status: ConnectorMachine.Status
     package var isContactorClosed: Bool
+    /// nil where the board has no mirror contact, or did not read it yet.
+    package var mirror: MirrorState?
+    /// nil where the board has no input for it, or did not read it yet.
+    package var residualCurrent: ResidualCurrentState?
     package var pilot: PilotState?
     package var signal: PilotSignal
     package var available: Amperes
@@ -51,7 +55,8 @@ extension ConnectorMachine {
         ConnectorView(
             number: number,
             status: isReady ? status(at: now) : Status(.unavailable, info: "the board is starting"),
-            isContactorClosed: contactor.isClosed,
+            isContactorClosed: contactor.isClosed, mirror: board.hasMirror ? mirror : nil,
+            residualCurrent: board.hasResidualCurrentDevice ? residualCurrent : nil,
             pilot: pilot, signal: signal, available: available,
             hindrances: mayEnergise(contactor.isClosed ? .stay : .close, at: now).hindrances,
             derated: derated, degrees: degrees,

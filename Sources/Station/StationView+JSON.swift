@@ -43,6 +43,8 @@ extension ConnectorView {
             "energyAllowed": .bool(hindrances.isEmpty),
             "hindrances": .array(hindrances.map { .string($0.description) }),
             "contactor": .string(isContactorClosed ? "closed" : "open"),
+            "mirror": mirror.map { .string($0.rawValue) },
+            "residualCurrent": residualCurrent.map { .string($0.rawValue) },
             "pilot": pilot.map { .string($0.rawValue) },
             "signal": .string(signal.text),
             "limitAmperes": .number(available.decimal.reduced),

@@ -74,10 +74,13 @@ struct TokenOrder: Hashable {
     var connector: Int?
 
     init(_ words: [String]) throws(Mistake) {
-        guard let first = words.first, words.count <= 2, LineTokenReader.isToken(first) else {
+        let mend = "give 1 to 20 printable characters without blanks, such as 04A2F3B1"
+        guard let first = words.first, words.count <= 2 else {
             throw Mistake(
-                "UID", words.isEmpty ? "is missing" : "is no token",
-                mend: "give 1 to 20 printable characters without blanks, such as 04A2F3B1")
+                "UID", words.isEmpty ? "is missing" : "is followed by too much", mend: mend)
+        }
+        if let fault = LineTokenReader.fault(of: first) {
+            throw Mistake("UID", "`\(first.prefix(32))` \(fault)", mend: mend)
         }
         token = first
         guard words.count == 2 else { return }

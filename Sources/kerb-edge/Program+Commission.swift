@@ -54,13 +54,19 @@ extension Program {
         if let told = invocation.value("--rotation") { try settings.checkRotation(told) }
         let every = settings.evses.map(\.connector).sorted()
         let chosen = invocation.value("--connector").map { [Int($0) ?? 0] } ?? every
-        guard let token = invocation.value("--token"), LineTokenReader.isToken(token),
-            Set(chosen).isSubset(of: every)
-        else {
+        guard Set(chosen).isSubset(of: every) else {
             throw Failure(
                 code: .usage,
-                text: "--token is 1 to 20 letters and digits, --connector one of "
-                    + every.map(String.init).joined(separator: ", "))
+                text:
+                    "--connector \(invocation.value("--connector") ?? ""): is none of this board's; "
+                    + "give one of \(every.map(String.init).joined(separator: ", "))")
+        }
+        let token = invocation.value("--token") ?? ""
+        if let fault = LineTokenReader.fault(of: token) {
+            throw Failure(
+                code: .usage,
+                text: "--token \(Log.quoted(token)): \(fault); give 1 to 20 printable characters "
+                    + "without blanks, such as 04A2F3B1")
         }
         let machine = CommissioningMachine(
             connectors: chosen, wiring: settings.wiring,

@@ -258,6 +258,16 @@ private let adcFolder = "bus/iio/devices/iio:device7"
         #expect(take("G4:A2:F3:B1") == ["G4:A2:F3:B1"])
     }
 
+    @Test(arguments: [
+        ("", "is empty"), ("04 A2", "holds a blank"), ("04\u{AB}A2", "no token has, U+00AB"),
+        (String(repeating: "7", count: 21), "has 21 characters"),
+    ])
+    func `says which rule a text breaks that is no token`(_ text: String, _ why: String) {
+        #expect(LineTokenReader.fault(of: text)?.contains(why) == true)
+        #expect(!LineTokenReader.isToken(text))
+        #expect(LineTokenReader.isToken("04A2F3B1"))
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `sets a serial port to its speed, eight bits and no echo`() async throws {
         let folder = TemporaryFolder()

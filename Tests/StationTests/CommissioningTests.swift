@@ -11,7 +11,13 @@ private struct Bench {
         var isClosed = false
         var watts = 0
         var register = 1000
+        var age: Int64 = 0
+        var mirror: String?
+        var residualCurrent: String?
         var showsCharge = true
+        /// Though its contactor is open.
+        var isPaused = false
+        var isCharging: Bool { (isClosed || isPaused) && showsCharge }
     }
 
     var outlets = [Outlet(), Outlet()]
@@ -33,11 +39,14 @@ private struct Bench {
                     .members([
                         "connector": .number(index + 1), "pilot": .string(outlet.pilot),
                         "contactor": .string(outlet.isClosed ? "closed" : "open"),
-                        "charge": outlet.isClosed && outlet.showsCharge ? .members([:]) : nil,
+                        "mirror": outlet.mirror.map(JSONValue.string),
+                        "residualCurrent": outlet.residualCurrent.map(JSONValue.string),
+                        "charge": outlet.isCharging ? .members([:]) : nil,
                         "hindrances": ["no authorised transaction"],
                         "meter": .members([
                             "registerWh": .number(outlet.register), "powerW": .number(outlet.watts),
                             "currentsA": [10, 0, 0], "voltagesV": [230, 231, 229],
+                            "ageMilliseconds": .number(outlet.age),
                         ]),
                     ])
                 })
@@ -60,8 +69,8 @@ private struct Bench {
         see()
     }
 
-    /// One outlet taken through all steps.
-    mutating func pass(_ index: Int) {
+    /// A charge of the outlet has been measured, and the person is asked about its residual current device.
+    mutating func measure(_ index: Int = 0) {
         see()
         outlets[index].pilot = "C"
         see()
@@ -74,7 +83,19 @@ private struct Bench {
         see()
         see(afterMilliseconds: CommissioningMachine.measuresMilliseconds)
         see()
+    }
+
+    /// The person says that it tripped, and it did: upstream of the meter's load.
+    mutating func trip(_ index: Int = 0) {
+        outlets[index].watts = 0
         answer(true)
+        see()
+    }
+
+    /// One outlet taken through all steps.
+    mutating func pass(_ index: Int) {
+        measure(index)
+        trip(index)
         see()
         outlets[index].isClosed = false
         outlets[index].watts = 0
@@ -100,16 +121,8 @@ private struct Bench {
 
     @Test func `shows the token until the charge ends, also one that is seen late`() {
         var bench = Bench()
-        bench.plugIn()
-        bench.outlets[0].isClosed = true
-        bench.outlets[0].watts = 2300
-        bench.see()
-        bench.see()
-        bench.answer(true)
-        bench.see()
-        bench.see(afterMilliseconds: CommissioningMachine.measuresMilliseconds)
-        bench.see()
-        bench.answer(true)
+        bench.measure()
+        bench.trip()
         bench.outlets[0].showsCharge = false
         bench.see()
         bench.said = []
@@ -235,6 +248,86 @@ private struct Bench {
         bench.see()
         bench.see(afterMilliseconds: CommissioningMachine.closesWithinMilliseconds + 1)
         #expect(bench.machine.results.last?.found.contains("no authorised transaction") == true)
+    }
+}
+
+@Suite struct `A trip that a person reports` {
+    private func bench(_ change: (inout Bench.Outlet) -> Void) -> Bench {
+        var bench = Bench()
+        bench.measure()
+        change(&bench.outlets[0])
+        bench.answer(true)
+        for _ in 0..<50 where bench.machine.results.last?.step != "residual current device" {
+            bench.see()
+        }
+        return bench
+    }
+
+    /// Whoever pressed nothing, or another outlet's button, says yes as well.
+    @Test func `is not believed while power flows`() {
+        let last = bench { _ in }.machine.results.last
+        #expect(last?.isPassed == false)
+        #expect(
+            last?.found.contains("a person says it tripped, but its meter reads 2300 W") == true)
+    }
+
+    @Test func `is not believed on a reading of before`() {
+        let last = bench {
+            $0.watts = 0
+            $0.age = 60_000
+        }.machine.results.last
+        #expect(last?.isPassed == false)
+        #expect(last?.found.contains("says nothing and its contactor is closed") == true)
+    }
+
+    @Test func `is not believed while the mirror says closed`() {
+        let last = bench {
+            $0.watts = 0
+            $0.residualCurrent = "tripped"
+            $0.mirror = "closed"
+        }.machine.results.last
+        #expect(last?.isPassed == false)
+        #expect(last?.found.contains("its contactor is still closed") == true)
+    }
+
+    @Test func `is not believed when the vehicle is gone`() {
+        let last = bench {
+            $0.watts = 0
+            $0.isClosed = false
+            $0.pilot = "A"
+        }.machine.results.last
+        #expect(last?.isPassed == false)
+    }
+
+    @Test func `counts when the power is gone, and the device is to be switched on again`() {
+        let bench = bench { $0.watts = 0 }
+        #expect(bench.machine.results.last?.found == "confirmed by a person, its meter reads 0 W")
+        #expect(bench.said.last == .say("connector 1: switch the residual current device on again"))
+    }
+
+    @Test func `counts when an input heard it, and its fault is to be cleared`() {
+        let bench = bench {
+            $0.residualCurrent = "tripped"
+            $0.mirror = "open"
+            $0.isClosed = false
+            $0.age = 60_000
+        }
+        #expect(bench.machine.results.last?.isPassed == true)
+        #expect(
+            bench.said.last
+                == .say(
+                    "connector 1: switch the residual current device on again, then "
+                        + "`kerb-edge clear 1` elsewhere"))
+    }
+
+    /// A contactor that the trip opened is no answer to the token.
+    @Test func `leaves the charge to be ended by its token`() {
+        var bench = bench { $0.watts = 0 }
+        bench.outlets[0].isClosed = false
+        bench.outlets[0].isPaused = true
+        bench.see()
+        #expect(bench.machine.results.last?.step == "residual current device")
+        #expect(bench.said.last == .present(1))
     }
 }
 

@@ -30,12 +30,14 @@ def edge(site, *words, path=None):
         capture_output=True, text=True, env=ENVIRONMENT, timeout=120)
 
 
-def commission(site, *words, swapped={}):
-    """Does with the vehicle what the command asks for."""
+def commission(site, *words, swapped={}, answers=None):
+    """Does with the vehicle what the command asks for; `answers` are a person's, else nobody is asked."""
     process = subprocess.Popen(
         [str(BIN / "kerb-edge"), "commission", "--config", str(site.folder / "edge.yaml"), "--token", TOKEN, "--by",
-         "Test", "--yes", "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=ENVIRONMENT)
+         "Test", *([] if answers else ["--yes"]), "--json", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process.stdin.write(answers or "")
+    process.stdin.close()
     timer = threading.Timer(150, process.kill)
     timer.start()
     said = []
@@ -76,6 +78,21 @@ def test_a_fuse_that_is_not_the_configurations_is_refused_at_once(site):
 def test_a_rotation_that_is_not_the_configurations_is_refused(site, told, answer):
     code, _, said = commission(site, "--fuse", "63", "--rotation", told)
     assert code == 2 and answer in said
+
+
+@pytest.mark.parametrize("words, said", [
+    (("--connector", "7"), "--connector 7: is none of this board's; give one of 1, 2"),
+    (("--token", "04 A2"), '--token "04 A2": holds a blank; give 1 to 20')])
+def test_a_slip_says_which_word_is_wrong(site, words, said):
+    code, _, told = commission(site, "--fuse", "63", *words)
+    assert code == 2 and said in told, told
+
+
+def test_a_trip_that_nobody_made_is_not_believed(site):
+    code, out, said = commission(site, "--fuse", "63", "--connector", "1", answers="y\ny\n")
+    assert code == 7, said
+    assert re.search(r"a person says it tripped, but its meter reads \d+ W", out), out
+    assert not (site.folder / "data" / "commissioned.json").exists()
 
 
 def test_wires_that_are_exchanged_are_found_phase_by_phase(site):
@@ -128,7 +145,8 @@ def test_swapped_meters_are_found_and_lock_nothing(tmp_path):
     def swap(text):
         first = "meter: {profile: sdm630, bus: meter-line, unit: 1}"
         second = "meter: {profile: sdm120, bus: meter-lan, unit: 1}"
-        return text.replace(first, "@").replace(second, first).replace("@", second)
+        # A meter of one phase is refused on three.
+        return text.replace(first, "@").replace(second, first).replace("@", second + "\n    wiring: L1")
 
     site = cabinet(tmp_path, swap)
     try:

@@ -28,9 +28,23 @@ package final class LineTokenReader: TokenReader {
     }
 
     /// A claim of who someone is: short, printable, no more trusted than that. OCPP 1.6 §7.30.
-    package static func isToken(_ text: String) -> Bool {
-        (1...20).contains(text.utf8.count)
-            && text.utf8.allSatisfy { ($0 > 0x20 && $0 < 0x7F) }
+    package static func isToken(_ text: String) -> Bool { fault(of: text) == nil }
+
+    /// Why it is no token; nil for one.
+    package static func fault(of text: String) -> String? {
+        if text.isEmpty { return "is empty" }
+        if let stranger = text.unicodeScalars.first(where: { $0.value <= 0x20 || $0.value >= 0x7F })
+        {
+            return stranger == " "
+                ? "holds a blank" : "holds a character that no token has, U+\(hex(stranger.value))"
+        }
+        let count = text.utf8.count
+        return count > 20 ? "has \(count) characters, and OCPP knows 20 at most" : nil
+    }
+
+    private static func hex(_ value: UInt32) -> String {
+        let digits = String(value, radix: 16, uppercase: true)
+        return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
     /// As it is told: a UID that a reader writes in pairs, `04 A2 F3 B1` or `04:a2:f3:b1`, is the same
