@@ -96,7 +96,7 @@ extension ConnectorMachine {
         case stop(Stop)
         case limits(transaction: Int64, ChargeLimits)
         case latched([Fault])
-        /// How much of its life the contactor has used, after each charge.
+        /// How much of its life the contactor has used, after each closing and opening.
         case wear(ContactorWear)
     }
 

@@ -254,7 +254,6 @@ extension ConnectorMachine {
         case (.stopped, .committing):
             transaction = nil
             selfTest = .due
-            effects.journal.append(.wear(wear))
         case (.stopFailed, .committing):
             running.phase = .retrying(at: now.milliseconds + ConnectorTimings.journalRetries)
             transaction = running

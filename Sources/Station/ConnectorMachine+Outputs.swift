@@ -50,6 +50,8 @@ extension ConnectorMachine {
         overCurrentSince = nil
         if closed { contactor.lastClosing = now.milliseconds }
         effects.outputs.append(.contactor(closed: closed))
+        // At the switch, not at the charge's end: a crash under a closed contactor wears it most.
+        effects.journal.append(.wear(wear))
     }
 
     /// True where the last reading under the closed contactor saw current, and the car has not said

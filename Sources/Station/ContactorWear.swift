@@ -23,6 +23,16 @@ package struct ContactorWear: Hashable, Sendable {
             hotOpenings: isGood ? counts[2] : 0)
     }
 
+    /// What a program that ended under a closed contactor could not count: its dead-man opened it.
+    ///
+    /// - Parameter wasPowered: the board ran on, so that current may have flowed; the loss of the supply
+    ///   takes the current away before the contactor falls.
+    package mutating func countFall(wasPowered: Bool) {
+        guard closings > openings else { return }
+        openings = closings
+        if wasPowered { hotOpenings += 1 }
+    }
+
     /// The journal's key of one connector's contactor.
     package static func key(of connector: Int) -> String { "contactor.\(connector).life" }
 

@@ -37,13 +37,14 @@ extension EdgeStation {
                         "registerWh": open.lastRegister.value, "reason": open.reason.rawValue,
                     ])
             }
+            let lastClosing = ContactorWear.lastClosing(of: number, in: written, bootID: bootID)
+            var wear = ContactorWear(text: written[ContactorWear.key(of: number)] ?? "")
+            wear.countFall(wasPowered: lastClosing != nil)
             return ConnectorMachine(
                 number: number, board: outlet.capabilities, rules: rules,
                 isOperative: availability[number] ?? true, latched: latched[number] ?? [],
                 recovering: open,
-                wear: ContactorWear(text: written[ContactorWear.key(of: number)] ?? ""),
-                lastClosing: ContactorWear.lastClosing(of: number, in: written, bootID: bootID),
-                at: now)
+                wear: wear, lastClosing: lastClosing, at: now)
         }
     }
 }

@@ -222,6 +222,35 @@ import Testing
         #expect(ContactorWear(text: "2 -1 x") == ContactorWear())
     }
 
+    @Test func `writes each closing down when it happens, and each opening`() {
+        var bench = BenchBoard.charging()
+        #expect(bench.effects.contains(.journal(.wear(ContactorWear(closings: 1)))))
+        bench.effects = []
+        bench.give(.emergencyStop(isActive: true))
+        let wear = ContactorWear(
+            closings: 1, openings: 1, hotOpenings: bench.machine.wear.hotOpenings)
+        #expect(bench.effects.contains(.journal(.wear(wear))))
+        // The relay never waits for the disk.
+        let written = bench.effects.firstIndex(of: .journal(.wear(wear))) ?? 0
+        let opened = bench.effects.firstIndex(of: .output(.contactor(closed: false)))
+        #expect(opened.map { $0 < written } == true)
+    }
+
+    @Test(arguments: [
+        (
+            ContactorWear(closings: 3, openings: 2), true,
+            ContactorWear(closings: 3, openings: 3, hotOpenings: 1)
+        ),
+        (ContactorWear(closings: 3, openings: 2), false, ContactorWear(closings: 3, openings: 3)),
+        (ContactorWear(closings: 3, openings: 3), true, ContactorWear(closings: 3, openings: 3)),
+    ])
+    func `counts what a crash opened`(_ kept: ContactorWear, _ ran: Bool, _ counted: ContactorWear)
+    {
+        var wear = kept
+        wear.countFall(wasPowered: ran)
+        #expect(wear == counted)
+    }
+
     // MARK: A sleeping car
 
     @Test func `wakes a sleeping car once by X1`() {
