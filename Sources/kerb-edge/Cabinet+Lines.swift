@@ -57,11 +57,12 @@ extension Cabinet {
                         + "that board \(board.name) has; it has "
                         + gpio.lines.keys.sorted().map(\.rawValue).joined(separator: ", "))
             }
-            return gpio.lines.sorted { $0.key < $1.key }.map { role, profile in
-                GPIOWish(
-                    connector: evse.connector, role: role,
-                    name: evse.lines[role] ?? profile.name(connector: evse.connector),
-                    chip: settings.gpioChip ?? gpio.chip, profile: profile)
+            return gpio.lines.sorted { $0.key < $1.key }.compactMap { role, profile in
+                evse.line(role, profile).map {
+                    GPIOWish(
+                        connector: evse.connector, role: role, name: $0,
+                        chip: settings.gpioChip ?? gpio.chip, profile: profile)
+                }
             }
         }
         try checkSensors(wishes)

@@ -19,8 +19,10 @@ extension EdgeSettings {
                 return nil
             }
         }
+        var meters: [String: MeterProfile] = [:]
         for (evse, place) in zip(settings.evses, places.evses) where !evse.meterProfile.isEmpty {
-            _ = read(evse.meterProfile, "profile", place.meter, library.meter)
+            meters[evse.meterProfile] = read(
+                evse.meterProfile, "profile", place.meter, library.meter)
         }
         if let meter = settings.supply.meter {
             _ = read(meter.profile, "profile", places.site.section("meter"), library.meter)
@@ -41,6 +43,59 @@ extension EdgeSettings {
         }
         for (evse, place) in zip(settings.evses, places.evses) {
             checkOutlet(evse, place, board)
+            if let meter = meters[evse.meterProfile] {
+                checkPhases(evse, place, meter, min(board.capabilities.phases, settings.phases))
+            }
+        }
+        checkLines(settings, places, board)
+    }
+
+    /// The phases that a meter does not see would charge without being counted.
+    private static func checkPhases(
+        _ evse: EVSE, _ place: Places.EVSE, _ meter: MeterProfile, _ phases: Int
+    ) {
+        guard meter.isSinglePhase, min(evse.wiring.phases.count, phases) > 1 else { return }
+        let said =
+            "the meter \(meter.name) sees one phase, and the outlet has \(evse.wiring.rawValue)"
+        let mend =
+            "what flows on the others would not be counted; say `wiring: L1` (or L2, L3) where one "
+            + "phase is wired, else take a three-phase meter"
+        let isSaid = place.own.isSet("wiring")
+        (isSaid ? place.own : place.meter).problem(
+            isSaid ? "wiring" : "profile", "\(said)\(isSaid ? "" : " (the default)"): \(mend)")
+    }
+
+    /// The board's names of lines are one outlet's, unless they carry its number: every further outlet has
+    /// its own, and is told of all it lacks at once.
+    private static func checkLines(
+        _ settings: EdgeSettings, _ places: Places, _ board: BoardProfile
+    ) {
+        guard let gpio = board.gpio else { return }
+        var owners: [String: (connector: ConnectorNumber, role: LineRole)] = [:]
+        for (evse, place) in zip(settings.evses, places.evses) {
+            var missing: [String] = []
+            for (role, profile) in gpio.lines.sorted(by: { $0.key < $1.key }) {
+                guard let name = evse.line(role, profile) else { continue }
+                guard let owner = owners[name] else {
+                    owners[name] = (evse.connector, role)
+                    continue
+                }
+                if owner.role == role, role.isShareable { continue }
+                guard evse.lines[role] != nil else {
+                    missing.append("\(role.rawValue): \(role.isForShow ? "none" : "…")")
+                    continue
+                }
+                place.lines.problem(
+                    role.rawValue,
+                    "line \(name) is connector \(owner.connector)'s \(owner.role.rawValue) already; "
+                        + "each outlet has its own")
+            }
+            guard !missing.isEmpty else { continue }
+            place.own.problem(
+                "lines",
+                "the names of board \(board.name) are the first outlet's; connector "
+                    + "\(evse.connector) needs its own: `lines: {\(missing.joined(separator: ", "))}`"
+            )
         }
     }
 
@@ -51,17 +106,19 @@ extension EdgeSettings {
             if evse.contactorBus == nil { place.contactor.problem("bus", "\(mend) bus") }
             if evse.contactorCoil == nil { place.contactor.problem("coil", "\(mend) coil") }
         case .gpio:
-            for (key, isThere) in [
-                ("bus", evse.contactorBus != nil), ("coil", evse.contactorCoil != nil),
-            ] where isThere {
+            for key in ["bus", "unit", "coil"] where place.contactor.isSet(key) {
                 place.contactor.problem(
                     key, "board \(board.name) has its contactors on lines; remove it")
             }
         case .simulated: break
         }
-        if case .modbusEVSE = board.pilot, evse.pilotBus == nil {
-            place.pilot.problem(
-                "bus", "board \(board.name) has its pilots on controllers: give its bus and unit")
+        checkPilot(evse, place, board)
+        if place.limits.isSet("maximumAmperes"), evse.maximum > board.capabilities.maximum {
+            let most = "\(board.capabilities.maximum.decimal.reduced)"
+            place.limits.problem(
+                "maximumAmperes",
+                "\(evse.maximum.decimal.reduced) A is more than the \(most) A that board \(board.name) "
+                    + "carries; write \(most) or less")
         }
         for role in evse.lines.keys.sorted() where board.gpio?.lines[role] == nil {
             let has = board.gpio?.lines.keys.sorted().map(\.rawValue).joined(separator: ", ")
@@ -69,6 +126,25 @@ extension EdgeSettings {
                 role.rawValue,
                 "board \(board.name) has no such line; "
                     + (has.map { "it has \($0)" } ?? "it has none: remove `lines`"))
+        }
+    }
+
+    private static func checkPilot(_ evse: EVSE, _ place: Places.EVSE, _ board: BoardProfile) {
+        let owner: String
+        switch board.pilot {
+        case .simulated: return
+        case .modbusEVSE:
+            if evse.pilotBus == nil {
+                place.pilot.problem(
+                    "bus",
+                    "board \(board.name) has its pilots on controllers: give its bus and unit")
+            }
+            return
+        case .pwm: owner = "makes the pilot itself"
+        case .split: owner = "leaves the pilot to its safety controller"
+        }
+        for key in ["bus", "unit", "port"] where place.pilot.isSet(key) {
+            place.pilot.problem(key, "board \(board.name) \(owner), no bus does; remove `pilot`")
         }
     }
 

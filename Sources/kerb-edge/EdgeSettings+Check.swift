@@ -18,15 +18,12 @@ extension EdgeSettings {
         for name in settings.meterValues where Measurand(rawValue: name) == nil {
             file.problem("meterValues", "no measurand is called \(name)")
         }
-        // On a supply of one phase there is only one way to hang on it.
-        if settings.phases == 1 {
-            for index in settings.evses.indices where settings.evses[index].wiring == .rst {
-                settings.evses[index].wiring = .l1
-            }
-        }
+        checkIdentity(settings, file.section("csms"))
+        checkPhases(&settings, places)
         checkBuses(settings, places)
         checkOutlets(settings, places)
         checkUnits(settings, places)
+        checkReaders(settings, places)
         checkSensors(settings, places)
         checkSupply(settings, places)
         checkProfiles(settings, places)
@@ -35,6 +32,22 @@ extension EdgeSettings {
     static func known(_ settings: EdgeSettings) -> String {
         settings.buses.isEmpty
             ? "there is none" : "known are \(settings.buses.map(\.name).joined(separator: ", "))"
+    }
+
+    /// On a supply of one phase there is only one way to hang on it, and nobody needs to say it.
+    private static func checkPhases(_ settings: inout EdgeSettings, _ places: Places) {
+        guard settings.phases == 1 else { return }
+        for (index, place) in zip(settings.evses.indices, places.evses) {
+            let wiring = settings.evses[index].wiring
+            guard wiring.phases.count > 1 else { continue }
+            if place.own.isSet("wiring") {
+                place.own.problem(
+                    "wiring",
+                    "\(wiring.rawValue) needs three phases, and `site.phases` is 1; write L1 or leave it "
+                        + "out, or say `phases: 3` there")
+            }
+            settings.evses[index].wiring = .l1
+        }
     }
 
     private static func checkBuses(_ settings: EdgeSettings, _ places: Places) {
@@ -109,6 +122,7 @@ extension EdgeSettings {
     /// One would hold closed what the other opens, or bill what the other draws.
     private static func checkUnits(_ settings: EdgeSettings, _ places: Places) {
         var uses: [Use] = []
+        let lines = settings.lineNames
         for (evse, place) in zip(settings.evses, places.evses) {
             func add(
                 _ part: String, _ bus: String?, _ unit: Int, _ detail: Int?, _ key: String,
@@ -118,7 +132,8 @@ extension EdgeSettings {
                 let use = Use(
                     part: part, connector: evse.connector, bus: bus, unit: unit, detail: detail,
                     place: section, key: key)
-                for other in uses where other.bus == bus && other.unit == unit {
+                for other in uses
+                where (lines[other.bus] ?? other.bus) == (lines[bus] ?? bus) && other.unit == unit {
                     refuse(use, beside: other)
                 }
                 uses.append(use)
@@ -128,6 +143,22 @@ extension EdgeSettings {
             add("relay card", evse.contactorBus, evse.contactorUnit, coil, "coil", place.contactor)
             let port = evse.pilotPort ?? -1
             add("pilot controller", evse.pilotBus, evse.pilotUnit, port, "port", place.pilot)
+        }
+    }
+
+    /// A device gives each token to one listener, whichever is faster.
+    private static func checkReaders(_ settings: EdgeSettings, _ places: Places) {
+        var taken: [String: String] = [:]
+        if let shared = settings.tokenReader { taken[resolved(shared)] = "all outlets" }
+        for (evse, place) in zip(settings.evses, places.evses) {
+            guard let reader = evse.tokenReader else { continue }
+            if let other = taken[resolved(reader)] {
+                place.own.problem(
+                    "tokenReader",
+                    "is the reader of \(other) already, and a card would go to one of them by chance; "
+                        + "give each its own, or one for all as `tokenReader` outside `evses`")
+            }
+            taken[resolved(reader)] = "connector \(evse.connector)"
         }
     }
 
@@ -145,5 +176,17 @@ extension EdgeSettings {
             key,
             "connectors \(other.connector) and \(use.connector) have one \(use.part) with one "
                 + "\(key); each outlet has its own")
+    }
+}
+
+extension EdgeSettings {
+    /// For each bus the first one that leads to the same place: two names of one line are one line.
+    var lineNames: [String: String] {
+        var names: [String: String] = [:]
+        for bus in buses {
+            names[bus.name] =
+                names[bus.name] ?? buses.first { $0.address == bus.address }?.name ?? bus.name
+        }
+        return names
     }
 }

@@ -10,10 +10,17 @@ extension EdgeSettings {
             if name.isEmpty || name.utf8.count > 31 {
                 section.problem(role.rawValue, "a line's name has 1 to 31 characters")
             }
+            if name == Self.noLine, !role.isForShow {
+                section.problem(
+                    role.rawValue, "only lights and the buzzer can be left out; name a line")
+            }
             lines[role] = name
         }
         return lines
     }
+
+    /// Of a light or buzzer that an outlet does not have.
+    fileprivate static let noLine = "none"
 
     private static func about(_ role: LineRole) -> String {
         switch role {
@@ -36,5 +43,13 @@ extension EdgeSettings {
         case .pilotFault: "the safety controller sees a faulty pilot"
         case .offer0, .offer1, .offer2: "a bit of the current to offer"
         }
+    }
+}
+
+extension EdgeSettings.EVSE {
+    /// The line of a role: named here, else by the board's profile; nil where the outlet does without.
+    func line(_ role: LineRole, _ profile: LineProfile) -> String? {
+        let name = lines[role] ?? profile.name(connector: connector)
+        return role.isForShow && name == EdgeSettings.noLine ? nil : name
     }
 }

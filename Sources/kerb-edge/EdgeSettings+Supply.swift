@@ -86,8 +86,9 @@ extension EdgeSettings {
                     "bus",
                     "a contactor's bus carries no meters; a slow meter would hold up an opening")
             }
+            let lines = settings.lineNames
             if settings.evses.contains(where: {
-                $0.meterBus == meter.bus && $0.meterUnit == meter.unit
+                lines[$0.meterBus] == lines[meter.bus] && $0.meterUnit == meter.unit
             }) {
                 section.problem("unit", "is an outlet's meter; the site's is another one")
             }

@@ -181,7 +181,7 @@ extension EdgeSettings {
     /// Where the parts of a file were read, so that what is wrong is told at its own key.
     final class Places {
         struct EVSE {
-            let own, meter, contactor, pilot, lines: ConfigSection
+            let own, meter, contactor, pilot, lines, limits: ConfigSection
         }
 
         let file: ConfigSection
@@ -210,19 +210,7 @@ extension EdgeSettings {
                 "additionalRootCheck", default: false,
                 about: "take a new authority from the operator only if a known one signed it"))
         guard !section.isSchema else { return csms }
-        let isTLS = csms.url.hasPrefix("wss://")
-        if !isTLS, !csms.url.hasPrefix("ws://") {
-            section.problem("url", "must begin with wss:// (or ws:// inside a private network)")
-        } else if csms.securityProfile >= 2, !isTLS {
-            section.problem(
-                "url", "securityProfile \(csms.securityProfile) needs a wss:// address")
-        } else if csms.securityProfile < 2, isTLS {
-            section.problem("securityProfile", "a wss:// address goes with securityProfile 2 or 3")
-        }
-        if csms.securityProfile == 0, !isLoopback(csms.url) {
-            section.problem(
-                "securityProfile", "0 is for loopback only; give a password and 1, or TLS and 2")
-        }
+        checkAddress(csms, section)
         let hasPassword = csms.securityProfile == 1 || csms.securityProfile == 2
         let hasCertificate = csms.securityProfile == 3
         let files = FileChecks(section)
@@ -248,15 +236,13 @@ extension EdgeSettings {
                 "address",
                 "would open the page to every network; name the service network's address"
             )
+        } else if !HostName.isPrivate(page.address) {
+            section.warn(
+                "address",
+                "\(page.address) is a public address, and the page has neither log-in nor TLS: "
+                    + "everybody may read it; name the service network's address")
         }
         return page
-    }
-
-    private static func isLoopback(_ url: String) -> Bool {
-        let rest = url.drop { $0 != "/" }.drop { $0 == "/" }
-        return ["localhost", "127.0.0.1", "[::1]"].contains { host in
-            rest.hasPrefix(host) && [":", "/", nil].contains(rest.dropFirst(host.count).first)
-        }
     }
 
     private static func bus(_ section: ConfigSection) -> Bus {
@@ -266,6 +252,7 @@ extension EdgeSettings {
         // All keys are read whatever the kind, so that the schema has them.
         let device = section.pathOrNil("device", about: "rtu: the serial port's stable name")
         let baud = section.int("baud", default: 9600, in: 300...1_000_000, about: "rtu")
+        checkBaud(baud, section)
         let parity: Parity = section.choice("parity", default: Parity.none, about: "rtu")
         let stopBits = section.int("stopBits", default: 1, in: 1...2, about: "rtu")
         let host = section.textOrNil("host", about: "tcp: name or address")
@@ -273,7 +260,10 @@ extension EdgeSettings {
         if isSerial, device == nil {
             section.problem("device", "an rtu bus needs `device: /dev/serial/by-path/…`")
         }
-        if !isSerial, host == nil { section.problem("host", "a tcp bus needs `host: …`") }
+        if !isSerial {
+            let fault = host.map(HostName.fault(of:)) ?? "a tcp bus needs `host: …`"
+            if let fault { section.problem("host", fault) }
+        }
         let line: MeterProfile.Parity =
             switch parity {
             case .none: .none
@@ -295,7 +285,8 @@ extension EdgeSettings {
         let lines = section.section("lines", about: "names that differ from the board's")
         places.evses.append(
             Places.EVSE(
-                own: section, meter: meter, contactor: contactor, pilot: pilot, lines: lines))
+                own: section, meter: meter, contactor: contactor, pilot: pilot, lines: lines,
+                limits: limits))
         return EVSE(
             connector: section.int("connector", in: 1...16, about: "its number, from 1"),
             meterProfile: meter.text("profile", about: "hal/profiles/meters/NAME.yaml"),

@@ -17,6 +17,7 @@ extension Program {
         let cabinet = try placed(read.settings) { try Cabinet(settings) }
         _ = try cabinet.siteMeter(settings)
         try settings.checkAgainstCommissioning()
+        for warning in read.warnings { complain("warning: \(warning)") }
         print("\(path): fine; \(settings.evses.count) outlets on \(settings.buses.count) buses")
         if !cabinet.areLinesChecked {
             print("no GPIO chip on this machine: the names of lines were not looked up")

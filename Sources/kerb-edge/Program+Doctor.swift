@@ -21,6 +21,9 @@ extension Program {
         let settings = read.value
         let status = answer("status", settings)
         var findings = [Finding.fine("configuration", path)]
+        findings += read.warnings.map {
+            .warning("configuration", "\($0)", mend: "as it says; then restart the agent")
+        }
         findings += await Doctor(settings: settings, status: status, file: path).findings()
         show(findings, invocation)
         if let bundle = invocation.value("--bundle") {

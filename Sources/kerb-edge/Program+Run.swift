@@ -42,6 +42,10 @@ extension Program {
         for secret in secrets.compactMap({ $0 }) where FileChecks.isOpen(secret) {
             log.warning("a secret can be read by everybody here; chmod 600", ["file": secret])
         }
+        for warning in read.warnings {
+            log.warning(
+                "configuration", ["place": "\(warning.place)", "what": warning.what])
+        }
         let signals = Signals.stream()
         log.info(
             "starting",

@@ -28,7 +28,8 @@ struct Program {
                     .init("--outputs-safe", "set the lines to their safe levels and end"),
                 ], "run the agent until SIGTERM"),
             .init(
-                "config check", arguments: ["FILE"], "read a configuration and say what is wrong"),
+                "config check", arguments: ["[FILE]"], flags: [config],
+                "read a configuration and say what is wrong"),
             .init(
                 "config show", flags: [config, .init("--origin", "say who set each value")],
                 "the configuration in force"),
@@ -76,7 +77,8 @@ struct Program {
                         "also take over the configuration, passwords, keys and fuse lock"),
                     .init("--replace", "with --identity: though this board is another station"),
                 ],
-                "take over a board's journal, all or nothing; the agent must be down"),
+                "take over a board's journal alone, with --identity the whole board; all or nothing, "
+                    + "the agent must be down"),
             .init(
                 "blackbox",
                 flags: [config, .init("--now", "what a running agent remembers, fault or not")],
@@ -92,8 +94,9 @@ struct Program {
                 + "inputs, decides by one rule whether a contactor may be closed, switches it, "
                 + "journals every charge before it reports it, and speaks OCPP 1.6J with the "
                 + "operator's central system. It charges by its local rules while that is away.",
-            "A running agent answers status, limit, settings, log, token, clear and blackbox --now "
-                + "on a socket in its data directory, which only its own user and root may open.",
+            "The commands status, read, limit, token, clear, commission, doctor and blackbox --now "
+                + "ask a running agent, on a socket in its data directory which only its own user and "
+                + "root may open.",
             "Under systemd the log goes to journald with a field for each value, so that "
                 + "journalctl CONNECTOR=1 shows one outlet; the names are the log's keys in upper "
                 + "case with underscores (energyWh is ENERGY_WH). Elsewhere it is a line a fact on "
@@ -146,7 +149,9 @@ struct Program {
         do {
             switch invocation.command {
             case "run": return try await runAgent(invocation)
-            case "config check": return try checkConfiguration(invocation.arguments[0])
+            case "config check":
+                return try checkConfiguration(
+                    invocation.arguments.first ?? configurationPath(invocation))
             case "config show": return try showConfiguration(invocation)
             case "config schema":
                 print(Configuration.schema(title: "kerb-edge", EdgeSettings.read))

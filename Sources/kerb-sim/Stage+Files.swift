@@ -66,6 +66,7 @@ extension Stage {
             meter: {profile: sdm120, bus: meter-lan, unit: 1}
             contactor: {bus: control, unit: 1, coil: 1}
             pilot: {bus: control, unit: 12}
+            wiring: L2
             limits: {maximumAmperes: 32}
         site: {fuseAmperes: 63, phases: 3}
         meterSampleIntervalSeconds: 5

@@ -78,8 +78,52 @@ def test_a_line_that_is_not_to_be_had_is_told_where_it_is_named(folder):
     file.write_text(text)
     done = check("kerb-edge", file)
     assert done.returncode == 2, done.stdout
-    assert done.stderr.startswith(f"{file}:{place(text, 'GPIO17')}: `evses[0].lines.contactor`: "), done.stderr
-    assert "GPIO17" in done.stderr
+    assert done.stderr.startswith(
+        f"{file}:{place(text, 'GPIO17}')}: `evses[0].lines.kick`: line GPIO17 is connector 1's contactor already"), done.stderr
+
+
+def hat(change=lambda text: text):
+    """Two outlets on a relay HAT, whose lines have one outlet's names."""
+    def without_cards(text):
+        for coil in 0, 1:
+            text = text.replace(f"    contactor:\n      bus: control\n      unit: 1\n      coil: {coil}\n", "", 1)
+        return text.replace("board: modbus-cabinet", "board: raspberry-relay-hat")
+    return edge_text(lambda text: change(without_cards(text)))
+
+
+OWN = "    lines: {buzzer: none, contactor: GPIO3, kick: GPIO4, lightBlue: GPIO7, lightGreen: GPIO8, lightRed: GPIO9, " \
+    "mirror: GPIO10, residualCurrentTest: GPIO11%s}\n    wiring: L2\n"
+
+
+def test_a_second_outlet_on_a_hat_is_told_all_it_lacks_at_once(folder):
+    file = folder / "edge.yaml"
+    text = hat()
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(f"{file}:{place(text, 'connector: 2')}: `evses[1].lines`: "), done.stderr
+    assert "`lines: {buzzer: none, contactor: …, kick: …, lightBlue: none, lightGreen: none, lightRed: none, " \
+        "mirror: …, residualCurrentTest: …}`" in done.stderr
+    # With all of them named, each once, nothing is left.
+    file.write_text(hat(lambda text: text.replace("    wiring: L2\n", OWN % "", 1)))
+    done = check("kerb-edge", file)
+    assert done.returncode == 0 or any(pathlib.Path("/dev").glob("gpiochip*")), done.stderr
+    # What is not only for show cannot be done without.
+    file.write_text(hat(lambda text: text.replace("    wiring: L2\n", (OWN % "").replace("GPIO3", "none"), 1)))
+    done = check("kerb-edge", file)
+    assert done.returncode == 2 and "`evses[1].lines.contactor`: only lights and the buzzer" in done.stderr, done.stderr
+
+
+def test_pilot_keys_of_a_board_that_has_none_on_a_bus_are_refused(folder):
+    file = folder / "edge.yaml"
+    text = hat().replace("raspberry-relay-hat", "split-safety-mcu")
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 2, done.stdout
+    told = done.stderr.splitlines()
+    assert [line.split("`")[1] for line in told] == [
+        "evses[0].pilot.bus", "evses[0].pilot.unit", "evses[1].pilot.bus", "evses[1].pilot.unit"]
+    assert all("leaves the pilot to its safety controller, no bus does; remove `pilot`" in line for line in told)
 
 
 def test_outlets_on_one_residual_current_sensor_share_both_its_lines(folder):
@@ -91,12 +135,8 @@ def test_outlets_on_one_residual_current_sensor_share_both_its_lines(folder):
     assert trip in board.read_text()
     board.write_text(board.read_text().replace(trip, trip + "    directCurrentTrip: {name: GPIO19, bias: pullUp}\n"))
     file = folder / "edge.yaml"
-    text = edge_text(lambda text: re.sub(
+    file.write_text(hat(lambda text: re.sub(
         "profileDirectory: .*", f"profileDirectory: {profiles}",
-        text.replace("board: modbus-cabinet", "board: raspberry-relay-hat")))
-    lines = ["{contactor: GPIO26}", "{contactor: GPIO20, residualCurrentTrip: GPIO27}"]
-    for coil, names in enumerate(lines):
-        text = text.replace(f"    contactor:\n      bus: control\n      unit: 1\n      coil: {coil}\n", f"    lines: {names}\n")
-    file.write_text(text)
+        text.replace("    wiring: L2\n", OWN % ", residualCurrentTrip: GPIO27", 1))))
     done = check("kerb-edge", file)
     assert done.returncode == 2 and "connectors 1 and 2 share one of `residualCurrentTrip`" in done.stderr, done

@@ -35,6 +35,7 @@ evses:
       unit: 11
   - connector: 2
     meter: {profile: sdm120, bus: meters, unit: 2}
+    wiring: L2
     contactor:
       bus: control
       unit: 1
@@ -130,7 +131,7 @@ EDGE_MISTAKES = {
         last("coil: 1", "coil: 0"), "0\n    pilot:\n      bus: control\n      unit: 12",
         "`evses[1].contactor.coil`: connectors 1 and 2 have one relay card with one coil"),
     "two meters on one unit": (
-        replaced("bus: meters, unit: 2", "bus: meters, unit: 1"), "1}\n    contactor:\n      bus: control\n      unit: 1\n      coil: 1",
+        replaced("bus: meters, unit: 2", "bus: meters, unit: 1"), "1}\n    wiring: L2",
         "`evses[1].meter.unit`: connectors 1 and 2 have one meter"),
     "an outlet of an unknown bus": (
         replaced("sdm120, bus: meters", "sdm120, bus: metres"), "metres",
@@ -159,8 +160,45 @@ EDGE_MISTAKES = {
         "`evses[0].pilot.bus`: board modbus-cabinet has its pilots on controllers"),
     "lines that the board does not have": (
         replaced("    pilot:\n", "    lines: {lock: GPIO4}\n    pilot:\n"), "GPIO4", "`evses[0].lines.lock`: board modbus-cabinet has no such line"),
-    "a wiring of a phase that is not there": (
-        replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1"), None, None),
+    "a supply of one phase, and nobody says otherwise": (
+        lambda text: replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1")(text).replace("    wiring: L2\n", ""),
+        None, None),
+    "three phases on a supply of one": (
+        lambda text: replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1")(text).replace("wiring: L2", "wiring: RST"),
+        "RST", "`evses[1].wiring`: RST needs three phases, and `site.phases` is 1; write L1"),
+    "a meter of one phase on three": (
+        replaced("wiring: L2", "wiring: STR"), "STR",
+        "`evses[1].wiring`: the meter sdm120 sees one phase, and the outlet has STR: what flows on the others would not"),
+    "a meter of one phase, and three by default": (
+        replaced("    wiring: L2\n", ""), "sdm120",
+        "`evses[1].meter.profile`: the meter sdm120 sees one phase, and the outlet has RST (the default)"),
+    "more amperes than the board carries": (
+        replaced("    pilot:\n", "    limits: {maximumAmperes: 40}\n    pilot:\n"), "40}",
+        "`evses[0].limits.maximumAmperes`: 40 A is more than the 32 A that board modbus-cabinet carries; write 32 or less"),
+    "an address that ends with the identity": (
+        replaced("com/ocpp", "com/ocpp/CS-1"), "wss://cpo",
+        "the board would ask for wss://cpo.example.com/ocpp/CS-1/CS-1; write wss://cpo.example.com/ocpp"),
+    "an address with a query": (replaced("com/ocpp", "com/ocpp?id=1"), "wss://cpo", "`csms.url`: the station's identity goes to its end"),
+    "an address with a user": (replaced("cpo.example.com", "me@cpo.example.com"), "wss://me", "`csms.url`: is no address; write wss://HOST"),
+    "an address of five numbers": (
+        replaced("cpo.example.com", "192.168.1.300"), "wss://192", "`csms.url`: `192.168.1.300` is no IPv4 address: four numbers"),
+    "a name with two dots": (replaced("cpo.example", "cpo..example"), "wss://cpo", "`cpo..example.com` is no host's name"),
+    "a name with letters of its own": (
+        replaced("cpo.example", "zähler.example"), "wss://z", "is no address"),
+    "a port within the host": (
+        replaced("kind: rtu, device: /dev/kerb-b", "kind: tcp, host: 10.0.0.5:502"), "10.0.0.5", "`buses[1].host`: the colon is no part of a host"),
+    "a scheme within the host": (
+        replaced("kind: rtu, device: /dev/kerb-b", "kind: tcp, host: tcp://10.0.0.5"), "tcp://", "write the host alone, without `tcp://`"),
+    "a speed that no line has": (
+        replaced("device: /dev/kerb-b", "device: /dev/kerb-b, baud: 19000"), "19000", "`buses[1].baud`: 19000 is no speed of a serial line; did you mean 19200?"),
+    "one reader for two outlets": (
+        lambda text: replaced("wiring: L2", "wiring: L2\n    tokenReader: /dev/kerb-r")(text).replace(
+            "    meter: {profile: sdm630", "    tokenReader: /dev/kerb-r\n    meter: {profile: sdm630"),
+        "/dev/kerb-r\n    contactor", "`evses[1].tokenReader`: is the reader of connector 1 already"),
+    "one meter by two names of its line": (
+        lambda text: text.replace("kind: rtu, device: /dev/kerb-b}", "kind: tcp, host: 10.0.0.5}\n  - {name: again, kind: tcp, host: 10.0.0.5}").replace(
+            "sdm120, bus: meters, unit: 2", "sdm120, bus: again, unit: 1"),
+        "1}\n    wiring", "`evses[1].meter.unit`: connectors 1 and 2 have one meter"),
     "a site meter of an unknown bus": (
         replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  safeAmperes: 6\n  meter: {profile: sdm630, bus: x}"), "x}",
         "`site.meter.bus`: no bus is called x"),
@@ -187,6 +225,79 @@ def test_kerb_edge_tells_a_mistake_at_its_key(folder, name):
     line = done.stderr.splitlines()[0]
     assert said in line, done.stderr
     assert line.startswith(f"{file}:{place(text, marker)}: "), (done.stderr, place(text, marker))
+
+
+def test_the_file_may_be_named_as_to_every_other_command(folder):
+    (folder / "edge.yaml").write_text(edge_text())
+    done = subprocess.run(
+        [str(BIN / "kerb-edge"), "config", "check", "--config", str(folder / "edge.yaml")], capture_output=True, text=True,
+        env=ENVIRONMENT, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+# What stands in the file, where the mistake is told, what is said: no word of libyaml's.
+YAML_MISTAKES = {
+    "typographic quotes": (replaced("CS-1", "“CS-1”"), "“", "the typographic quote “ (U+201C) quotes nothing in YAML; type"),
+    "a typographic quote at the end": (replaced("CS-1", "CS-1’"), "’", "the typographic quote ’ (U+2019)"),
+    "a blank that is none": (replaced("  passwordFile", "\u00a0 passwordFile"), "\u00a0", "U+00A0, which nobody sees, is no blank to YAML"),
+    "a tab": (replaced("  passwordFile", "\tpasswordFile"), "\t", "a tab cannot indent; type blanks"),
+    "a sign": (replaced("CS-1", "@CS-1"), "@", "no value begins with `@`; put it in quotes"),
+    "an open quote": (replaced("CS-1", '"CS-1'), '"', "the quote that opens here is never closed"),
+    "an open brace": (replaced("unit: 1}", "unit: 1"), ":\n      bus: control", "the `{` of line 13 is not closed before here; a `,` or `}` is missing"),
+    "no colon": (replaced("stationID: CS-1", "stationID CS-1"), ":\n  url", "the line before lacks its `:`"),
+    "too deep": (replaced("  passwordFile:", "    passwordFile:"), ": password\n", "no `key: value` can stand here"),
+    "too shallow": (replaced("  passwordFile", " passwordFile"), "passwordFile", "neither beside the keys above nor below them"),
+    "a list beside its key": (replaced("buses:\n", "buses: - {name: x}\n"), "- {name: x}", "begins on a line of its own"),
+    "a backslash": (replaced("CS-1", '"C\\K"'), "\\", "use single quotes"),
+}
+
+
+@pytest.mark.parametrize("name", YAML_MISTAKES)
+def test_what_is_no_yaml_is_told_in_words_that_mend_it(folder, name):
+    change, marker, said = YAML_MISTAKES[name]
+    file = folder / "edge.yaml"
+    text = edge_text(change)
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 2, done.stdout
+    assert len(done.stderr.splitlines()) == 1 and said in done.stderr, done.stderr
+    assert done.stderr.startswith(f"{file}:{place(text, marker)}: "), (done.stderr, place(text, marker))
+
+
+@pytest.mark.parametrize("byte, said", [
+    (b"\x93", "the byte 0x93 is no UTF-8, but Windows' typographic quote “; type"), (b"\xff", "the byte 0xFF is no UTF-8; save"),
+    (b"\x01", "the control character U+1 is no text; remove it")])
+def test_bytes_that_are_no_text_are_told_where_they_stand(folder, byte, said):
+    file = folder / "edge.yaml"
+    file.write_bytes(edge_text(replaced("board: ", "board: ä@")).encode().replace(b"@", byte))
+    done = check("kerb-edge", file)
+    assert done.returncode == 2 and done.stderr.startswith(f"{file}:6:9: {said}"), done.stderr
+
+
+WARNINGS = {
+    "a password on the way": (
+        replaced("url: wss://cpo.example.com/ocpp", "url: ws://cpo.example.com/ocpp\n  securityProfile: 1"),
+        "ws://", "`csms.url`: ws:// shows the station's password"),
+    "none in a house": (replaced("url: wss://cpo.example.com/ocpp", "url: ws://192.168.1.5/ocpp\n  securityProfile: 1"), None, None),
+    "none by a name of a house": (replaced("url: wss://cpo.example.com/ocpp", "url: ws://cpo.lan/ocpp\n  securityProfile: 1"), None, None),
+    "a page for everybody": (
+        replaced("site:\n", "localPage: {address: 203.0.113.7}\nsite:\n"), "203", "`localPage.address`: 203.0.113.7 is a public address"),
+    "a page for a house": (replaced("site:\n", "localPage: {address: 192.168.4.1}\nsite:\n"), None, None),
+}
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_what_works_and_is_unwise_is_told_and_stops_nothing(folder, name):
+    change, marker, said = WARNINGS[name]
+    file = folder / "edge.yaml"
+    text = edge_text(change)
+    file.write_text(text)
+    done = check("kerb-edge", file)
+    assert done.returncode == 0, done.stderr
+    if said is None:
+        assert done.stderr == ""
+    else:
+        assert done.stderr.startswith(f"warning: {file}:{place(text, marker)}: {said}"), done.stderr
 
 
 def write(folder, file, content, mode=0o600):

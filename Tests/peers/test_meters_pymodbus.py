@@ -217,6 +217,7 @@ def configuration(folder, bus, meters):
             f"    contactor: {{bus: control, unit: 100, coil: {connector - 1}}}",
             f"    pilot: {{bus: control, unit: {100 + connector}}}",
             "    limits: {maximumAmperes: 32}",
+            *(["    wiring: L1"] if profile in ("sdm120", "sdm230", "abb-b21") else []),
         ]
     path = folder / "edge.yaml"
     path.write_text("\n".join(lines) + "\n")

@@ -67,6 +67,14 @@ package enum LineRole: String, Hashable, Sendable, CaseIterable, Comparable {
         }
     }
 
+    /// Lights and the buzzer: an outlet may do without, and nothing is less safe.
+    package var isForShow: Bool {
+        switch self {
+        case .lightRed, .lightGreen, .lightBlue, .buzzer: true
+        default: false
+        }
+    }
+
     package static let offers: [LineRole] = [.offer0, .offer1, .offer2]
 
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }

@@ -186,3 +186,11 @@ extension MeterQuantity {
 
     package var isEnergy: Bool { self == .energyImport || self == .energyExport }
 }
+
+extension MeterProfile {
+    /// It sees one phase: it tells the voltage of L1 and of no other. A meter that tells totals alone
+    /// may have three.
+    package var isSinglePhase: Bool {
+        values[.voltageL1] != nil && values[.voltageL2] == nil && values[.voltageL3] == nil
+    }
+}
