@@ -113,7 +113,7 @@ package struct CommandTable: Sendable {
         ),
     ]
 
-    /// Packages make their pages and completions by these; `--help` does not list them.
+    /// Packages make their pages and completions by these, and who copied the program alone.
     static let hidden = Command(
         "help",
         flags: [
@@ -165,7 +165,9 @@ package struct CommandTable: Sendable {
             let shown = examples.isEmpty ? [] : ["", "Examples:"] + examples.map { "  \($0)" }
             return
                 (["\(program): \(about)", "", "Commands:"] + lines + shown
-                + ["", "Everywhere:"] + listed(Self.everywhere)).joined(separator: "\n")
+                + ["", "Everywhere:"] + listed(Self.everywhere)
+                + ["", "After `help`:"] + listed(Self.hidden.flags)
+                + ["  (PAGE: \(pageNames))"]).joined(separator: "\n")
         }
         let own = command.flags.isEmpty ? [] : ["", "Options:"] + listed(command.flags)
         return

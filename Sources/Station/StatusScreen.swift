@@ -1,4 +1,5 @@
 import Charging
+import HAL
 import JSON
 import Service
 
@@ -31,7 +32,7 @@ package struct StatusScreen: Sendable {
         lines += Self.notes(status)
         for connector in status["connectors"]?.array ?? [] {
             if isWatching { lines.append("") }
-            lines += self.lines(connector)
+            lines += self.lines(connector, of: status)
             if let text = Self.limitsText(status, connector: connector["connector"]?.int ?? 0) {
                 lines.append(text)
             }
@@ -63,7 +64,7 @@ package struct StatusScreen: Sendable {
         return lines
     }
 
-    private mutating func lines(_ connector: JSONValue) -> [String] {
+    private mutating func lines(_ connector: JSONValue, of status: JSONValue) -> [String] {
         func text(_ key: String) -> String { connector[key]?.string ?? "?" }
         let number = connector["connector"]?.int ?? 0
         let reason = connector["reason"]?.string.map { " (\($0))" } ?? ""
@@ -76,8 +77,7 @@ package struct StatusScreen: Sendable {
         if connector["energyAllowed"]?.bool == true {
             lines.append("  energy allowed")
         } else {
-            let why = (connector["hindrances"]?.array ?? []).compactMap(\.string)
-            lines.append("  no energy: \(why.joined(separator: "; "))")
+            lines.append(Self.whyNot(connector, status))
         }
         lines += Self.details(connector)
         if let charge = connector["charge"] {
@@ -87,6 +87,39 @@ package struct StatusScreen: Sendable {
         }
         if let meter = connector["meter"] { lines.append("  meter \(Self.text(ofMeter: meter))") }
         return lines
+    }
+
+    /// Nothing is wrong with an outlet at which nobody is: what it waits for is no list of troubles.
+    private static func whyNot(_ connector: JSONValue, _ status: JSONValue) -> String {
+        let why = (connector["hindrances"]?.array ?? []).compactMap(\.string)
+        let waits = [
+            (Hindrance.pilotState(.a).description, "a car"),
+            (Hindrance.pilotState(.b).description, "the car's wish for energy"),
+            (Hindrance.notAuthorized.description, "an authorisation"),
+        ]
+        var known =
+            waits.map(\.0) + [Hindrance.noCurrentOffered, .diodeNotChecked].map(\.description)
+        let share = Hindrance.limitBelowMinimum(milliamperes: 0).description
+        let awaitsShare = why.contains(share) && Self.awaitsShare(connector, status)
+        if awaitsShare { known.append(share) }
+        let isIdle = ["Available", "Preparing"].contains(connector["status"]?.string)
+        guard isIdle, !why.isEmpty, why.allSatisfy(known.contains) else {
+            return "  no energy: \(why.joined(separator: "; "))"
+        }
+        let awaited = waits.filter { why.contains($0.0) }.map(\.1)
+        return "  ready, waits for \(awaited.joined(separator: " and "))"
+            + (awaitsShare ? "; gets its share of the fuse then" : "")
+    }
+
+    /// Where outlets share a fuse an idle one has none of it; a limit of somebody is another matter.
+    private static func awaitsShare(_ connector: JSONValue, _ status: JSONValue) -> Bool {
+        let charging = status["charging"]
+        let isLimited = ["fileLimitAmperes", "socketLimitAmperes", "stationMaximumAmperes"]
+            .contains { charging?[$0] != nil }
+        let limits = connector["limits"]?.object ?? [:]
+        return ["shared", "granted"].contains(charging?["state"]?.string) && !isLimited
+            && limits["site"]?.decimal == .zero
+            && limits.allSatisfy { $0.key == "site" || thousandths($0.value) >= 6_000 }
     }
 
     /// The power now as a bar against what the limit allows, and its last minute.

@@ -16,6 +16,7 @@ struct Doctor {
     /// Before the program was written: the board woke up without a battery clock.
     private static let earliestMilliseconds: Int64 = 1_767_225_600_000
     private static let leastFreeBytes: Int64 = 32 << 20
+    private static let wornPercent = 90
     private static let expiresSoonDays: Int64 = 14
 
     let settings: EdgeSettings
@@ -245,17 +246,30 @@ struct Doctor {
             ]
         }
         do throws(FileError) {
-            let free = try FileSystem.freeBytes(at: folder)
-            let found = "\(free >> 20) MiB free in \(folder)"
-            guard free > Self.leastFreeBytes else {
-                return [
-                    .bad("disk", found, mend: "free some: charges are journalled there first")
-                ]
-            }
-            return [.fine("disk", found)]
+            return [disk(try FileSystem.freeBytes(at: folder), DiskWear(path: folder))]
         } catch {
             return [.bad("disk", "\(error)", mend: "check the file system")]
         }
+    }
+
+    private func disk(_ free: Int64, _ wear: DiskWear?) -> Finding {
+        let most = settings.journalLimitMegabytes
+        let worn = wear.map { "; its flash has used up to \($0.percent) % of its life" }
+        let found =
+            "\(free >> 20) MiB free in \(settings.dataDirectory), the journal takes \(most) MiB at most"
+            + (worn ?? "")
+        guard free > Self.leastFreeBytes else {
+            return .bad("disk", found, mend: "free some: charges are journalled there first")
+        }
+        if let wear, wear.isAtItsEnd || wear.percent >= Self.wornPercent {
+            return .warning(
+                "disk", found,
+                mend: "replace the board or its card before it fails; `kerb-edge backup` moves it")
+        }
+        guard free >> 20 >= Int64(most) else {
+            return .warning("disk", found, mend: "free some, or lower `journalLimitMegabytes`")
+        }
+        return .fine("disk", found)
     }
 
     private func journal() -> [Finding] {

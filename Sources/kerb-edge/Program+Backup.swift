@@ -189,10 +189,11 @@ extension Program {
                 print("secret written: \(place)")
             }
             print("this board is \(backup.stationID) now; the old one must not run again")
-        } else if backup.files.contains(where: { $0.place == .data }) {
+        } else {
             print(
-                "not taken: its changed passwords, certificates and fuse lock; `--identity` takes "
-                    + "everything")
+                "the journal alone was taken: this board stays \(backup.stationID) with its own "
+                    + "configuration, passwords, certificates and fuse lock. A board that takes "
+                    + "another's place needs `restore --identity`, which takes those as well")
         }
     }
 

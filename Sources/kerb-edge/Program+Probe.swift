@@ -86,11 +86,12 @@ extension Program {
         defer { bus.close() }
         let probe = ModbusProbe(bus: bus, profiles: profiles)
         var findings: [ModbusProbe.Finding] = []
+        var progress = Progress()
         for (index, unit) in units.enumerated() {
-            show("unit \(unit), \(index + 1) of \(units.count), \(findings.count) found")
+            progress.show("unit \(unit), \(index + 1) of \(units.count), \(findings.count) found")
             findings += try await probe.findings(units: [unit])
         }
-        show("")
+        progress.end()
         bus.close()
         // The port is one program's only, and the next setting wants it.
         for _ in 0..<200 where !bus.state.hasEnded {
@@ -99,12 +100,29 @@ extension Program {
         return findings.map { Found(device: $0, address: address) }
     }
 
-    /// On a terminal, over itself: an absent unit costs its time-outs, twenty of them a minute's wait.
-    private static func show(_ progress: String) {
-        guard isatty(2) == 1 else { return }
-        let line = "\r\u{1B}[K" + progress
-        // Nobody is left to tell when standard error is closed.
-        _ = line.utf8.withContiguousStorageIfAvailable { write(2, $0.baseAddress, $0.count) }
+    /// An absent unit costs its time-outs, twenty of them a minute's wait: who waits sees how far it is. On
+    /// a terminal over itself, elsewhere (over ssh without one, in a file) a line every few seconds.
+    private struct Progress {
+        private static let everyMilliseconds: Int64 = 5_000
+
+        private let isTerminal = isatty(2) == 1
+        private var toldAt = SystemClock().monotonicMilliseconds
+
+        mutating func show(_ text: String) {
+            if isTerminal { return draw(text) }
+            let now = SystemClock().monotonicMilliseconds
+            guard now - toldAt >= Self.everyMilliseconds else { return }
+            toldAt = now
+            complain(text)
+        }
+
+        func end() { if isTerminal { draw("") } }
+
+        private func draw(_ text: String) {
+            let line = "\r\u{1B}[K" + text
+            // Nobody is left to tell when standard error is closed.
+            _ = line.utf8.withContiguousStorageIfAvailable { write(2, $0.baseAddress, $0.count) }
+        }
     }
 
     private static func sentence(_ error: BusError, _ address: BusAddress) -> String {

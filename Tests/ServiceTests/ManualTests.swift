@@ -62,8 +62,11 @@ private let table = CommandTable(
         }
     }
 
-    @Test func `is not listed in the help`() {
-        #expect(!printed("--help").contains("--man"))
+    @Test func `is named in the program's help, with its pages`() {
+        let help = printed("--help")
+        #expect(help.contains("After `help`:\n  --man PAGE"))
+        #expect(help.contains("--completion SHELL") && help.contains("(PAGE: kerb-x, x.yaml)"))
+        #expect(!printed("serve --help").contains("--man"))
         #expect(printed("help --completion tcsh").hasPrefix("wrong: "))
         #expect(printed("serve --man x").hasPrefix("wrong: "))
     }

@@ -33,6 +33,55 @@ private let status = """
         #expect(!text.contains("\u{1B}"))
     }
 
+    @Test(arguments: [
+        (
+            "Available",
+            #""no authorised transaction","no car connected","no current offered on the pilot""#,
+            "  ready, waits for a car and an authorisation"
+        ),
+        (
+            "Preparing", #""no authorised transaction","the car does not ask for energy""#,
+            "  ready, waits for the car's wish for energy and an authorisation"
+        ),
+        (
+            "Available", #""no car connected","meter never read""#,
+            "  no energy: no car connected; meter never read"
+        ),
+        ("Unavailable", #""no car connected""#, "  no energy: no car connected"),
+    ])
+    func `tells an idle outlet from a troubled one`(
+        _ state: String, _ hindrances: String, _ line: String
+    ) throws {
+        let status = """
+            {"connectors":[{"connector":1,"status":"\(state)","energyAllowed":false,
+            "hindrances":[\(hindrances)],"contactor":"open","signal":"X1"}]}
+            """
+        var screen = StatusScreen(
+            terminal: Terminal(isTerminal: false, hasColour: false), isWatching: false)
+        let text = screen.text(try JSONValue(parsing: status))
+        #expect(text.split(separator: "\n").contains { $0 == line }, "\(text)")
+    }
+
+    @Test(arguments: [
+        (#""state":"shared""#, "site", true), (#""state":"safe""#, "site", false),
+        (#""state":"shared","socketLimitAmperes":[0,0,0]"#, "site", false),
+        (#""state":"shared""#, "profile", false),
+    ])
+    func `takes no share of a fuse for none only where nobody limits it`(
+        _ charging: String, _ limit: String, _ isReady: Bool
+    ) throws {
+        let status = """
+            {"charging":{\(charging)},"connectors":[{"connector":1,"status":"Available",
+            "energyAllowed":false,"hindrances":["no authorised transaction","no car connected",
+            "limit 0 A is below what can be offered"],"limits":{"board":32,"site":0,"\(limit)":0}}]}
+            """
+        var screen = StatusScreen(
+            terminal: Terminal(isTerminal: false, hasColour: false), isWatching: false)
+        let text = screen.text(try JSONValue(parsing: status))
+        #expect(text.contains("an authorisation; gets its share of the fuse then") == isReady)
+        #expect(text.contains("no energy: ") == !isReady)
+    }
+
     @Test func `draws power against the limit and its course while it is watched`() throws {
         let text = try text(isWatching: true, times: 3)
         // 16 A at 3 × 230 V.

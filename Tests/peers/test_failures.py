@@ -136,6 +136,21 @@ def test_a_probe_of_all_settings_tells_how_far_it_is(tmp_path):
     assert re.fullmatch(r"setting 1 of \d+: asking 1 units at 9600 baud, .*\n", first)
 
 
+def test_a_long_probe_tells_how_far_it_is_without_a_terminal(tmp_path):
+    leader, follower = pty.openpty()
+    file = edge(tmp_path)
+    file.write_text(file.read_text().replace(f"{tmp_path}/sim-meters", os.ttyname(follower)))
+    process = subprocess.Popen(
+        [str(BIN / "kerb-edge"), "probe", "meter-line", "--config", str(file)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    first = process.stderr.readline()
+    process.kill()
+    process.wait()
+    os.close(leader)
+    os.close(follower)
+    assert re.fullmatch(r"unit \d+, \d+ of \d+, 0 found\n", first)
+
+
 def test_a_wrong_password_is_told_in_the_log(tmp_path):
     """The operator's server is not ours: it refuses with 401 whoever comes."""
     def refuse(connection, request):

@@ -1,6 +1,7 @@
 """Manual pages and completions: what the programs print of themselves, read by `groff` and by the shells."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -47,6 +48,21 @@ def test_a_file_format_page_has_every_key_of_the_example(page, program):
 
     for key in keys(yaml.safe_load((root / "Config" / page).read_text())):
         assert f"\\fB{key}\\fR" in text or f"\\fB{key}:\\fR" in text, key
+
+
+def test_the_commands_that_ask_the_agent_are_commands():
+    page = printed("kerb-edge", "help", "--man", "kerb-edge").replace("\\-", "-")
+    said = re.search(r"The commands (.*) ask a running agent", page).group(1)
+    for words in re.split(", | and ", said):
+        assert printed("kerb-edge", *words.split(), "--help").startswith(f"kerb-edge {words.split()[0]}"), words
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_help_says_how_to_print_pages_and_completions(program):
+    said = printed(program, "--help")
+    assert "--man PAGE" in said and "--completion SHELL" in said
+    for page in re.search(r"\(PAGE: (.*)\)", said).group(1).split(", "):
+        assert printed(program, "help", "--man", page).startswith(".TH")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
