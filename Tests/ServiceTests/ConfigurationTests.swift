@@ -178,7 +178,7 @@ private let least = "stationID: A\ncsms: {url: wss://x}\n"
         ("stationID: \u{A0}A\n", "1:12: the character U+00A0"),
         ("stationID: \"A\nb: c\n", "1:12: the quote that opens here"),
         ("a: {b: c\nd: e\n", "the `{` of line 1 is not closed before here"),
-        ("a: [b\n", "the `[` of line 1 is not closed"), ("a: [\n", "not closed before here"),
+        ("a: [b\n", "the `[` of line 1 is not closed"), ("a: [\n", "a closing bracket is missing"),
         ("a: b: c\n", "1:5: no `key: value` can stand here"),
         ("a:\n\tb: c\n", "2:1: a tab cannot indent"),
     ])
