@@ -118,12 +118,15 @@ import Testing
         try await before.during { () async throws in
             await first.hears(status: .available)
             #expect(try await first.ask(reservation()) == .status("Accepted"))
-            // A row that no reader understands.
-            try await before.journal.database.write { sql in
-                try sql.execute("UPDATE reservation SET expires_at = 'x' || expires_at")
-            }
         }
-        let after = try await station(bootID: "boot-2")
+        let after = try await TestStation.make(
+            path: folder.file("board.db"), bootID: "boot-2",
+            prepare: { _, journal, _ in
+                // A row that no reader understands, and that was sound when the journal was opened.
+                try await journal.database.write { sql in
+                    _ = try sql.execute("UPDATE reservation SET expires_at = 'x' || expires_at")
+                }
+            })
         after.board.change { $0.isPlugged = true }
         let second = TestOperator()
         after.links.yield(second)
