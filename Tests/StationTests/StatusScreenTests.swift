@@ -63,17 +63,17 @@ private let status = """
     }
 
     @Test(arguments: [
-        (#""state":"shared""#, "site", true), (#""state":"safe""#, "site", false),
-        (#""state":"shared","socketLimitAmperes":[0,0,0]"#, "site", false),
-        (#""state":"shared""#, "profile", false),
+        (#""state":"shared""#, #""board":32"#, true), (#""state":"safe""#, #""board":32"#, false),
+        (#""state":"shared","socketLimitAmperes":[0,0,0]"#, #""board":32"#, false),
+        (#""state":"shared""#, #""board":32,"profile":0"#, false),
     ])
     func `takes no share of a fuse for none only where nobody limits it`(
-        _ charging: String, _ limit: String, _ isReady: Bool
+        _ charging: String, _ others: String, _ isReady: Bool
     ) throws {
         let status = """
             {"charging":{\(charging)},"connectors":[{"connector":1,"status":"Available",
             "energyAllowed":false,"hindrances":["no authorised transaction","no car connected",
-            "limit 0 A is below what can be offered"],"limits":{"board":32,"site":0,"\(limit)":0}}]}
+            "limit 0 A is below what can be offered"],"limits":{"site":0,\(others)}}]}
             """
         var screen = StatusScreen(
             terminal: Terminal(isTerminal: false, hasColour: false), isWatching: false)
