@@ -43,6 +43,8 @@ struct Admission {
         var deviations: Deviations
         /// A first password, to be remembered.
         var firstPassword: [UInt8]?
+        /// The password it proved itself by; nil for a first one, and where none was asked for.
+        var provenBy: StationVerifier?
         var isStrict: Bool
         /// What was new of its access was used, so that what counted before is over.
         var usedNewPassword: StationVerifier?
@@ -58,6 +60,15 @@ struct Admission {
         var changesAccess: Bool {
             firstPassword != nil || usedNewPassword != nil || usedNewProfile != nil
                 || pinsCertificate
+        }
+
+        /// Whether what it proved itself by at the handshake still counts.
+        func stands(in access: StationAccess) -> Bool {
+            let counting =
+                [access.verifier].compactMap { $0 } + access.formers.compactMap(\.verifier)
+            if let firstPassword { return counting.contains { $0.match(firstPassword) != .no } }
+            guard let provenBy else { return profile == 3 || access.verifier == nil }
+            return counting.contains(provenBy)
         }
 
         /// What it means for the station's access; again for the row, which may have changed since.
@@ -210,12 +221,18 @@ struct Admission {
         }
         var match = verifier.match(credentials.password)
         if match != .no {
+            granted.provenBy = verifier
             if access.formers.contains(where: { $0.verifier != nil }) {
                 granted.usedNewPassword = verifier
             }
         } else {
-            let formers = access.formers.filter { now < $0.until }.compactMap(\.verifier)
-            match = formers.lazy.map { $0.match(credentials.password) }.first { $0 != .no } ?? .no
+            for former in access.formers.filter({ now < $0.until }).compactMap(\.verifier) {
+                match = former.match(credentials.password)
+                guard match == .no else {
+                    granted.provenBy = former
+                    break
+                }
+            }
         }
         switch match {
         case .no: return .wrongPassword

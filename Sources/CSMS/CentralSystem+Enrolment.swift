@@ -112,6 +112,7 @@ extension CentralSystem {
         // Another process may have made the code and registered the station.
         directory.put(record)
         directory.put(access, for: record.id)
+        await links[record.id]?.accessChanged(access)
         return record.id
     }
 

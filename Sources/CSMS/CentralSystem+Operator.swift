@@ -261,7 +261,10 @@ extension CentralSystem {
         }
         guard let changed else { return nil }
         directory.put(changed, for: id)
-        if let link = links[id] { await link.setStrict(changed.isStrict) }
+        if let link = links[id] {
+            await link.setStrict(changed.isStrict)
+            await link.accessChanged(changed)
+        }
         return changed
     }
 
@@ -283,10 +286,12 @@ extension CentralSystem {
 
     /// Changes how a station proves itself, in one transaction; its present socket stays.
     private func updateAccess(
-        of station: String, _ change: @escaping @Sendable (inout StationAccess) -> Void
+        of station: String, with note: @escaping @Sendable (Transaction) throws -> Void = { _ in },
+        _ change: @escaping @Sendable (inout StationAccess) -> Void
     ) async throws {
         let now = house.clock.now
         let changed = try await house.write { [house, directory] transaction in
+            try note(transaction)
             // One that was registered a moment ago is not in the directory yet.
             let record = try house.stations.station(station, in: transaction)
             if let record { directory.put(record) }
@@ -296,17 +301,20 @@ extension CentralSystem {
             return access
         }
         directory.put(changed, for: station)
+        await links[station]?.accessChanged(changed)
     }
 
     /// Sets the password of a station: bytes, or the hexadecimal digits of `AuthorizationKey`.
     ///
     /// - Parameter overlapSeconds: how long the present one counts until the new one was used.
+    /// - Parameter note: what else belongs to it, in its transaction.
     package func setPassword(
-        _ password: String, for station: String, overlapSeconds: Int64 = 0
+        _ password: String, for station: String, overlapSeconds: Int64 = 0,
+        with note: @escaping @Sendable (Transaction) throws -> Void = { _ in }
     ) async throws {
         let now = house.clock.now
         let until = overlapSeconds > 0 ? now.advanced(bySeconds: overlapSeconds) : nil
-        try await updateAccess(of: station) {
+        try await updateAccess(of: station, with: note) {
             $0.rotate(to: Array(password.utf8), until: until, at: now)
         }
     }

@@ -109,7 +109,7 @@ package final class CentralSystem: Sendable {
                     return (.replaced, nil)
                 }
                 guard
-                    let record = try house.stations.admit(
+                    var record = try house.stations.admit(
                         granted.station, at: now, in: transaction)
                 else { return (.refused, nil) }
                 var access: StationAccess?
@@ -118,6 +118,10 @@ package final class CentralSystem: Sendable {
                     var changed = try StationAccess.stored(record.id, in: transaction)
                     let known = changed
                     guard granted.apply(to: &changed, at: now) else { return (.refused, known) }
+                    if mustWait(record, known, granted) {
+                        record = try house.stations.register(
+                            record.id, .pending, at: now, in: transaction)
+                    }
                     try changed.store(record.id, at: now, in: transaction)
                     access = changed
                 }
@@ -137,6 +141,11 @@ package final class CentralSystem: Sendable {
                 house.log.notice(
                     "station connected",
                     ["station": record.id, "address": link.connection.remoteAddress])
+                if granted.firstPassword != nil, record.registration == .pending {
+                    house.log.warning(
+                        "station waits in the inbox with a first password",
+                        ["station": record.id, "address": link.connection.remoteAddress])
+                }
             }
             return admitted
         } catch {
@@ -144,6 +153,16 @@ package final class CentralSystem: Sendable {
                 "station not admitted", ["station": granted.station, "error": "\(error)"])
             return .failed
         }
+    }
+
+    /// Whoever reads an id off a charger could bring the first password of a station that is registered
+    /// without one, so a person looks first; unless the house takes everybody for any station anyway.
+    private func mustWait(
+        _ record: StationRecord, _ known: StationAccess, _ granted: Admission.Granted
+    ) -> Bool {
+        granted.firstPassword != nil && known.verifier == nil && record.registration == .accepted
+            && settings.firstPasswords == .inbox && house.settings.unknownStations == .inbox
+            && settings.lowestSecurityProfile > 0
     }
 
     func detached(_ station: String, _ number: Int64) async {
@@ -232,7 +251,11 @@ package final class CentralSystem: Sendable {
             switch record.registration {
             case .rejected: await link.close(1008, reason: "rejected")
             case .pending: break
-            case .accepted: await link.adopted()
+            case .accepted:
+                // As it is stored: another process may have made a code for the board meanwhile.
+                let access = try await house.read { try StationAccess.stored(id, in: $0) }
+                directory.put(access, for: id)
+                await link.adopted(access)
             }
         } catch {
             house.log.warning("registry not read", ["station": id, "error": "\(error)"])

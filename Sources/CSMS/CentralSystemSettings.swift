@@ -3,6 +3,8 @@ package struct CentralSystemSettings: Sendable {
     /// 0 nothing, 1 password, 2 password over TLS, 3 client certificate: weaker ones are refused.
     /// 0 is for closed networks and demonstrations only.
     package var lowestSecurityProfile = 1
+    /// What a first password of a registered station means that has none.
+    package var firstPasswords = FirstPasswords.inbox
     /// Spread of the heartbeat interval in percent, so that a fleet does not beat as one.
     package var heartbeatSpreadPercent = 10
     /// What a station in the inbox is told to wait before it asks again.
@@ -62,4 +64,12 @@ package struct CentralSystemSettings: Sendable {
     package var files: FileSettings?
 
     package init() {}
+}
+
+/// What becomes of a registered station without a password when somebody comes by its id with one.
+package enum FirstPasswords: String, Hashable, Sendable, Codable, CaseIterable {
+    /// It waits in the inbox until a person has looked.
+    case inbox
+    /// Whoever comes first is the station.
+    case take
 }

@@ -21,12 +21,18 @@ package struct Enrolment: Hashable, Sendable {
     package var station: String
     package var expiresAt: Timestamp
 
-    /// Makes a code for a station, which is registered as accepted by it.
+    /// Makes a code for a station, which is registered as accepted by it. The password of one that waits
+    /// in the inbox is not the board's, who brings his own.
     package static func make(
         _ station: String, minutes: Int = usualMinutes, in house: ChargePointOperator,
         at: Timestamp,
         transaction: Transaction
     ) throws -> Enrolment {
+        if try house.stations.station(station, in: transaction)?.registration == .pending {
+            var access = try StationAccess.stored(station, in: transaction)
+            access.forgetPasswords()
+            try access.store(station, at: at, in: transaction)
+        }
         let record = try house.stations.register(station, .accepted, at: at, in: transaction)
         let code = OneTimeCode(RandomBytes.make(OneTimeCode.byteCount))
         let expires = at.advanced(bySeconds: Int64(minutes) * 60)
@@ -73,7 +79,7 @@ package struct Enrolment: Hashable, Sendable {
         }
         guard try row.timestamp("expires_at") > at else { throw Refusal.expired }
         guard let record = try house.stations.station(try row.text("folded"), in: transaction),
-            record.registration == .accepted
+            record.registration != .rejected
         else { throw Refusal.removedStation }
         var access = try StationAccess.stored(record.id, in: transaction)
         if isUsed {
@@ -88,7 +94,9 @@ package struct Enrolment: Hashable, Sendable {
             hash(code.text))
         access.rotate(to: Array(password.utf8), until: nil, at: at)
         try access.store(record.id, at: at, in: transaction)
-        return (record, access)
+        // A stranger who came first by its id put it into the inbox; the code is the operator's word.
+        let taken = try house.stations.register(record.id, .accepted, at: at, in: transaction)
+        return (taken, access)
     }
 
     private static func hash(_ text: String) -> String { Hex.encode(SHA256.hash(text)) }

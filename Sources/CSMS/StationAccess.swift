@@ -148,6 +148,12 @@ package struct StationAccess: Hashable, Sendable {
         securityProfile = 3
     }
 
+    /// As if none had ever been set.
+    mutating func forgetPasswords() {
+        verifier = nil
+        formers.removeAll { $0.verifier != nil }
+    }
+
     /// The new password was used: the former ones are over.
     mutating func passwordUsed() { formers.removeAll { $0.verifier != nil } }
 

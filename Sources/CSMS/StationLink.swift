@@ -112,13 +112,31 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
 
     /// The operator took the station in while it was connected: it is asked to boot again, unless it
     /// was accepted already.
-    func adopted() async { await adopted(on: connection.shard) }
+    func adopted(_ access: StationAccess) async { await adopted(access, on: connection.shard) }
 
-    private func adopted(on shard: isolated Shard) {
+    private func adopted(_ access: StationAccess, on shard: isolated Shard) {
         // One whose admission is under way reads its registration there.
         guard durableEpoch != nil, registration != .accepted else { return }
+        guard keepsStanding(access, on: shard) else { return }
         // Whether it obeys or not, its next boot is accepted.
         tell(.trigger(message: "BootNotification", connector: nil), on: shard)
+    }
+
+    /// The station's password was set by somebody: who waits in the inbox with another one is not the
+    /// station. Of one that was taken in the socket stays.
+    func accessChanged(_ access: StationAccess) async {
+        await accessChanged(access, on: connection.shard)
+    }
+
+    private func accessChanged(_ access: StationAccess, on shard: isolated Shard) {
+        guard registration != .accepted else { return }
+        _ = keepsStanding(access, on: shard)
+    }
+
+    private func keepsStanding(_ access: StationAccess, on shard: isolated Shard) -> Bool {
+        guard !granted.stands(in: access) else { return true }
+        turnAway(1008, "the password is another one now", on: shard)
+        return false
     }
 
     private func admit(on shard: isolated Shard) async {

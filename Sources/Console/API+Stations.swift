@@ -129,18 +129,21 @@ extension Console {
         if let password = body["password"], password.string?.isEmpty != false {
             throw APIProblem.field("password", "must be a text that is not empty")
         }
-        let now = house.clock.now
-        try await house.write { transaction in
-            try self.house.stations.register(id, registration, at: now, in: transaction)
-            try self.audit.note(
-                request.caller, "station.put", id, ["registration": .string(registration.rawValue)],
+        let (now, caller, house, audit) = (house.clock.now, request.caller, house, audit)
+        let register = { @Sendable (transaction: Transaction) throws -> Void in
+            try house.stations.register(id, registration, at: now, in: transaction)
+            try audit.note(
+                caller, "station.put", id, ["registration": .string(registration.rawValue)],
                 in: transaction)
         }
         if let password = body["password"]?.string {
             guard let set = connections.setStationPassword else {
                 throw APIProblem.field("password", "cannot be set here")
             }
-            try await set(password, id)
+            // In one: who waits in the inbox with another password must not be taken in by this.
+            try await set(password, id, register)
+        } else {
+            try await house.write(register)
         }
         return try await station(request)
     }

@@ -89,7 +89,12 @@ package final class Console: Sendable {
         package var files: FileLines?
         package var certificates: CertificateLines?
         package var setStationPassword:
-            (@Sendable (_ password: String, _ station: String) async throws -> Void)?
+            (
+                @Sendable (
+                    _ password: String, _ station: String,
+                    _ note: @escaping @Sendable (Transaction) throws -> Void
+                ) async throws -> Void
+            )?
 
         package init() {}
     }

@@ -45,7 +45,7 @@ extension Console.Connections {
                 list: { try await stations.certificates(of: $0).map(\.shown) },
                 revoke: { try await stations.revoke($0, of: $1, note: $2) })
         }
-        setStationPassword = { try await stations.setPassword($0, for: $1) }
+        setStationPassword = { try await stations.setPassword($0, for: $1, with: $2) }
         if let enrolment = stations.settings.enrolment {
             enrolStation = { station, minutes in
                 let made = try await stations.makeEnrolment(station, minutes: minutes)

@@ -6,6 +6,7 @@ extension Settings {
     /// What the stations' door is told.
     struct OCPP: Sendable {
         var lowestSecurityProfile: Int
+        var firstPasswords = FirstPasswords.inbox
         var pingSeconds: Int
         /// `wss://HOST:PORT/ocpp`, told to boards that enrol; nil: none can.
         var stationsURL: String?
@@ -30,6 +31,7 @@ extension Settings {
     var centralSystem: CentralSystemSettings {
         var door = CentralSystemSettings()
         door.lowestSecurityProfile = ocpp.lowestSecurityProfile
+        door.firstPasswords = ocpp.firstPasswords
         door.messagesPerSecond = ocpp.messagesPerSecond
         door.messageBurst = ocpp.messageBurst
         door.connectsAnHour = ocpp.connectsAnHour
@@ -45,6 +47,9 @@ extension Settings.OCPP {
         lowestSecurityProfile = section.int(
             "lowestSecurityProfile", default: 1, in: 0...3,
             about: "0 none, 1 password, 2 password over TLS, 3 client certificate")
+        firstPasswords = section.choice(
+            "firstPasswords", default: .inbox,
+            about: "what a first password of a registered charger means")
         pingSeconds = section.int(
             "pingSeconds", default: 60, in: 5...3600, about: "a silent charger is pinged after this"
         )
