@@ -95,6 +95,8 @@ struct AccessChange: Sendable {
         if case .set(let wanted) = profile {
             try check(wanted, against: access, mayLower: mayLower)
             access.raise(to: wanted, until: until, at: now)
+            // A person's word stands above what was seen.
+            if lower, (wanted ?? 0) < access.provenProfile ?? 0 { access.provenProfile = nil }
             told["securityProfile"] = wanted.map { .number($0) } ?? .null
         }
         if let strict {
@@ -121,7 +123,10 @@ struct AccessChange: Sendable {
     private func check(
         _ wanted: Int?, against access: StationAccess, mayLower: Bool
     ) throws(AccessProblem) {
-        guard let present = access.securityProfile, (wanted ?? 0) < present else { return }
+        let present = access.securityProfile ?? access.provenProfile ?? 0
+        guard (wanted ?? 0) < present else { return }
+        // Any profile that is not weaker than the one it came by: nothing is lowered by that.
+        if wanted == nil, access.securityProfile == nil, !lower { return }
         guard lower else {
             throw AccessProblem(
                 field: "securityProfile",
@@ -140,6 +145,7 @@ extension StationAccess {
         .members([
             "strict": .bool(isStrict), "anyUser": .bool(takesAnyUser),
             "securityProfile": securityProfile.map { .number($0) },
+            "provenProfile": provenProfile.map { .number($0) },
             "certificateName": certificateName.map { .string($0) },
             "hasPassword": .bool(verifier != nil),
             "oldPasswordUntil": formers.filter { $0.verifier != nil }.map(\.until).max().map {

@@ -21,6 +21,7 @@ struct Admission {
         case wrongCertificate = "the client certificate names another station"
         case weakProfile = "the security profile is too low"
         case wrongProfile = "the security profile is not the station's"
+        case downgraded = "it came over TLS before and now came without"
         case noSubprotocol = "no OCPP version in common"
         case inboxFull = "too many stations wait to be adopted"
         case heldOff = "it is held off for connecting too often"
@@ -29,7 +30,7 @@ struct Admission {
             switch self {
             case .badStationID, .unknownStation, .rejectedStation: 404
             case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
-            case .wrongCertificate, .endedCertificate, .weakProfile, .wrongProfile: 403
+            case .wrongCertificate, .endedCertificate, .weakProfile, .wrongProfile, .downgraded: 403
             case .noSubprotocol: 400
             case .heldOff, .inboxFull, .tooManyTries: 429
             }
@@ -55,11 +56,13 @@ struct Admission {
         var certificate: String?
         /// It came by certificate for the first time.
         var pinsCertificate = false
+        /// It came over TLS for the first time.
+        var pinsTLS = false
 
         /// The station's access is to be written down with its admission.
         var changesAccess: Bool {
             firstPassword != nil || usedNewPassword != nil || usedNewProfile != nil
-                || pinsCertificate
+                || pinsCertificate || pinsTLS
         }
 
         /// Whether what it proved itself by at the handshake still counts.
@@ -86,6 +89,7 @@ struct Admission {
             if let usedNewProfile, access.securityProfile == usedNewProfile {
                 access.profileUsed()
             }
+            if pinsTLS { access.pinTLS() }
             if pinsCertificate {
                 access.pinCertificate(
                     until: now.advanced(bySeconds: CentralSystem.openOverlapSeconds), at: now)
@@ -185,7 +189,11 @@ struct Admission {
         if profile < settings.lowestSecurityProfile {
             return profile == 0 ? .noCredentials : .weakProfile
         }
-        guard let wanted = access.securityProfile else { return nil }
+        let proven = access.provenProfile ?? 0
+        guard let wanted = access.securityProfile else {
+            granted.pinsTLS = profile == 2 && proven < 2
+            return profile < proven ? .downgraded : nil
+        }
         if wanted == profile {
             if access.formers.contains(where: { $0.profile != nil }) {
                 granted.usedNewProfile = profile
@@ -194,7 +202,8 @@ struct Admission {
         }
         // A station that could not take the new profile falls back to the former one by itself.
         let isFormer = access.formers.contains {
-            now < $0.until && ($0.profile == .any || $0.profile == .only(profile))
+            now < $0.until
+                && ($0.profile == .only(profile) || $0.profile == .any && profile >= proven)
         }
         return isFormer ? nil : .wrongProfile
     }

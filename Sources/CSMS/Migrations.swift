@@ -58,6 +58,11 @@ extension CentralSystem {
             CREATE TABLE csms_list_content (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
             """),
         Migration(
+            106, "the security profile that a station came by, so that it comes by nothing weaker",
+            """
+            ALTER TABLE csms_station ADD COLUMN proven_profile BIGINT;
+            """),
+        Migration(
             109, "files that stations fetch or bring, and the one-time addresses for it",
             """
             CREATE TABLE csms_file (

@@ -7,6 +7,8 @@ import SQL
 package struct StationAccess: Hashable, Sendable {
     /// nil: the house's lowest or better.
     package var securityProfile: Int?
+    /// The highest it came by where none is set: it comes by nothing weaker any more.
+    package var provenProfile: Int?
     /// nil until a password was set or first seen.
     package var verifier: StationVerifier?
     /// The common name its client certificate must have; nil: the station's id.
@@ -42,6 +44,7 @@ package struct StationAccess: Hashable, Sendable {
 
     init(row: Row) throws {
         securityProfile = try row.intOrNil("security_profile")
+        provenProfile = try row.intOrNil("proven_profile")
         if let salt = try row.blobOrNil("salt"), let verifier = try row.blobOrNil("verifier") {
             self.verifier = StationVerifier(salt: salt, verifier: verifier)
         }
@@ -88,15 +91,17 @@ package struct StationAccess: Hashable, Sendable {
     func store(_ id: String, at: Timestamp, in transaction: Transaction) throws {
         try transaction.execute(
             """
-            INSERT INTO csms_station (folded, security_profile, salt, verifier, certificate_name,
-            takes_any_user, is_strict, formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO csms_station (folded, security_profile, proven_profile, salt, verifier,
+            certificate_name, takes_any_user, is_strict, formers, changed_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
+            proven_profile = excluded.proven_profile,
             salt = excluded.salt, verifier = excluded.verifier,
             certificate_name = excluded.certificate_name,
             takes_any_user = excluded.takes_any_user, is_strict = excluded.is_strict,
             formers = excluded.formers, changed_at = excluded.changed_at
-            """, id.lowercased(), securityProfile, verifier?.salt, verifier?.verifier,
-            certificateName, takesAnyUser, isStrict,
+            """, id.lowercased(), securityProfile, provenProfile, verifier?.salt,
+            verifier?.verifier, certificateName, takesAnyUser, isStrict,
             JSONValue.array(formers.map(\.stored)).text, at)
     }
 
@@ -138,6 +143,10 @@ package struct StationAccess: Hashable, Sendable {
         formers.removeAll { $0.profile == .only(profile) }
         remember(Former(profile: before, until: until))
     }
+
+    /// A station that came over TLS comes in the open no more: its password would be read on the way,
+    /// and whoever read it would be the station.
+    mutating func pinTLS() { provenProfile = max(provenProfile ?? 0, 2) }
 
     /// A station that came by certificate comes by nothing else from then on: else the first who shows
     /// a password would be the station.

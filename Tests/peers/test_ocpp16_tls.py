@@ -2,6 +2,7 @@
 `websockets`. A valid certificate of another station opens nothing.
 """
 import asyncio
+import base64
 import datetime
 import ipaddress
 import ssl
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cpo_server import free_port
-from test_ocpp16_links import Operator, ask, run, BOOT
+from test_ocpp16_links import BOOT, OLD, Operator, ask, run
 
 
 class Authority:
@@ -59,13 +60,17 @@ keyFile: {key}, clientCAFile: {authority.file}}}}}""")
     operator.stop()
 
 
-async def knock(site, station, files):
+async def knock(site, station, files=None, password=None):
     context = ssl.create_default_context(cafile=str(site.authority.file))
     if files:
         context.load_cert_chain(*map(str, files))
+    headers = {}
+    if password:
+        headers["Authorization"] = "Basic " + base64.b64encode(f"{station}:{password}".encode()).decode()
     try:
         async with websockets.connect(
-                f"wss://127.0.0.1:{site.tls}/ocpp/{station}", ssl=context, subprotocols=["ocpp1.6"]) as socket:
+                f"wss://127.0.0.1:{site.tls}/ocpp/{station}", ssl=context, subprotocols=["ocpp1.6"],
+                additional_headers=headers) as socket:
             return (await ask(socket, BOOT))[2]["status"]
     except websockets.InvalidStatus as refused:
         return refused.response.status_code
@@ -89,3 +94,20 @@ def test_087_a_certificate_opens_its_own_station_alone(site):
         assert ("tls-2", "the client certificate names another station") in reasons
         assert ("tls-1", "the security profile is not the station's") in reasons
     run(prove())
+
+
+def test_who_came_over_tls_is_refused_without_it_until_an_administrator_lifts_it(site):
+    async def fall_back():
+        await site.call("PUT", "/stations/TLS-3", {"registration": "Accepted", "password": OLD})
+        assert await site.status("TLS-3", OLD) == 101
+        assert await knock(site, "TLS-3", password=OLD) == "Accepted"
+        assert await site.status("TLS-3", OLD) == 403
+        _, refusals = await site.call("GET", "/refusals")
+        assert [(one["station"], one["reason"]) for one in refusals["items"]] == [
+            ("tls-3", "it came over TLS before and now came without")]
+        code, problem = await site.call("PUT", "/stations/TLS-3/access", {"securityProfile": 1})
+        assert code == 422 and problem["field"] == "securityProfile", problem
+        code, access = await site.call("PUT", "/stations/TLS-3/access", {"securityProfile": None, "lower": True})
+        assert code == 200 and "provenProfile" not in access, access
+        assert await site.status("TLS-3", OLD) == 101
+    run(fall_back())

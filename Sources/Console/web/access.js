@@ -28,6 +28,8 @@ export async function open(id, me) {
       el("h2", {}, `Access of ${id}`),
       el("p", { class: "quiet" }, access.hasPassword ? "It has a password." : "It has no password yet.",
         access.oldPasswordUntil ? el("span", {}, " The old one counts until ", time(access.oldPasswordUntil), ".") : null,
+        access.provenProfile !== undefined && access.securityProfile === undefined
+          ? ` It came by profile ${access.provenProfile} and comes by nothing weaker.` : null,
         station.clockSkewMilliseconds === undefined ? null
           : ` Its clock is ${(station.clockSkewMilliseconds / 1000).toFixed(1)} s off.`),
       el("label", {}, strict, " Answer what departs from the specification with an error"),
