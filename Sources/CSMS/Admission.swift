@@ -19,6 +19,7 @@ struct Admission {
         case noPasswordSet = "no password is set for the station"
         case endedCertificate = "the client certificate was replaced or revoked"
         case wrongCertificate = "the client certificate names another station"
+        case foreignCertificate = "the client certificate is of another operator"
         case weakProfile = "the security profile is too low"
         case wrongProfile = "the security profile is not the station's"
         case downgraded = "it came over TLS before and now came without"
@@ -30,7 +31,9 @@ struct Admission {
             switch self {
             case .badStationID, .unknownStation, .rejectedStation: 404
             case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
-            case .wrongCertificate, .endedCertificate, .weakProfile, .wrongProfile, .downgraded: 403
+            case .wrongCertificate, .foreignCertificate, .endedCertificate, .weakProfile,
+                .wrongProfile, .downgraded:
+                403
             case .noSubprotocol: 400
             case .heldOff, .inboxFull, .tooManyTries: 429
             }
@@ -174,6 +177,13 @@ struct Admission {
                 // One that has another's name for its id does not come in with that one's certificate.
                 access.certificateName != nil || !isOthersName
             else { return .wrongCertificate }
+            // An authority of makers or of several operators signs for others, too. OCPP 1.6 security
+            // white paper A00.FR.404.
+            if let ours = settings.certificateOrganisation,
+                certificate.organization.lowercased() != ours.lowercased()
+            {
+                return .foreignCertificate
+            }
             profile = 3
             granted.pinsCertificate = access.securityProfile == nil
         } else if let credentials = request.credentials {

@@ -5,6 +5,8 @@ package struct CentralSystemSettings: Sendable {
     package var lowestSecurityProfile = 1
     /// What a first password of a registered station means that has none.
     package var firstPasswords = FirstPasswords.inbox
+    /// O of the subject that stations' certificates must have; nil: any of who signed them.
+    package var certificateOrganisation: String?
     /// Spread of the heartbeat interval in percent, so that a fleet does not beat as one.
     package var heartbeatSpreadPercent = 10
     /// What a station in the inbox is told to wait before it asks again.

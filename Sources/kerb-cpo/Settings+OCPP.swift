@@ -7,6 +7,8 @@ extension Settings {
     struct OCPP: Sendable {
         var lowestSecurityProfile: Int
         var firstPasswords = FirstPasswords.inbox
+        /// nil: any.
+        var certificateOrganisation: String?
         var pingSeconds: Int
         /// `wss://HOST:PORT/ocpp`, told to boards that enrol; nil: none can.
         var stationsURL: String?
@@ -32,6 +34,7 @@ extension Settings {
         var door = CentralSystemSettings()
         door.lowestSecurityProfile = ocpp.lowestSecurityProfile
         door.firstPasswords = ocpp.firstPasswords
+        door.certificateOrganisation = ocpp.certificateOrganisation
         door.messagesPerSecond = ocpp.messagesPerSecond
         door.messageBurst = ocpp.messageBurst
         door.connectsAnHour = ocpp.connectsAnHour
@@ -50,6 +53,12 @@ extension Settings.OCPP {
         firstPasswords = section.choice(
             "firstPasswords", default: .inbox,
             about: "what a first password of a registered charger means")
+        certificateOrganisation = section.textOrNil(
+            "certificateOrganisation", about: "O that chargers' certificates must have")
+        if certificateOrganisation?.isEmpty ?? false {
+            section.problem(
+                "certificateOrganisation", "must not be empty; leave the key out for any")
+        }
         pingSeconds = section.int(
             "pingSeconds", default: 60, in: 5...3600, about: "a silent charger is pinged after this"
         )

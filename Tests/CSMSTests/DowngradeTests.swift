@@ -105,3 +105,28 @@ final class Handshake {
         await rig.end()
     }
 }
+
+@Suite struct `A client certificate` {
+    private func verdict(_ organization: String, wanted: String?) -> Admission.Verdict {
+        let station = Handshake()
+        station.settings.certificateOrganisation = wanted
+        return station.verdict(
+            certificate: ClientCertificate(
+                commonName: "CS-1", organization: organization, sha256: ""))
+    }
+
+    @Test func `is of the operator that is named, in any case of letters`() {
+        for (organization, wanted) in [
+            ("Example Charging", "example charging"), ("Anybody", nil), ("", nil),
+        ] {
+            guard case .granted = verdict(organization, wanted: wanted) else {
+                Issue.record("\(organization) is not granted")
+                continue
+            }
+        }
+        for organization in ["Another Charging", "", "Example Charging Ltd"] {
+            #expect(
+                verdict(organization, wanted: "Example Charging") == .refused(.foreignCertificate))
+        }
+    }
+}

@@ -22,7 +22,9 @@ OLD, NEW = "old-password-0001", "new-password-0002"
 
 
 class Operator:
-    def __init__(self, folder, listeners=""):
+    """`ocpp`: further lines of that section."""
+
+    def __init__(self, folder, listeners="", ocpp=""):
         self.port = free_port()
         self.configuration = folder / "cpo.yaml"
         self.configuration.write_text(f"""\
@@ -36,7 +38,7 @@ ocpp:
   messagesPerSecond: 50
   messageBurst: 60
   messageLogDays: 7
-drainSeconds: 1
+{ocpp}drainSeconds: 1
 """)
         key = subprocess.run(
             [str(BIN / "kerb-cpo"), "key", "add", "test", "--role", "admin", "--config", str(self.configuration)],

@@ -35,10 +35,12 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
             .sign(self.key, hashes.SHA256()))
 
-    def issue(self, common_name):
+    def issue(self, common_name, organisation="Test"):
         """Files of a certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+        subject = x509.Name([
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
         chain, secret = self.folder / f"{common_name}.pem", self.folder / f"{common_name}-key.pem"
         chain.write_bytes(self.sign(subject, key).public_bytes(serialization.Encoding.PEM))
         secret.write_bytes(key.private_bytes(
@@ -54,7 +56,7 @@ def site(tmp_path):
     port = free_port()
     operator = Operator(tmp_path, listeners=f"""
   - {{name: stations, port: {port}, serves: [ocpp], clientCertificates: optional, tls: {{certificateFile: {chain}, \
-keyFile: {key}, clientCAFile: {authority.file}}}}}""")
+keyFile: {key}, clientCAFile: {authority.file}}}}}""", ocpp="  certificateOrganisation: test\n")
     operator.tls, operator.authority = port, authority
     yield operator
     operator.stop()
@@ -84,6 +86,7 @@ def test_087_a_certificate_opens_its_own_station_alone(site):
         files = site.authority.issue("TLS-1")
         assert await knock(site, "TLS-1", files) == "Accepted"
         assert await knock(site, "TLS-2", files) == 403
+        assert await knock(site, "TLS-1", site.authority.issue("TLS-1", "Another operator")) == 403
         assert await knock(site, "TLS-1", None) == 403
         # A serial number as common name, where the operator says so.
         await site.call("PUT", "/stations/TLS-2/access", {"certificateName": "SERIAL-77"})
@@ -92,6 +95,7 @@ def test_087_a_certificate_opens_its_own_station_alone(site):
         _, refusals = await site.call("GET", "/refusals")
         reasons = {(one["station"], one["reason"]) for one in refusals["items"]}
         assert ("tls-2", "the client certificate names another station") in reasons
+        assert ("tls-1", "the client certificate is of another operator") in reasons
         assert ("tls-1", "the security profile is not the station's") in reasons
     run(prove())
 
