@@ -25,6 +25,7 @@ struct Admission {
         case downgraded = "it came over TLS before and now came without"
         case noSubprotocol = "no OCPP version in common"
         case inboxFull = "too many stations wait to be adopted"
+        case inboxFullHere = "too many stations from this address wait to be adopted"
         case heldOff = "it is held off for connecting too often"
 
         var status: Int {
@@ -35,7 +36,7 @@ struct Admission {
                 .wrongProfile, .downgraded:
                 403
             case .noSubprotocol: 400
-            case .heldOff, .inboxFull, .tooManyTries: 429
+            case .heldOff, .inboxFull, .inboxFullHere, .tooManyTries: 429
             }
         }
     }

@@ -63,14 +63,7 @@ extension CentralSystem {
         }
         // After it proved who it is: nobody else can have it held off.
         if quarantine.hold(of: granted.station, at: now) != nil { return .refused(.heldOff) }
-        if directory[granted.station] == nil, directory.pendingCount >= settings.pendingStations {
-            return .refused(.inboxFull)
-        }
-        if let password = granted.firstPassword,
-            !directory.claim(granted.station, password: password)
-        {
-            return .refused(.wrongPassword)
-        }
+        if let refusal = placed(granted, request.http.remoteAddress) { return .refused(refusal) }
         if let hold = quarantine.connecting(
             granted.station, from: request.http.remoteAddress,
             replacements: links.replacements(of: granted.station, at: now), at: now)
@@ -79,10 +72,32 @@ extension CentralSystem {
             return .refused(.heldOff)
         }
         // From here on the old one is worth nothing, whoever else holds it; `admit` writes it down.
-        if granted.changesAccess {
+        // What is new to the inbox, or its password, is not written down before its socket is open.
+        if granted.changesAccess, granted.firstPassword == nil {
             directory.change(granted.station) { _ = granted.apply(to: &$0, at: now) }
         }
         return verdict
+    }
+
+    /// Keeps a place for one that is new, and its password, until it is admitted.
+    private func placed(
+        _ granted: Admission.Granted, _ address: String
+    ) -> Admission.Refusal? {
+        let isNew = directory[granted.station] == nil
+        guard isNew || granted.firstPassword != nil else { return nil }
+        let claim = StationDirectory.Claim(
+            verifier: granted.firstPassword.map { StationVerifier(password: $0) },
+            from: Neighbourhood(of: address), at: house.clock.monotonicMilliseconds)
+        guard directory.claim(granted.station, claim, with: granted.firstPassword) else {
+            return .wrongPassword
+        }
+        guard isNew, house.settings.unknownStations == .inbox else { return nil }
+        let (all, near) = directory.waiting(near: claim.from, at: claim.at)
+        guard all <= settings.pendingStations, near <= settings.pendingStationsOfAddress else {
+            directory.unclaim(granted.station)
+            return all > settings.pendingStations ? .inboxFull : .inboxFullHere
+        }
+        return nil
     }
 
     /// Tells the operator, in the log and on the pages that are open.

@@ -112,19 +112,8 @@ package final class CentralSystem: Sendable {
                     var record = try house.stations.admit(
                         granted.station, at: now, in: transaction)
                 else { return (.refused, nil) }
-                var access: StationAccess?
-                if granted.changesAccess {
-                    // Onto the row: an operator may have changed it since the handshake.
-                    var changed = try StationAccess.stored(record.id, in: transaction)
-                    let known = changed
-                    guard granted.apply(to: &changed, at: now) else { return (.refused, known) }
-                    if mustWait(record, known, granted) {
-                        record = try house.stations.register(
-                            record.id, .pending, at: now, in: transaction)
-                    }
-                    try changed.store(record.id, at: now, in: transaction)
-                    access = changed
-                }
+                let (isAnothers, access) = try noted(link, &record, at: now, in: transaction)
+                if isAnothers { return (.refused, access) }
                 let number = try house.stations.attached(
                     record.id, subprotocol: link.dialect.version.subprotocol, at: now,
                     in: transaction)
@@ -153,6 +142,29 @@ package final class CentralSystem: Sendable {
                 "station not admitted", ["station": granted.station, "error": "\(error)"])
             return .failed
         }
+    }
+
+    /// Writes down what its coming means for its access, onto the row: an operator may have changed it
+    /// since the handshake.
+    private func noted(
+        _ link: StationLink, _ record: inout StationRecord, at now: Timestamp,
+        in transaction: Transaction
+    ) throws -> (isAnothers: Bool, access: StationAccess?) {
+        let granted = link.granted
+        let isNew = record.registration == .pending && record.createdAt == now
+        let wasNew =
+            record.registration == .accepted && directory[record.id]?.access.cameFrom != nil
+        guard granted.changesAccess || isNew || wasNew else { return (false, nil) }
+        var changed = try StationAccess.stored(record.id, in: transaction)
+        let known = changed
+        guard granted.apply(to: &changed, at: now) else { return (true, known) }
+        if mustWait(record, known, granted) {
+            record = try house.stations.register(record.id, .pending, at: now, in: transaction)
+        }
+        let place = known.cameFrom ?? Neighbourhood(of: link.connection.remoteAddress).text
+        changed.cameFrom = record.registration == .pending ? place : nil
+        try changed.store(record.id, at: now, in: transaction)
+        return (false, changed)
     }
 
     /// Whoever reads an id off a charger could bring the first password of a station that is registered

@@ -17,6 +17,8 @@ package struct CentralSystemSettings: Sendable {
     package var registryPauseMilliseconds: Int64 = 250
     /// Stations in the inbox; further unknown ones are turned away.
     package var pendingStations = 1000
+    /// The same of one address, or of one network of IPv6: a stranger leaves room for others.
+    package var pendingStationsOfAddress = 100
     /// Messages of one station that wait for their turn; then its socket is not read.
     package var waitingMessages = 64
     /// Messages in a row that nobody can read; then the socket is closed.
@@ -33,8 +35,10 @@ package struct CentralSystemSettings: Sendable {
     package var messagesWaiting = 20_000
     /// How often the message log is written.
     package var messageLogMilliseconds: Int64 = 500
-    /// Refused handshakes remembered.
+    /// Refused handshakes remembered: station, reason and address.
     package var refusalsKept = 500
+    /// The same of one address, or of one network of IPv6; then its oldest goes.
+    package var refusalsOfAddress = 50
     /// Wrong passwords of one address for one station within a minute; further ones are not checked.
     package var wrongPasswordsAMinute = 10
     /// Pairs of address and station that are remembered for it.

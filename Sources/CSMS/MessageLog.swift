@@ -36,6 +36,8 @@ final class MessageLog: Sendable {
         var dropped = 0
         var deviations: [Key: Tally] = [:]
         var refusals: [Key: Tally] = [:]
+        /// How many of them an address has.
+        var refusalsOf: [Neighbourhood: Int] = [:]
         var forgotAt: Timestamp?
         /// Of the frames that wait.
         var bytes = 0
@@ -48,6 +50,9 @@ final class MessageLog: Sendable {
     static let forgottenAtOnce = 5000
     /// Frames that wait to be written: a flood of the largest is dropped, and counted.
     static let mostBytesWaiting = 64 << 20
+    /// Refusals of the moment that wait to be written: more come from thousands of addresses at once,
+    /// and no list is of use then.
+    static let refusalsWaiting = 10_000
     /// No action of any version is longer; the rest of a made-up one says nothing.
     static let actionBytes = 64
     private static let messageIDBytes = 255
@@ -91,9 +96,17 @@ final class MessageLog: Sendable {
         _ station: String, _ reason: Admission.Refusal, from address: String, at: Timestamp
     ) {
         state.withLock { state in
-            guard state.refusals.count < settings.refusalsKept else { return }
             let key = Key(
                 station: station.lowercased(), kind: reason.rawValue, address: address)
+            if state.refusals[key] == nil {
+                let owner = Neighbourhood(of: address)
+                // Of the same moment it is all one which of his are kept.
+                guard state.refusalsOf[owner, default: 0] < settings.refusalsOfAddress else {
+                    return
+                }
+                guard state.refusals.count < Self.refusalsWaiting else { return }
+                state.refusalsOf[owner, default: 0] += 1
+            }
             Self.tally(&state.refusals, key, at)
         }
     }
@@ -141,6 +154,7 @@ final class MessageLog: Sendable {
             let isMore = try await house.database.write { [settings] transaction in
                 for (key, tally) in deviations { try Self.add(key, tally, in: transaction) }
                 for (key, tally) in refusals { try Self.addRefusal(key, tally, in: transaction) }
+                if !refusals.isEmpty { try Self.trimRefusals(settings, in: transaction) }
                 try Self.trim(settings, in: transaction)
                 return try forgets && Self.forget(settings, at: now, in: transaction)
             }
@@ -232,11 +246,28 @@ final class MessageLog: Sendable {
         try transaction.execute(
             "DELETE FROM csms_message WHERE id <= (SELECT MAX(id) FROM csms_message) - ?",
             settings.messagesKept)
-        try transaction.execute(
-            """
-            DELETE FROM csms_refusal WHERE last_at < (SELECT MIN(last_at) FROM (
-            SELECT last_at FROM csms_refusal ORDER BY last_at DESC LIMIT ?) AS newest)
-            """, settings.refusalsKept)
+    }
+
+    /// A stranger with a thousand made-up ids must not have the operator's own stations forgotten.
+    private static func trimRefusals(
+        _ settings: CentralSystemSettings, in transaction: Transaction
+    ) throws {
+        let entries = try transaction.query(
+            "SELECT folded, reason, address, last_at FROM csms_refusal"
+        ).map { row in
+            let address = try row.text("address")
+            return FairShare<Key>.Entry(
+                key: Key(
+                    station: try row.text("folded"), kind: try row.text("reason"), address: address),
+                owner: Neighbourhood(of: address), at: try row.int64("last_at"))
+        }
+        let share = FairShare<Key>(
+            most: settings.refusalsKept, mostOfOne: settings.refusalsOfAddress)
+        for key in share.excess(of: entries) {
+            try transaction.execute(
+                "DELETE FROM csms_refusal WHERE folded = ? AND reason = ? AND address = ?",
+                key.station, key.kind, key.address)
+        }
     }
 
     /// The text of a frame without the passwords that configuration and the places of files carry.

@@ -63,6 +63,11 @@ extension CentralSystem {
             ALTER TABLE csms_station ADD COLUMN proven_profile BIGINT;
             """),
         Migration(
+            107, "where a station came from that waits to be taken in",
+            """
+            ALTER TABLE csms_station ADD COLUMN came_from TEXT;
+            """),
+        Migration(
             109, "files that stations fetch or bring, and the one-time addresses for it",
             """
             CREATE TABLE csms_file (

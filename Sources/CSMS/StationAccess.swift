@@ -17,6 +17,8 @@ package struct StationAccess: Hashable, Sendable {
     package var takesAnyUser = false
     /// Answers deviations with errors, for certification.
     package var isStrict = false
+    /// The neighbourhood it came from while it waits to be taken in.
+    var cameFrom: String?
     /// What counted before changes, newest first: each counts on until the new was used once, or its
     /// time is over.
     package var formers: [Former] = []
@@ -51,6 +53,7 @@ package struct StationAccess: Hashable, Sendable {
         certificateName = try row.textOrNil("certificate_name")
         takesAnyUser = try row.bool("takes_any_user")
         isStrict = try row.bool("is_strict")
+        cameFrom = try row.textOrNil("came_from")
         if let text = try row.textOrNil("formers") {
             formers = try JSONValue(parsing: text).array?.compactMap(Former.init(stored:)) ?? []
             return
@@ -92,16 +95,17 @@ package struct StationAccess: Hashable, Sendable {
         try transaction.execute(
             """
             INSERT INTO csms_station (folded, security_profile, proven_profile, salt, verifier,
-            certificate_name, takes_any_user, is_strict, formers, changed_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            certificate_name, takes_any_user, is_strict, came_from, formers, changed_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
             proven_profile = excluded.proven_profile,
             salt = excluded.salt, verifier = excluded.verifier,
             certificate_name = excluded.certificate_name,
             takes_any_user = excluded.takes_any_user, is_strict = excluded.is_strict,
-            formers = excluded.formers, changed_at = excluded.changed_at
+            came_from = excluded.came_from, formers = excluded.formers,
+            changed_at = excluded.changed_at
             """, id.lowercased(), securityProfile, provenProfile, verifier?.salt,
-            verifier?.verifier, certificateName, takesAnyUser, isStrict,
+            verifier?.verifier, certificateName, takesAnyUser, isStrict, cameFrom,
             JSONValue.array(formers.map(\.stored)).text, at)
     }
 

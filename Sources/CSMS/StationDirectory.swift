@@ -12,28 +12,64 @@ final class StationDirectory: Sendable {
         var access = StationAccess()
     }
 
-    private let entries = Lock([String: Entry]())
+    /// Of one that is new, or that brings its first password, until its row is written. A handshake whose
+    /// socket never opens leaves nothing behind but this, and not for long.
+    struct Claim: Sendable {
+        /// nil where it came without a password.
+        var verifier: StationVerifier?
+        var from: Neighbourhood
+        /// Milliseconds of the clock that never steps back.
+        var at: Int64
+
+        static let lifeMilliseconds: Int64 = 60_000
+    }
+
+    private struct State {
+        var entries: [String: Entry] = [:]
+        /// Those of the entries that are in the inbox.
+        var pending: Set<String> = []
+        var claims: [String: Claim] = [:]
+
+        mutating func set(_ entry: Entry, _ folded: String) {
+            entries[folded] = entry
+            if entry.registration == .pending {
+                pending.insert(folded)
+            } else {
+                pending.remove(folded)
+            }
+        }
+
+        mutating func forgetOldClaims(at now: Int64) {
+            claims = claims.filter { now - $0.value.at < Claim.lifeMilliseconds }
+        }
+    }
+
+    private let state = Lock(State())
     /// The stations, in lower case, that certificates of a name belong to by their access.
     private let names = Lock([String: Set<String>]())
 
-    subscript(id: String) -> Entry? { entries.withLock { $0[id.lowercased()] } }
+    subscript(id: String) -> Entry? { state.withLock { $0.entries[id.lowercased()] } }
 
     func put(_ record: StationRecord) {
-        entries.withLock { entries in
+        state.withLock { state in
             let folded = record.id.lowercased()
             var entry =
-                entries[folded] ?? Entry(id: record.id, registration: record.registration)
+                state.entries[folded] ?? Entry(id: record.id, registration: record.registration)
             entry.id = record.id
             entry.registration = record.registration
-            entries[folded] = entry
+            state.set(entry, folded)
+            state.claims[folded] = nil
         }
     }
 
     /// Of a station whose record comes later, too: its password must not be lost in between.
     func put(_ access: StationAccess, for id: String) {
-        let before = entries.withLock { entries in
-            let before = entries[id.lowercased()]?.access.certificateName
-            entries[id.lowercased(), default: Entry(id: id, registration: .pending)].access = access
+        let before = state.withLock { state in
+            let folded = id.lowercased()
+            var entry = state.entries[folded] ?? Entry(id: id, registration: .pending)
+            let before = entry.access.certificateName
+            entry.access = access
+            state.set(entry, folded)
             return before
         }
         rename(id.lowercased(), from: before, to: access.certificateName)
@@ -56,34 +92,58 @@ final class StationDirectory: Sendable {
     }
 
     func change(_ id: String, _ body: (inout StationAccess) -> Void) {
-        entries.withLock { entries in
-            guard var entry = entries[id.lowercased()] else { return }
+        state.withLock { state in
+            guard var entry = state.entries[id.lowercased()] else { return }
             body(&entry.access)
-            entries[id.lowercased()] = entry
+            state.entries[id.lowercased()] = entry
         }
     }
 
-    /// Makes a first password the station's at once, so that of two strangers with one id only one
-    /// comes in; false when another password stands already.
-    func claim(_ id: String, password: [UInt8]) -> Bool {
-        let fresh = StationVerifier(password: password)
-        return entries.withLock { entries in
-            let folded = id.lowercased()
-            var entry = entries[folded] ?? Entry(id: id, registration: .pending)
-            if let verifier = entry.access.verifier { return verifier.match(password) != .no }
-            entry.access.verifier = fresh
-            entries[folded] = entry
+    // MARK: Who is new
+
+    /// Keeps the place of a new station, or of a first password, so that of two strangers with one id
+    /// only one comes in; false when another password stands already.
+    func claim(_ id: String, _ claim: Claim, with password: [UInt8]?) -> Bool {
+        let folded = id.lowercased()
+        return state.withLock { state in
+            let known = state.claims[folded].flatMap { known in
+                claim.at - known.at < Claim.lifeMilliseconds ? known.verifier : nil
+            }
+            if let verifier = state.entries[folded]?.access.verifier ?? known {
+                return password.map { verifier.match($0) != .no } ?? false
+            }
+            // What nobody came for is not looked for each time.
+            if state.claims.count % 1024 == 1023 { state.forgetOldClaims(at: claim.at) }
+            state.claims[folded] = claim
             return true
         }
     }
 
-    /// Stations in the inbox.
-    var pendingCount: Int {
-        entries.withLock { entries in entries.values.count { $0.registration == .pending } }
+    func unclaim(_ id: String) { state.withLock { $0.claims[id.lowercased()] = nil } }
+
+    /// Stations in the inbox or on their way there: all, and of one neighbourhood.
+    func waiting(near place: Neighbourhood, at now: Int64) -> (all: Int, near: Int) {
+        state.withLock { state in
+            state.forgetOldClaims(at: now)
+            var (all, near) = (0, 0)
+            for folded in state.pending.union(state.claims.keys) {
+                let entry = state.entries[folded]
+                guard entry?.registration ?? .pending == .pending else { continue }
+                all += 1
+                let from = entry?.access.cameFrom ?? state.claims[folded]?.from.text
+                if from == place.text { near += 1 }
+            }
+            return (all, near)
+        }
     }
 
     func remove(_ id: String) {
-        let old = entries.withLock { $0.removeValue(forKey: id.lowercased()) }
+        let old = state.withLock { state in
+            let folded = id.lowercased()
+            state.pending.remove(folded)
+            state.claims[folded] = nil
+            return state.entries.removeValue(forKey: folded)
+        }
         rename(id.lowercased(), from: old?.access.certificateName, to: nil)
     }
 

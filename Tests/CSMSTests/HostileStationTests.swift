@@ -63,7 +63,8 @@ import Testing
             let answer = await socket.readAll()
             #expect(answer.hasPrefix("HTTP/1.1 400"))
         }
-        #expect(rig.center.directory.pendingCount == 0)
+        let here = Neighbourhood(of: "127.0.0.1")
+        #expect(rig.center.directory.waiting(near: here, at: 0) == (0, 0))
         #expect(await rig.refusal(password: "0123456789abcdef") == nil)
         await rig.end()
     }
@@ -84,5 +85,92 @@ import Testing
         #expect(found.sessions.map(\.token.kind) == [.other])
         #expect(found.sessions.map(\.token.isValid) == [false])
         await rig.end()
+    }
+
+    @Test func `leaves room in the inbox for who comes from elsewhere`() async throws {
+        let rig = try await Rig(unknownStations: .inbox) {
+            $0.lowestSecurityProfile = 0
+            $0.pendingStationsOfAddress = 2
+        }
+        for number in 1...2 { _ = try await rig.connect("GHOST-\(number)").boot() }
+        #expect(await rig.refusal("GHOST-3") == 429)
+        // One that waits already may come again.
+        #expect(await rig.refusal("GHOST-2") == nil)
+        let reasons = try await rig.center.refusals().map(\.reason)
+        #expect(reasons == ["too many stations from this address wait to be adopted"])
+        let elsewhere = Neighbourhood(of: "192.0.2.7")
+        let now = rig.clock.monotonicMilliseconds
+        #expect(rig.center.directory.waiting(near: elsewhere, at: now) == (2, 0))
+        // It is known after a restart where they came from.
+        let again = StationDirectory()
+        try await again.load(from: rig.house)
+        #expect(again.waiting(near: Neighbourhood(of: "127.0.0.1"), at: now) == (2, 2))
+        // Who is taken in makes room.
+        try await rig.house.write { [rig] transaction in
+            _ = try rig.house.stations.register(
+                "GHOST-1", .accepted, at: Rig.noon, in: transaction)
+        }
+        _ = try await rig.connect("GHOST-1").boot()
+        #expect(await rig.refusal("GHOST-3") == nil)
+        let access = try await rig.house.read { try StationAccess.stored("GHOST-1", in: $0) }
+        #expect(access.cameFrom == nil)
+        await rig.end()
+    }
+
+    @Test func `keeps an id by a socket that never opens for a minute only`() {
+        let directory = StationDirectory()
+        let here = Neighbourhood(of: "192.0.2.7")
+        func claim(_ password: String, at: Int64) -> Bool {
+            let bytes = Array(password.utf8)
+            return directory.claim(
+                "CS-1",
+                .init(verifier: StationVerifier(password: bytes), from: here, at: at), with: bytes)
+        }
+        #expect(claim("password-of-a-stranger", at: 0))
+        #expect(!claim("password-of-the-charger", at: 59_999))
+        #expect(directory.waiting(near: here, at: 59_999) == (1, 1))
+        #expect(directory.waiting(near: here, at: 60_000) == (0, 0))
+        #expect(claim("password-of-the-charger", at: 60_000))
+    }
+
+    @Test func `has nobody else's refusal forgotten by a thousand of his own`() async throws {
+        let rig = try await Rig {
+            $0.refusalsKept = 20
+            $0.refusalsOfAddress = 8
+        }
+        func refused(_ station: String, _ address: String, at second: Int64) async {
+            rig.center.log.refused(
+                station, .wrongPassword, from: address,
+                at: Rig.noon.advanced(bySeconds: second))
+            await rig.center.log.flush()
+        }
+        await refused("CS-1", "192.0.2.1", at: 0)
+        await refused("CS-2", "192.0.2.2", at: 1)
+        for number in 0..<40 {
+            // One line of IPv6 has as many addresses as it likes.
+            await refused("GHOST-\(number)", "2001:db8::\(number)", at: 10 + Int64(number))
+        }
+        var kept = try await rig.center.refusals().map(\.station)
+        #expect(kept.suffix(2) == ["cs-2", "cs-1"])
+        #expect(kept.dropLast(2) == (32..<40).reversed().map { "ghost-\($0)" })
+        // Many together: who has most loses first, his oldest first.
+        for number in 0..<14 {
+            await refused("SHADE-\(number)", "198.51.100.\(number % 7)", at: 100 + Int64(number))
+        }
+        kept = try await rig.center.refusals().map(\.station)
+        #expect(kept.count == 20)
+        #expect(kept.suffix(2) == ["cs-2", "cs-1"])
+        #expect(kept.count { $0.hasPrefix("shade") } == 14)
+        await rig.end()
+    }
+
+    @Test(arguments: [
+        ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:DB8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("2001:db8::1", "2001:db8:0:0::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"), ("fe80::1%eth0", "fe80:0:0:0::/64"),
+        ("::1", "0:0:0:0::/64"), ("", ""),
+    ])
+    func `is counted by his line, not by each of its addresses`(address: String, place: String) {
+        #expect(Neighbourhood(of: address).text == place)
     }
 }
