@@ -43,12 +43,20 @@ extension CentralSystem {
     private func verdict(on request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
         let pair = WrongPasswords.Pair(
             address: request.http.remoteAddress,
-            station: Admission.stationID(path: request.http.path)?.lowercased() ?? "")
-        guard wrongPasswords.mayTry(pair) else { return .refused(.tooManyTries) }
+            station: Admission.stationID(path: request.http.path) ?? "")
+        let isAtHome = directory[pair.station]?.provedFrom == pair.from
+        guard wrongPasswords.mayTry(pair, isAtHome: isAtHome) else {
+            return .refused(.tooManyTries)
+        }
         let verdict = admitted(request, at: now)
         switch verdict {
         case .refused(.wrongPassword): wrongPasswords.count(pair)
-        case .granted: wrongPasswords.forget(pair)
+        case .granted(let granted):
+            wrongPasswords.forget(pair)
+            // One that brings its first password has proved nothing yet.
+            if granted.profile > 0, granted.firstPassword == nil, !isAtHome {
+                directory.proved(granted.station, from: pair.from)
+            }
         case .refused, .speechless: break
         }
         return verdict

@@ -41,6 +41,8 @@ package struct CentralSystemSettings: Sendable {
     package var refusalsOfAddress = 50
     /// Wrong passwords of one address for one station within a minute; further ones are not checked.
     package var wrongPasswordsAMinute = 10
+    /// The same of one address, or of one network of IPv6, for all stations together.
+    package var wrongPasswordsOfAddress = 100
     /// Pairs of address and station that are remembered for it.
     package var wrongPasswordPairs = 10_000
     /// Replacements from changing addresses within five minutes; then the station is held off.

@@ -10,6 +10,8 @@ final class StationDirectory: Sendable {
         var id: String
         var registration: RegistrationStatus
         var access = StationAccess()
+        /// Where it last came from with what it is known by.
+        var provedFrom: Neighbourhood?
     }
 
     /// Of one that is new, or that brings its first password, until its row is written. A handshake whose
@@ -97,6 +99,10 @@ final class StationDirectory: Sendable {
             body(&entry.access)
             state.entries[id.lowercased()] = entry
         }
+    }
+
+    func proved(_ id: String, from place: Neighbourhood) {
+        state.withLock { $0.entries[id.lowercased()]?.provedFrom = place }
     }
 
     // MARK: Who is new

@@ -3,12 +3,19 @@ import Service
 /// Makes who guesses a station's password wait.
 ///
 /// Counted by address and station together: by station alone a stranger could lock the charger out
-/// whose id he read off it.
+/// whose id he read off it. Over all stations an address has more tries, so that he does not go from
+/// charger to charger; behind one address of a mobile network there are others, though, so a station
+/// that proved itself from there before is heard all the same.
 final class WrongPasswords: Sendable {
     struct Pair: Hashable, Sendable {
-        var address: String
+        var from: Neighbourhood
         /// Folded.
         var station: String
+
+        init(address: String, station: String) {
+            from = Neighbourhood(of: address)
+            self.station = station.lowercased()
+        }
     }
 
     private struct Tries {
@@ -16,9 +23,14 @@ final class WrongPasswords: Sendable {
         var since: Int64
     }
 
+    private struct State {
+        var pairs: [Pair: Tries] = [:]
+        var addresses: [Neighbourhood: Tries] = [:]
+    }
+
     private static let windowMilliseconds: Int64 = 60_000
 
-    private let tries = Lock([Pair: Tries]())
+    private let state = Lock(State())
     private let settings: CentralSystemSettings
     private let clock: any ServiceClock
 
@@ -27,30 +39,47 @@ final class WrongPasswords: Sendable {
         self.clock = clock
     }
 
-    func mayTry(_ pair: Pair) -> Bool {
+    /// - Parameter isAtHome: the station came by its right password from there before.
+    func mayTry(_ pair: Pair, isAtHome: Bool = false) -> Bool {
         let now = clock.monotonicMilliseconds
-        return tries.withLock { tries in
-            guard let known = tries[pair], now - known.since < Self.windowMilliseconds else {
-                return true
-            }
-            return known.count < settings.wrongPasswordsAMinute
+        return state.withLock { state in
+            Self.count(of: pair, in: state.pairs, now) < settings.wrongPasswordsAMinute
+                && (isAtHome
+                    || Self.count(of: pair.from, in: state.addresses, now)
+                        < settings.wrongPasswordsOfAddress)
         }
     }
 
     func count(_ pair: Pair) {
         let now = clock.monotonicMilliseconds
-        tries.withLock { tries in
-            if tries[pair] == nil, tries.count >= settings.wrongPasswordPairs {
-                tries = tries.filter { now - $0.value.since < Self.windowMilliseconds }
-                // All of this minute: a flood from many addresses, which counting cannot stop.
-                if tries.count >= settings.wrongPasswordPairs { return }
-            }
-            var known = tries[pair] ?? Tries(since: now)
-            if now - known.since >= Self.windowMilliseconds { known = Tries(since: now) }
-            known.count += 1
-            tries[pair] = known
+        state.withLock { state in
+            Self.count(pair, in: &state.pairs, now, most: settings.wrongPasswordPairs)
+            Self.count(pair.from, in: &state.addresses, now, most: settings.wrongPasswordPairs)
         }
     }
 
-    func forget(_ pair: Pair) { tries.withLock { _ = $0.removeValue(forKey: pair) } }
+    /// The right one: what was wrong before was no guess. The address keeps its count, else a guesser
+    /// with one station of his own would begin anew with each look at it.
+    func forget(_ pair: Pair) { state.withLock { _ = $0.pairs.removeValue(forKey: pair) } }
+
+    private static func count<Key>(
+        of key: Key, in tries: [Key: Tries], _ now: Int64
+    ) -> Int {
+        guard let known = tries[key], now - known.since < windowMilliseconds else { return 0 }
+        return known.count
+    }
+
+    private static func count<Key>(
+        _ key: Key, in tries: inout [Key: Tries], _ now: Int64, most: Int
+    ) {
+        if tries[key] == nil, tries.count >= most {
+            tries = tries.filter { now - $0.value.since < windowMilliseconds }
+            // All of this minute: a flood from many addresses, which counting cannot stop.
+            if tries.count >= most { return }
+        }
+        var known = tries[key] ?? Tries(since: now)
+        if now - known.since >= windowMilliseconds { known = Tries(since: now) }
+        known.count += 1
+        tries[key] = known
+    }
 }

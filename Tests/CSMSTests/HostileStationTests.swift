@@ -35,6 +35,26 @@ import Testing
         #expect([1, 2, 3].map { tries.mayTry(pair($0)) } == [true, true, false])
     }
 
+    @Test func `goes from station to station no longer than an address may`() async throws {
+        let rig = try await Rig {
+            $0.wrongPasswordsAMinute = 2
+            $0.wrongPasswordsOfAddress = 3
+        }
+        for id in ["CS-1", "CS-2", "CS-3", "CS-4"] {
+            _ = try await rig.connect(id, password: "0123456789abcdef").boot()
+        }
+        // It has proved nothing from here but by its first password.
+        #expect(await rig.refusal("CS-1", password: "0123456789abcdef") == nil)
+        for id in ["CS-2", "CS-3", "CS-4"] {
+            #expect(await rig.refusal(id, password: "another-password") == 401)
+        }
+        #expect(await rig.refusal("CS-2", password: "0123456789abcdef") == 429)
+        #expect(await rig.refusal("CS-1", password: "0123456789abcdef") == nil)
+        rig.clock.advance(milliseconds: 60_000)
+        #expect(await rig.refusal("CS-2", password: "0123456789abcdef") == nil)
+        await rig.end()
+    }
+
     @Test func `has no password that is empty`() async throws {
         let rig = try await Rig { $0.lowestSecurityProfile = 1 }
         #expect(await rig.refusal(password: "") == 401)
