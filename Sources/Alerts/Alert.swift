@@ -6,6 +6,8 @@ package struct Alert: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         /// A registered station has no connection for longer than the settings allow.
         case stationOffline
+        /// Registered stations that never had a connection, all in one: an import may bring hundreds.
+        case stationsNeverCame
         /// A connector is faulted for longer than the settings allow.
         case connectorFaulted
         /// Something suspect about a bill waits in the review list.
@@ -21,6 +23,7 @@ package struct Alert: Hashable, Sendable {
         package var title: String {
             switch self {
             case .stationOffline: "station offline"
+            case .stationsNeverCame: "stations never connected"
             case .connectorFaulted: "connector faulted"
             case .moneyWaits: "money waits for a decision"
             case .deliveryStuck: "a partner does not take deliveries"
@@ -32,7 +35,7 @@ package struct Alert: Hashable, Sendable {
 
     package var id: Int64
     package var kind: Kind
-    /// A station, `STATION/CONNECTOR`, a reader of the journal or an app, or a campaign.
+    /// A station, `STATION/CONNECTOR`, `registry`, a reader of the journal or an app, or a campaign.
     package var subject: String
     package var detail: String
     package var raisedAt: Timestamp

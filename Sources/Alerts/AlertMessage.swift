@@ -3,7 +3,12 @@ import SQL
 
 /// What a channel still has to be told.
 package struct AlertMessage: Hashable, Sendable {
-    package enum What: String, Hashable, Sendable { case raised, ended }
+    package enum What: String, Hashable, Sendable {
+        case raised
+        /// There is more than it told before.
+        case renewed
+        case ended
+    }
 
     package var alert: Alert
     package var what: What

@@ -64,7 +64,8 @@ extension Alerts {
             let due = try transaction.query(
                 """
                 SELECT a.*, m.what, m.tries FROM alert_message m JOIN alert a ON a.id = m.alert
-                WHERE m.channel = ? AND m.due_at <= ? ORDER BY m.alert, m.what DESC LIMIT ?
+                WHERE m.channel = ? AND m.due_at <= ?
+                ORDER BY m.alert, CASE m.what WHEN 'ended' THEN 1 ELSE 0 END LIMIT ?
                 """, channel.name, now, max(1, channel.mostAtOnce)
             ).compactMap { row -> AlertMessage? in
                 guard let what = AlertMessage.What(rawValue: try row.text("what")) else {

@@ -148,7 +148,9 @@ package final class Alerts: Sendable {
             WHERE id = ?
             """, now, alert.id)
         log(condition)
-        try tell(alert.id, .raised, due: due, in: transaction)
+        // Whoever was not told of it yet is told of all of it at once.
+        try tell(
+            alert.id, .renewed, due: due, but: unheard(alert.id, in: transaction), in: transaction)
     }
 
     private func log(_ condition: Condition) {
@@ -164,14 +166,19 @@ package final class Alerts: Sendable {
         _ alert: Alert, at now: Timestamp, due: Timestamp, in transaction: Transaction
     ) throws {
         try transaction.execute("UPDATE alert SET ended_at = ? WHERE id = ?", now, alert.id)
-        // Who has not heard of it need not hear that it is over.
-        let unheard = try transaction.query(
-            "SELECT channel FROM alert_message WHERE alert = ? AND what = ?", alert.id,
-            AlertMessage.What.raised.rawValue
-        ).map { try $0.text("channel") }
+        // Who has not heard of it need not hear that it is over; who only has not heard that it grew must.
+        let unheard = try unheard(alert.id, in: transaction)
         try transaction.execute("DELETE FROM alert_message WHERE alert = ?", alert.id)
         guard alert.acknowledgedAt == nil else { return }
         try tell(alert.id, .ended, due: due, but: unheard, in: transaction)
+    }
+
+    /// The channels that were not told yet that there is such an alert.
+    private func unheard(_ id: Int64, in transaction: Transaction) throws -> [String] {
+        try transaction.query(
+            "SELECT channel FROM alert_message WHERE alert = ? AND what = ?", id,
+            AlertMessage.What.raised.rawValue
+        ).map { try $0.text("channel") }
     }
 
     private func tell(

@@ -31,7 +31,8 @@ extension Alerts {
         at now: Timestamp, in transaction: Transaction
     ) throws -> [Condition.Key: Condition] {
         let found =
-            try stations(at: now, in: transaction) + money(at: now, in: transaction)
+            try stations(at: now, in: transaction) + neverCame(at: now, in: transaction)
+            + money(at: now, in: transaction)
             + deliveries(at: now, in: transaction) + campaigns(in: transaction)
         return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -42,19 +43,14 @@ extension Alerts {
     private func stations(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
         let offline = try transaction.query(
             """
-            SELECT id, link_changed_at, created_at FROM station WHERE is_online = 0
-            AND registration = ? AND COALESCE(link_changed_at, created_at) <= ? ORDER BY id LIMIT ?
+            SELECT id, link_changed_at FROM station WHERE is_online = 0
+            AND registration = ? AND link_changed_at <= ? ORDER BY id LIMIT ?
             """, RegistrationStatus.accepted.rawValue,
             now.advanced(bySeconds: -settings.offlineSeconds), Self.most
         ).map { row in
-            let detail =
-                if let since = try row.timestampOrNil("link_changed_at") {
-                    "no connection since \(since)"
-                } else {
-                    "never connected since it was registered at \(try row.timestamp("created_at"))"
-                }
-            return Condition(
-                key: Condition.Key(.stationOffline, try row.text("id")), detail: detail)
+            Condition(
+                key: Condition.Key(.stationOffline, try row.text("id")),
+                detail: "no connection since \(try row.timestamp("link_changed_at"))")
         }
         // Faulted by its last word: a line that comes and goes mends nothing.
         let faulted = try transaction.query(
@@ -73,6 +69,28 @@ extension Alerts {
                 detail: "\(try row.text("error_code")) since \(try row.timestamp("since"))")
         }
         return offline + faulted
+    }
+
+    private func neverCame(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
+        let which = "registration = ? AND link_changed_at IS NULL AND created_at <= ?"
+        let (accepted, before) = (
+            RegistrationStatus.accepted.rawValue, now.advanced(bySeconds: -settings.offlineSeconds)
+        )
+        let count =
+            try transaction.queryOne(
+                "SELECT COUNT(*) AS n FROM station WHERE \(which)", accepted, before
+            )?.int64("n") ?? 0
+        guard
+            let first = try transaction.queryOne(
+                "SELECT id, created_at FROM station WHERE \(which) ORDER BY created_at, id LIMIT 1",
+                accepted, before)
+        else { return [] }
+        return [
+            Condition(
+                key: Condition.Key(.stationsNeverCame, "registry"),
+                detail: "\(count) since registered, the first is \(try first.text("id")) of "
+                    + "\(try first.timestamp("created_at"))", count: count)
+        ]
     }
 
     private func money(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {

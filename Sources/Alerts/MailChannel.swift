@@ -69,7 +69,7 @@ package struct MailChannel: AlertChannel {
         let alert = message.alert
         let state =
             switch message.what {
-            case .raised: ""
+            case .raised, .renewed: ""
             case .ended: "over since \(alert.endedAt.map(\.rfc3339) ?? "now"): "
             }
         let text = "\(state)\(alert.kind.title): \(alert.subject), \(alert.detail)"

@@ -41,7 +41,8 @@ package struct WebhookChannel: AlertChannel {
 extension AlertMessage {
     var value: JSONValue {
         var value = alert.value
-        value["state"] = .string(what.rawValue)
+        // Of the same number as before, so a receiver knows that it goes on.
+        value["state"] = .string((what == .renewed ? .raised : what).rawValue)
         return value
     }
 }

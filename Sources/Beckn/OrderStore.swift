@@ -101,7 +101,8 @@ struct OrderStore: Sendable {
         try transaction.execute("DELETE FROM beckn_request WHERE received_at < ?", before)
         try transaction.execute(
             """
-            DELETE FROM beckn_outbox WHERE state IN ('delivered', 'dismissed') AND created_at < ?
+            DELETE FROM beckn_outbox WHERE created_at < ? AND (state IN ('delivered', 'dismissed')
+            OR (state = 'parked' AND action NOT IN (\(OutboxDeliveries.actions))))
             """, before)
     }
 

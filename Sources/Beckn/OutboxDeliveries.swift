@@ -7,7 +7,7 @@ import SQL
 package struct OutboxDeliveries: DeliveryStore {
     private static let prefix = "callback~"
     /// The actions that count, as a list for SQL; names of ours, nothing of a peer's.
-    private static let actions =
+    static let actions =
         BecknCallback.allCases.filter(\.isAboutMoney).map { "'\($0.rawValue)'" }
         .joined(separator: ", ")
 
@@ -21,15 +21,18 @@ package struct OutboxDeliveries: DeliveryStore {
     package func late(
         before moment: Timestamp, in transaction: Transaction
     ) throws -> [LateDelivery] {
+        // A week before it is given up it was laid out, or a person asked for it anew: not older than that
+        // is what he just asked for.
         try transaction.query(
             """
-            SELECT bap_id, MIN(created_at) AS since FROM beckn_outbox
-            WHERE state = 'queued' AND created_at <= ? AND action IN (\(Self.actions))
+            SELECT bap_id, MIN(give_up_at) AS until FROM beckn_outbox
+            WHERE state = 'queued' AND give_up_at <= ? AND action IN (\(Self.actions))
             GROUP BY bap_id ORDER BY bap_id
-            """, moment
+            """, moment.advanced(bySeconds: Outbox.moneySeconds)
         ).map { row in
             LateDelivery(
-                reader: try Self.reader(row.text("bap_id")), since: try row.timestamp("since"))
+                reader: try Self.reader(row.text("bap_id")),
+                since: try row.timestamp("until").advanced(bySeconds: -Outbox.moneySeconds))
         }
     }
 

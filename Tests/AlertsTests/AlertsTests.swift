@@ -154,16 +154,56 @@ final class TestChannel: AlertChannel {
         try await house.write { transaction in
             try house.stations.register("CS-1", .accepted, at: now, in: transaction)
             try house.stations.register("CS-2", .pending, at: now, in: transaction)
+            try house.stations.register("CS-3", .accepted, at: now, in: transaction)
         }
         clock.advance(milliseconds: 899_000)
         try await alerts.look(at: clock.now)
         #expect(try await alerts.list().isEmpty)
         clock.advance(milliseconds: 1_000)
         try await alerts.look(at: clock.now)
+        // One for all: those of an import would bury the rest.
         let found = try await alerts.list()
-        #expect(found.map(\.subject) == ["CS-1"])
-        #expect(found.first?.kind == .stationOffline)
-        #expect(found.first?.detail.hasPrefix("never connected") == true)
+        #expect(found.map(\.subject) == ["registry"])
+        #expect(found.first?.kind == .stationsNeverCame)
+        #expect(found.first?.detail.hasPrefix("2 since registered, the first is CS-1 of") == true)
+        let epoch = try await attach(house, "CS-1")
+        try await detach(house, "CS-1", epoch)
+        clock.advance(milliseconds: 900_000)
+        try await alerts.look(at: clock.now)
+        let then = try await alerts.list(onlyOpen: true)
+        #expect(then.map(\.subject) == ["CS-1", "registry"])
+        #expect(then.last?.detail.hasPrefix("1 since registered, the first is CS-3 of") == true)
+    }
+
+    @Test func `tell the end of one that grew to whoever had heard of it`() async throws {
+        let house = try await house()
+        let (early, late) = (TestChannel("early"), TestChannel("late"))
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["early", "late"])
+        late.set(down: true)
+        func register(_ id: String) async throws {
+            let now = clock.now
+            try await house.write {
+                _ = try house.stations.register(id, .accepted, at: now, in: $0)
+            }
+            clock.advance(milliseconds: 3_600_000)
+            try await alerts.look(at: clock.now)
+        }
+        try await register("CS-1")
+        try await alerts.tell(early)
+        try await alerts.tell(late)
+        try await register("CS-2")
+        // Grown and over before anybody was told that it grew.
+        for id in ["CS-1", "CS-2"] { _ = try await attach(house, id) }
+        try await alerts.look(at: clock.now)
+        late.set(down: false)
+        clock.advance(milliseconds: 3_600_000)
+        try await alerts.tell(early)
+        try await alerts.tell(late)
+        #expect(
+            early.told == [
+                ["raised stationsNeverCame registry"], ["ended stationsNeverCame registry"],
+            ])
+        #expect(late.told.isEmpty)
     }
 
     @Test
@@ -237,7 +277,7 @@ final class TestChannel: AlertChannel {
         let anew = try await look()
         #expect(anew?.id == id)
         #expect(anew?.acknowledgedBy == nil)
-        #expect(channel.told == Array(repeating: ["raised moneyWaits CS-1"], count: 2))
+        #expect(channel.told == [["raised moneyWaits CS-1"], ["renewed moneyWaits CS-1"]])
         // Less is no news; what grows again from there is.
         _ = try await house.write { transaction in
             try transaction.execute(

@@ -168,6 +168,23 @@ private final class CallbackServer: Sendable {
         post.client.stop()
     }
 
+    @Test func `forgets after its week what it gave up, but of money`() async throws {
+        let (post, app) = (try await Post(), try CallbackServer())
+        try await post.put(.onUpdate, to: app.uri, subject: "app|t-1", "m-1")
+        try await post.put(.onSearch, to: app.uri, subject: "app|t-2", "m-2")
+        let later = post.clock.now.advanced(bySeconds: 1)
+        let left = try await post.database.write { transaction in
+            try transaction.execute("UPDATE beckn_outbox SET state = 'parked'")
+            try OrderStore().forgetRequests(before: later, in: transaction)
+            return try transaction.query("SELECT action FROM beckn_outbox").map {
+                try $0.text("action")
+            }
+        }
+        #expect(left == ["on_update"])
+        await app.server.stop()
+        post.client.stop()
+    }
+
     @Test func `shows what it gave up of money, and sends it when a person wants it`() async throws
     {
         let (post, app) = (try await Post(), try CallbackServer())
@@ -207,6 +224,11 @@ private final class CallbackServer: Sendable {
         #expect(try await retry("callback~9", in: store) == nil)
         #expect(try await retry("1~ocpi~P~bill", in: store) == nil)
         #expect(try await retry("callback~1", in: store) == .asked)
+        // What a person just had tried is not late since a month ago.
+        let hours = now.advanced(bySeconds: -21_600)
+        #expect(try await late(hours) == [])
+        #expect(
+            try await late(now) == [LateDelivery(reader: "beckn/bap.example.org", since: now)])
         #expect(try await dismiss("callback~3"))
         #expect(try await !dismiss("callback~3"))
         let task = Task { try await post.outbox.run() }
@@ -221,7 +243,7 @@ private final class CallbackServer: Sendable {
         try await post.database.write {
             try OrderStore().forgetRequests(before: now.advanced(bySeconds: 1), in: $0)
         }
-        #expect(try await post.states() == ["parked"])
+        #expect(try await post.states() == [])
         await app.server.stop()
         post.client.stop()
     }
