@@ -8,6 +8,8 @@ package struct Alert: Hashable, Sendable {
         case stationOffline
         /// Registered stations that never had a connection, all in one: an import may bring hundreds.
         case stationsNeverCame
+        /// Another device came by a station's id.
+        case stationReplaced
         /// A connector is faulted for longer than the settings allow.
         case connectorFaulted
         /// Something suspect about a bill waits in the review list.
@@ -24,6 +26,7 @@ package struct Alert: Hashable, Sendable {
             switch self {
             case .stationOffline: "station offline"
             case .stationsNeverCame: "stations never connected"
+            case .stationReplaced: "a station is another device"
             case .connectorFaulted: "connector faulted"
             case .moneyWaits: "money waits for a decision"
             case .deliveryStuck: "a partner does not take deliveries"

@@ -32,7 +32,7 @@ extension Alerts {
     ) throws -> [Condition.Key: Condition] {
         let found =
             try stations(at: now, in: transaction) + neverCame(at: now, in: transaction)
-            + money(at: now, in: transaction)
+            + replaced(at: now, in: transaction) + money(at: now, in: transaction)
             + deliveries(at: now, in: transaction) + campaigns(in: transaction)
         return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -70,6 +70,27 @@ extension Alerts {
         }
         return offline + faulted
     }
+
+    /// For a week: whoever exchanged it knows, and two by one id tell of themselves again.
+    private func replaced(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
+        try transaction.query(
+            """
+            SELECT id, vendor, model, serial, former_identity, replaced_at, replaced_times
+            FROM station WHERE replaced_at > ? AND registration = ? ORDER BY id LIMIT ?
+            """, now.advanced(bySeconds: -Self.replacedSeconds),
+            RegistrationStatus.accepted.rawValue, Self.most
+        ).map { row in
+            let times = try row.int64("replaced_times")
+            let serial = try row.textOrNil("serial").map { ", serial \($0)" } ?? ", no serial"
+            return Condition(
+                key: Condition.Key(.stationReplaced, try row.text("id")),
+                detail: "\(try row.text("vendor")) \(try row.text("model"))\(serial), was "
+                    + "\(try row.text("former_identity")) until \(try row.timestamp("replaced_at")); "
+                    + "changes so far: \(times)", count: times)
+        }
+    }
+
+    private static let replacedSeconds: Int64 = 7 * 86_400
 
     private func neverCame(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
         let which = "registration = ? AND link_changed_at IS NULL AND created_at <= ?"

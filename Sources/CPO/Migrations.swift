@@ -259,7 +259,14 @@ extension ChargePointOperator {
             ALTER TABLE campaign_member ADD COLUMN wait_since BIGINT;
             """),
         Migration(
-            41, "which statuses are old",
+            37, "when another device came by a station's id, and which one was there before",
+            """
+            ALTER TABLE station ADD COLUMN former_identity TEXT;
+            ALTER TABLE station ADD COLUMN replaced_at BIGINT;
+            ALTER TABLE station ADD COLUMN replaced_times BIGINT;
+            """),
+        Migration(
+            38, "which statuses are old",
             """
             CREATE INDEX status_change_received ON status_change(received_at);
             """),

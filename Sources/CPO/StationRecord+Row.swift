@@ -25,6 +25,10 @@ extension StationRecord {
             linkChangedAt: try row.timestampOrNil("link_changed_at"),
             bootedAt: try row.timestampOrNil("booted_at"),
             createdAt: try row.timestamp("created_at"))
+        guard let at = try row.timestampOrNil("replaced_at") else { return }
+        replaced = Replacement(
+            former: try row.textOrNil("former_identity") ?? "", at: at,
+            times: try row.int64OrNil("replaced_times") ?? 1)
     }
 }
 
@@ -36,5 +40,20 @@ extension StationRecord.Connector {
             errorCode: try row.text("error_code"), info: try row.textOrNil("info"),
             vendorErrorCode: try row.textOrNil("vendor_error_code"), at: try row.timestamp("at"),
             since: try row.timestampOrNil("since"))
+    }
+}
+
+extension StationIdentity {
+    /// Whether another device says so than the one that said `former`. One that only learned to tell its
+    /// serial is the same.
+    package func isAnother(than former: StationIdentity) -> Bool {
+        func differ(_ a: String, _ b: String) -> Bool { a.lowercased() != b.lowercased() }
+        if let serial, let known = former.serial, differ(serial, known) { return true }
+        return differ(vendor, former.vendor) || differ(model, former.model)
+    }
+
+    /// For a person.
+    package var words: String {
+        "\(vendor) \(model)" + (serial.map { ", serial \($0)" } ?? ", no serial")
     }
 }

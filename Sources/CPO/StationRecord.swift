@@ -29,6 +29,21 @@ package struct StationRecord: Hashable, Sendable {
         }
     }
 
+    /// Its boot told of another device than the one before: exchanged, or two by one id.
+    package struct Replacement: Hashable, Sendable {
+        /// What the last other one said it was.
+        package var former: String
+        package var at: Timestamp
+        /// Since it is registered.
+        package var times: Int64
+
+        package init(former: String, at: Timestamp, times: Int64) {
+            self.former = former
+            self.at = at
+            self.times = times
+        }
+    }
+
     package var id: String
     /// `.pending` is the onboarding inbox: seen, not adopted yet.
     package var registration: RegistrationStatus
@@ -40,6 +55,7 @@ package struct StationRecord: Hashable, Sendable {
     package var linkEpoch: Int64
     package var linkChangedAt: Timestamp?
     package var bootedAt: Timestamp?
+    package var replaced: Replacement?
     package var createdAt: Timestamp
     /// Ordered by number.
     package var connectors: [Connector]

@@ -205,11 +205,12 @@ package final class Stations: Sendable {
     ) throws -> StationReply {
         guard let known = try station(id, in: transaction) else { throw StationError.unknown }
         if known.identity != identity {
+            let former = try replaced(known, by: identity, at: at, in: transaction)
             try journal.append(
                 .stationChanged, id,
                 .members([
                     "vendor": .string(identity.vendor), "model": .string(identity.model),
-                    "firmware": .text(identity.firmware),
+                    "firmware": .text(identity.firmware), "former": .text(former),
                 ]), at: at, in: transaction)
         }
         try transaction.execute(
@@ -220,6 +221,25 @@ package final class Stations: Sendable {
             identity.meterType, identity.meterSerial, at, id)
         return .booted(
             known.registration, intervalSeconds: settings.heartbeatIntervalSeconds, now: at)
+    }
+
+    /// Remembers that another device came by a station's id.
+    ///
+    /// - Returns: what the one before said it was; nil where it is the same device. Of several behind one
+    ///   id each may boot.
+    private func replaced(
+        _ known: StationRecord, by identity: StationIdentity, at: Timestamp,
+        in transaction: Transaction
+    ) throws -> String? {
+        guard let former = known.identity, identity.isAnother(than: former),
+            settings.corrections.first(for: identity)?.isCluster != true
+        else { return nil }
+        try transaction.execute(
+            """
+            UPDATE station SET former_identity = ?, replaced_at = ?,
+            replaced_times = COALESCE(replaced_times, 0) + 1 WHERE id = ?
+            """, former.words, at, known.id)
+        return former.words
     }
 
     /// Stores a status; the current one only moves forward by the station's time. One that is told again

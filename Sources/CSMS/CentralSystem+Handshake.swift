@@ -108,6 +108,18 @@ extension CentralSystem {
         return nil
     }
 
+    /// Two devices by one id need not differ in their addresses: behind one router they do in what they
+    /// say they are.
+    func heard(_ identity: StationIdentity, of station: String, at now: Timestamp) {
+        guard house.settings.corrections.first(for: identity)?.isCluster != true,
+            let link = links[station],
+            let hold = quarantine.booted(
+                station, as: identity.words, from: link.connection.remoteAddress, at: now)
+        else { return }
+        held(hold)
+        Task { await link.close(1008, reason: "held off") }
+    }
+
     /// Tells the operator, in the log and on the pages that are open.
     private func held(_ hold: StationHold) {
         house.log.warning(

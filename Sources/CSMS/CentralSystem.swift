@@ -201,6 +201,7 @@ package final class CentralSystem: Sendable {
             entry.registration = status
             directory.put(entry)
         }
+        if case .booted(let identity) = event { heard(identity, of: station, at: receivedAt) }
         if status == .accepted { upkeep.linkIsUp(station, hasBooted: true) }
         let seconds =
             status == .accepted ? spread(interval, station) : settings.pendingIntervalSeconds

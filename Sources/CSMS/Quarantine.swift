@@ -9,11 +9,15 @@ final class Quarantine: Sendable {
     /// Addresses shown of one station.
     private static let mostAddresses = 8
     private static let hourSeconds: Int64 = 3600
+    private static let flapSeconds: Int64 = 300
 
     private struct Entry {
         var connects: [Timestamp] = []
         /// Newest last.
         var addresses: [String] = []
+        /// What it said it was at its boots, newest last, and when that changed.
+        var devices: [String] = []
+        var changes: [Timestamp] = []
         var hold: StationHold?
     }
 
@@ -59,8 +63,44 @@ final class Quarantine: Sendable {
                 entry.hold = StationHold(
                     station: station, reason: reason, since: now,
                     until: now.advanced(bySeconds: settings.holdSeconds),
-                    addresses: entry.addresses)
+                    addresses: entry.addresses, devices: entry.devices)
                 entry.connects = []
+            }
+            entries[station.lowercased()] = entry
+            return entry.hold
+        }
+    }
+
+    /// Hears what a station says it is at its boot.
+    ///
+    /// - Parameter device: what a device is told by.
+    /// - Returns: the hold it led to; nil: it may stay.
+    func booted(_ station: String, as device: String, from address: String, at now: Timestamp)
+        -> StationHold?
+    {
+        let settings = settings
+        return entries.withLock { entries in
+            var entry = entries[station.lowercased()] ?? Entry()
+            guard entry.hold == nil, let last = entry.devices.last, last != device else {
+                if entry.devices.isEmpty {
+                    entry.devices = [device]
+                    entries[station.lowercased()] = entry
+                }
+                return nil
+            }
+            let since = now.advanced(bySeconds: -Self.flapSeconds)
+            entry.changes.removeAll { $0 <= since }
+            entry.changes.append(now)
+            entry.devices.removeAll { $0 == device }
+            entry.devices.append(device)
+            entry.devices.removeFirst(max(0, entry.devices.count - Self.mostAddresses))
+            if entry.changes.count > settings.replacementsInFiveMinutes {
+                entry.hold = StationHold(
+                    station: station, reason: .severalDevices, since: now,
+                    until: now.advanced(bySeconds: settings.holdSeconds),
+                    addresses: entry.addresses.isEmpty ? [address] : entry.addresses,
+                    devices: entry.devices)
+                entry.changes = []
             }
             entries[station.lowercased()] = entry
             return entry.hold
@@ -91,4 +131,6 @@ package struct StationHold: Hashable, Sendable {
     package var until: Timestamp
     /// Where it was seen, newest last.
     package var addresses: [String]
+    /// What it said it was, newest last.
+    package var devices: [String]
 }

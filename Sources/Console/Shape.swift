@@ -15,6 +15,12 @@ enum Shape {
             "bootedAt": station.bootedAt.map { .time($0) },
             "createdAt": .time(station.createdAt),
             "identity": station.identity.map(identity),
+            "replaced": station.replaced.map { replaced in
+                [
+                    "former": .string(replaced.former), "at": .time(replaced.at),
+                    "times": .number(replaced.times),
+                ]
+            },
             "connectors": .array(
                 station.connectors.map { connector in
                     self.connector(connector, station.id, house, running)

@@ -135,6 +135,7 @@ extension Console.Connections {
         [
             "reason": .string(hold.reason.rawValue), "since": .time(hold.since),
             "until": .time(hold.until), "addresses": .array(hold.addresses.map { .string($0) }),
+            "devices": .array(hold.devices.map { .string($0) }),
         ]
     }
 

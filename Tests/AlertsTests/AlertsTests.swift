@@ -319,6 +319,34 @@ final class TestChannel: AlertChannel {
         #expect(try await alerts.list(onlyOpen: true).isEmpty)
     }
 
+    @Test func `tell of another device by the id of a station, for a week`() async throws {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        _ = try await attach(house, "CS-1")
+        func boot(_ serial: String?, model: String = "M") async throws {
+            _ = try await house.sessions.apply(
+                .booted(StationIdentity(vendor: "V", model: model, serial: serial)), from: "CS-1",
+                receivedAt: clock.now)
+            try await alerts.look(at: clock.now)
+        }
+        // The same device, which learned to tell its serial, and in other letters.
+        for serial in [nil, "a-1", "A-1", nil, "A-1"] { try await boot(serial) }
+        #expect(try await alerts.list().isEmpty)
+        try await boot("B-2")
+        var found = try #require(try await alerts.list().first)
+        #expect(found.kind == .stationReplaced)
+        #expect(found.detail.hasPrefix("V M, serial B-2, was V M, serial A-1 until "))
+        try await boot("A-1")
+        found = try #require(try await alerts.list().first)
+        #expect(found.detail.hasSuffix("changes so far: 2"))
+        #expect(try await house.stations.station("CS-1")?.replaced?.former == "V M, serial B-2")
+        clock.advance(milliseconds: 7 * 86_400_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+        try await boot("A-1", model: "M2")
+        #expect(try await alerts.list(onlyOpen: true).count == 1)
+    }
+
     @Test func `tell of a campaign that paused by itself, not of one that a person paused`()
         async throws
     {

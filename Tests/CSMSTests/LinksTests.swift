@@ -56,6 +56,33 @@ import Web
     private func isReading(_ link: StationLink, on shard: isolated Shard) -> Bool { link.isReading }
 }
 
+@Suite(.timeLimit(.minutes(1))) struct `Two devices by one id` {
+    @Test func `are held off by what they say they are, though they share an address`() async throws
+    {
+        let rig = try await Rig {
+            $0.lowestSecurityProfile = 0
+            $0.replacementsInFiveMinutes = 3
+        }
+        func boot(_ station: Peer, _ serial: String) async throws -> String {
+            try await station.ask(
+                #"[2,"\#(serial)","BootNotification",{"chargePointModel":"M","#
+                    + #""chargePointVendor":"V","chargePointSerialNumber":"\#(serial)"}]"#)
+        }
+        // One that says the same each time is one.
+        for _ in 0..<5 { _ = try await boot(rig.connect(), "A") }
+        for serial in ["B", "A", "B"] { _ = try await boot(rig.connect(), serial) }
+        #expect(rig.center.holds().isEmpty)
+        let last = try await rig.connect()
+        _ = try await boot(last, "A")
+        #expect(await last.next() == "closed")
+        #expect(await rig.refusal() == 429)
+        let hold = try #require(rig.center.holds().first)
+        #expect(hold.reason == .severalDevices)
+        #expect(hold.devices == ["V M, serial B", "V M, serial A"])
+        await rig.end()
+    }
+}
+
 @Suite struct `A station that connects too often` {
     private func restless() async throws -> Rig {
         let rig = try await Rig {

@@ -22,10 +22,16 @@ export async function draw(place, me) {
     el("h2", {}, "Held off"),
     table("Held off", ["Station", "Why", "Seen at", "Until", "Decision"],
       held.map((/** @type {any} */ one) => [
-        one.id, one.heldOff.reason, one.heldOff.addresses.join(", "), time(one.heldOff.until),
+        one.id, one.heldOff.reason, [...one.heldOff.addresses, ...one.heldOff.devices].join(", "), time(one.heldOff.until),
         me.role === "viewer" ? "–" : button("Lift", `Lift the hold of ${one.id}`, () =>
           act(`${one.id} may come again`, "DELETE", `/stations/${encodeURIComponent(one.id)}/hold`))]),
       "No station is held off."),
+    el("h2", {}, "Another device by the same id"),
+    table("Another device by the same id", ["Station", "Was", "Is", "Since", "Times"],
+      stations.filter((/** @type {any} */ one) => one.replaced).map((/** @type {any} */ one) => [
+        one.id, one.replaced.former,
+        `${one.identity.vendor} ${one.identity.model}, ${one.identity.serial ? `serial ${one.identity.serial}` : "no serial"}`,
+        time(one.replaced.at), one.replaced.times]), "No station is another device than before."),
     el("h2", {}, "Refused connections"),
     table("Refused connections", ["Station", "Why", "From", "Times", "Last", "Decision"],
       refusals.items.map((/** @type {any} */ one) => [
