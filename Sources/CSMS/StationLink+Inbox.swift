@@ -115,7 +115,7 @@ extension StationLink {
         case .sessionStarted, .metered, .sessionStopped:
             deviations.insert(.callBeforeAccepted)
             // 1.6 stations try a transaction message only a few times: better kept than lost.
-            if dialect.version == .v16 { return nil }
+            if dialect.version == .v16, !isStrict { return nil }
         case .alive, .statusChanged, .authorizing, .data, .foreign: break
         case .maintenance: break
         }

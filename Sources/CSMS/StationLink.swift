@@ -56,7 +56,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     /// A status came over this socket, so nobody has to ask for one.
     var toldStatus = false
     var outbound = OutboundCalls()
-    private var isStrict: Bool
+    private(set) var isStrict: Bool
 
     init(
         connection: WebSocketConnection, dialect: any Dialect, granted: Admission.Granted,
@@ -202,6 +202,9 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
             unreadableInARow = 0
             frame.deviations.formUnion(forgiven)
             if !isText { frame.deviations.insert(.binaryFrame) }
+            guard !isStrict || !frame.deviations.isOfNoTextFrame else {
+                return dropped(frame.deviations, message, now)
+            }
             switch frame.kind {
             case .call(let action): call(action, frame, message, now, on: shard)
             case .result:
@@ -216,6 +219,15 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
             guard !mended(message, isText: isText, forgiven, on: shard) else { return }
             unreadable(error, message, now, on: shard)
         }
+    }
+
+    /// A strict station's message that is no text, or has more around it than JSON: as if it never came.
+    private func dropped(_ deviations: Deviations, _ message: RawSpan, _ now: Timestamp) {
+        center.log.count(deviations, of: station, at: now)
+        center.log.add(
+            MessageLog.Line(
+                station: station, at: now, isInbound: true, action: "", messageID: "",
+                request: message.withUnsafeBytes { Array($0) }, note: "dropped: no plain text"))
     }
 
     /// No reader takes U+0000, and a tag padded with it must still end its charge: what could not be
@@ -235,11 +247,14 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     ) {
         let fingerprint = ReplyCache.fingerprint(of: message)
         var content: Inbound.Content
+        // Of what is refused: the rest is counted with its answer.
+        var seen = frame.deviations
         do throws(CallError) {
             var event = try dialect.event(
                 action: action, payload: message.extracting(frame.payload))
             event.deviations.formUnion(frame.deviations)
             if isStrict, let code = event.deviations.strictCode {
+                seen = event.deviations
                 throw CallError(code, "the message departs from the specification")
             }
             content = .event(event)
@@ -252,6 +267,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         } catch {
             let isText = !frame.deviations.contains(.binaryFrame)
             guard !mended(message, isText: isText, frame.deviations, on: shard) else { return }
+            center.log.count(seen, of: station, at: now)
             content = .refused(error)
         }
         inbox.append(

@@ -46,14 +46,15 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
     /// Faster than a station may send: it was not read for a while.
     case tooManyMessages = "too-many-messages"
 
-    /// What a strict station's message is answered with; nil where it is legal all the same.
+    /// What a strict station's message is answered with; nil where it is legal all the same, or not
+    /// answered at all.
     package var strictCode: CallError.Code? {
         switch self {
         case .messageIDNotText, .messageIDTooLong, .payloadMissing, .unknownField, .brokenJSON:
             .formationViolation
         case .unknownEnumValue, .textTooLong, .sampleUnreadable, .decimalComma,
             .timestampWithoutZone, .timestampUnreadable, .connectorOutOfRange, .textPadded,
-            .statusOfStation, .numberClamped, .digitsTooMany, .nulCharacter:
+            .statusOfStation, .numberClamped, .digitsTooMany, .nulCharacter, .clockUnset:
             .propertyViolation
         case .textForNumber, .numberForText, .fractionForInteger, .nullField, .objectForList:
             .typeViolation
@@ -61,7 +62,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .timestampMissing: .missingField
         case .callBeforeAccepted: .securityError
         case .messageIDReused, .messageRepeated, .messageTypeUnknown, .answerNobodyWaitsFor,
-            .binaryFrame, .paddedMessage, .clockUnset, .transactionIDUnset, .subprotocolMissing,
+            .binaryFrame, .paddedMessage, .transactionIDUnset, .subprotocolMissing,
             .userNotStation, .passwordAsHex, .tooManyMessages:
             nil
         }
@@ -90,6 +91,9 @@ package struct Deviations: Hashable, Sendable {
 
     /// In declaration order.
     package var all: [Deviation] { Deviation.allCases.filter(contains) }
+
+    /// A strict station's message is dropped with these.
+    package var isOfNoTextFrame: Bool { contains(.binaryFrame) || contains(.paddedMessage) }
 
     /// The first code a strict station would be answered with.
     package var strictCode: CallError.Code? { all.lazy.compactMap(\.strictCode).first }
