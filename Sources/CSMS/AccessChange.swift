@@ -13,8 +13,8 @@ struct AccessChange: Sendable {
     static let usualHours = 24
     static let nameCharacters = 128
     private static let known: Set = [
-        "strict", "securityProfile", "certificateName", "anyUser", "password", "overlapHours",
-        "lower",
+        "strict", "securityProfile", "certificateName", "anyUser", "noSubprotocol", "timeZone",
+        "password", "overlapHours", "lower",
     ]
 
     private enum Change<Value: Sendable>: Sendable {
@@ -24,6 +24,8 @@ struct AccessChange: Sendable {
 
     private var strict: Bool?
     private var anyUser: Bool?
+    private var noSubprotocol: Bool?
+    private var timeZone = Change<String?>.keep
     private var profile = Change<Int?>.keep
     private var certificateName = Change<String?>.keep
     private var password: String?
@@ -39,6 +41,19 @@ struct AccessChange: Sendable {
         }
         strict = try Self.truth("strict", body)
         anyUser = try Self.truth("anyUser", body)
+        noSubprotocol = try Self.truth("noSubprotocol", body)
+        if let value = body["timeZone"] {
+            let name = value.string
+            // Why it cannot be had is all one to whoever typed it.
+            guard value.isNull || name.map({ (try? StationZone($0)) != nil }) == true else {
+                throw AccessProblem(
+                    field: "timeZone",
+                    detail:
+                        "must be a time zone that is known here, like Asia/Kolkata, or null for UTC"
+                )
+            }
+            timeZone = .set(name)
+        }
         lower = try Self.truth("lower", body) ?? false
         if let value = body["securityProfile"] {
             guard value.isNull || (0...3).contains(value.int ?? -1) else {
@@ -107,6 +122,14 @@ struct AccessChange: Sendable {
             access.takesAnyUser = anyUser
             told["anyUser"] = .bool(anyUser)
         }
+        if let noSubprotocol {
+            access.takesNoSubprotocol = noSubprotocol
+            told["noSubprotocol"] = .bool(noSubprotocol)
+        }
+        if case .set(let name) = timeZone {
+            access.timeZone = name
+            told["timeZone"] = name.map { .string($0) } ?? .null
+        }
         if case .set(let name) = certificateName {
             access.certificateName = name
             told["certificateName"] = name.map { .string($0) } ?? .null
@@ -144,6 +167,8 @@ extension StationAccess {
     package var shown: JSONValue {
         .members([
             "strict": .bool(isStrict), "anyUser": .bool(takesAnyUser),
+            "noSubprotocol": .bool(takesNoSubprotocol),
+            "timeZone": timeZone.map { .string($0) },
             "securityProfile": securityProfile.map { .number($0) },
             "provenProfile": provenProfile.map { .number($0) },
             "certificateName": certificateName.map { .string($0) },

@@ -51,6 +51,8 @@ struct Admission {
         /// The password it proved itself by; nil for a first one, and where none was asked for.
         var provenBy: StationVerifier?
         var isStrict: Bool
+        /// For times without a zone; nil: UTC.
+        var timeZone: String?
         /// What was new of its access was used, so that what counted before is over.
         var usedNewPassword: StationVerifier?
         var usedNewProfile: Int?
@@ -131,6 +133,7 @@ struct Admission {
         var granted = Granted(
             station: entry?.id ?? wanted, version: .v16, deviations: Deviations(),
             firstPassword: nil, isStrict: entry?.access.isStrict ?? false)
+        granted.timeZone = entry?.access.timeZone
         let access = entry?.access ?? StationAccess()
         let isOthers = isOthersName(granted.station)
         if let refusal = prove(request, access, isOthersName: isOthers, now, &granted) {
@@ -138,7 +141,14 @@ struct Admission {
         }
         guard let offered = request.subprotocol.flatMap({ ProtocolVersion(subprotocol: $0) }),
             versions.contains(offered)
-        else { return .speechless }
+        else {
+            // What it says then is read as the oldest version, which knows stations without a name for it.
+            guard access.takesNoSubprotocol, request.offeredSubprotocols.isEmpty,
+                versions.contains(.v16)
+            else { return .speechless }
+            granted.deviations.insert(.subprotocolMissing)
+            return .granted(granted)
+        }
         granted.version = offered
         return .granted(granted)
     }

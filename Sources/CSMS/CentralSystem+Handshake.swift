@@ -33,7 +33,8 @@ extension CentralSystem {
             guard let dialect = dialects.first(where: { $0.version == granted.version }) else {
                 return .refuse(status: 400)
             }
-            return .accept { connection, _ in
+            let isNamed = !granted.deviations.contains(.subprotocolMissing)
+            return .accept(named: isNamed) { connection, _ in
                 StationLink(
                     connection: connection, dialect: dialect, granted: granted, center: self)
             }

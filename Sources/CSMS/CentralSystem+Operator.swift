@@ -262,7 +262,7 @@ extension CentralSystem {
         guard let changed else { return nil }
         directory.put(changed, for: id)
         if let link = links[id] {
-            await link.setStrict(changed.isStrict)
+            await link.setReading(changed)
             await link.accessChanged(changed)
         }
         return changed

@@ -19,6 +19,7 @@ package final class CentralSystem: Sendable {
     let wrongPasswords: WrongPasswords
     let quarantine: Quarantine
     let upkeep: TokenUpkeep
+    let zones = StationZones()
     /// nil: nobody signs what stations ask for.
     package let authority: StationAuthority?
     /// nil: files are kept elsewhere.
@@ -72,9 +73,10 @@ package final class CentralSystem: Sendable {
         files?.mount(on: &router)
         router.add(
             "/ocpp/{path...}",
-            webSocket: WebSocketRoute(subprotocols: dialects.map(\.version.subprotocol)) {
-                self.decide($0)
-            })
+            webSocket: WebSocketRoute(
+                // Answered in the station's own letters, whichever it takes.
+                subprotocols: dialects.map(\.version.subprotocol).flatMap { [$0, $0.uppercased()] }
+            ) { self.decide($0) })
     }
 
     /// Writes the message log, follows the registry and keeps stations' lists until cancelled; the roof owns the task.

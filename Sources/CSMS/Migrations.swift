@@ -68,6 +68,12 @@ extension CentralSystem {
             ALTER TABLE csms_station ADD COLUMN came_from TEXT;
             """),
         Migration(
+            108, "stations that name no version of OCPP, and where their clocks are",
+            """
+            ALTER TABLE csms_station ADD COLUMN takes_no_subprotocol BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE csms_station ADD COLUMN time_zone TEXT;
+            """),
+        Migration(
             109, "files that stations fetch or bring, and the one-time addresses for it",
             """
             CREATE TABLE csms_file (

@@ -15,6 +15,10 @@ package struct StationAccess: Hashable, Sendable {
     package var certificateName: String?
     /// Takes a Basic user that is not the station's id.
     package var takesAnyUser = false
+    /// Takes a handshake that names no version of OCPP: then it speaks 1.6.
+    package var takesNoSubprotocol = false
+    /// Where its clock is, for times it tells without a zone; nil: UTC.
+    package var timeZone: String?
     /// Answers deviations with errors, for certification.
     package var isStrict = false
     /// The neighbourhood it came from while it waits to be taken in.
@@ -52,6 +56,8 @@ package struct StationAccess: Hashable, Sendable {
         }
         certificateName = try row.textOrNil("certificate_name")
         takesAnyUser = try row.bool("takes_any_user")
+        takesNoSubprotocol = try row.bool("takes_no_subprotocol")
+        timeZone = try row.textOrNil("time_zone")
         isStrict = try row.bool("is_strict")
         cameFrom = try row.textOrNil("came_from")
         if let text = try row.textOrNil("formers") {
@@ -95,17 +101,21 @@ package struct StationAccess: Hashable, Sendable {
         try transaction.execute(
             """
             INSERT INTO csms_station (folded, security_profile, proven_profile, salt, verifier,
-            certificate_name, takes_any_user, is_strict, came_from, formers, changed_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            certificate_name, takes_any_user, takes_no_subprotocol, time_zone, is_strict, came_from,
+            formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
             proven_profile = excluded.proven_profile,
             salt = excluded.salt, verifier = excluded.verifier,
             certificate_name = excluded.certificate_name,
-            takes_any_user = excluded.takes_any_user, is_strict = excluded.is_strict,
+            takes_any_user = excluded.takes_any_user,
+            takes_no_subprotocol = excluded.takes_no_subprotocol, time_zone = excluded.time_zone,
+            is_strict = excluded.is_strict,
             came_from = excluded.came_from, formers = excluded.formers,
             changed_at = excluded.changed_at
             """, id.lowercased(), securityProfile, provenProfile, verifier?.salt,
-            verifier?.verifier, certificateName, takesAnyUser, isStrict, cameFrom,
+            verifier?.verifier, certificateName, takesAnyUser, takesNoSubprotocol, timeZone,
+            isStrict,
+            cameFrom,
             JSONValue.array(formers.map(\.stored)).text, at)
     }
 

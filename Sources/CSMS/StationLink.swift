@@ -57,6 +57,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     var toldStatus = false
     var outbound = OutboundCalls()
     private(set) var isStrict: Bool
+    private var zone: StationZone?
 
     init(
         connection: WebSocketConnection, dialect: any Dialect, granted: Admission.Granted,
@@ -68,6 +69,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         self.center = center
         station = granted.station
         isStrict = granted.isStrict
+        zone = center.zones[granted.timeZone]
         epoch = center.links.nextEpoch()
         bucket = TokenBucket(
             perSecond: center.settings.messagesPerSecond, burst: center.settings.messageBurst,
@@ -105,10 +107,15 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     /// Closes from anywhere, for instance when the station is taken out of the registry.
     func close(_ code: Int, reason: String) async { await connection.close(code, reason: reason) }
 
-    /// The operator's switch counts for the socket that is open as well.
-    func setStrict(_ isStrict: Bool) async { await setStrict(isStrict, on: connection.shard) }
+    /// The operator's switches count for the socket that is open as well.
+    func setReading(_ access: StationAccess) async {
+        await setReading(access, on: connection.shard)
+    }
 
-    private func setStrict(_ isStrict: Bool, on shard: isolated Shard) { self.isStrict = isStrict }
+    private func setReading(_ access: StationAccess, on shard: isolated Shard) {
+        isStrict = access.isStrict
+        zone = center.zones[access.timeZone]
+    }
 
     /// The operator took the station in while it was connected: it is asked to boot again, unless it
     /// was accepted already.
@@ -256,6 +263,9 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
             if isStrict, let code = event.deviations.strictCode {
                 seen = event.deviations
                 throw CallError(code, "the message departs from the specification")
+            }
+            if event.deviations.contains(.timestampWithoutZone), let zone {
+                event.value = zone.applied(to: event.value)
             }
             content = .event(event)
             if case .alive = event.value, !isWorking, registration == .accepted,

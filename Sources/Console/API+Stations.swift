@@ -40,7 +40,8 @@ extension Console {
                     summary: "Changes how a station proves itself; what is left out stays",
                     body: """
                         {"strict"?, "securityProfile"? 0 to 3, "certificateName"?, "anyUser"?, \
-                        "password"?, "overlapHours"? (24; the old password and profile count until \
+                        "noSubprotocol"? (a handshake that names no version speaks 1.6), "timeZone"? (for \
+                        times without a zone), "password"?, "overlapHours"? (24; the old password and profile count until \
                         the new was used, or for as long), "lower"? (administrators: to a weaker \
                         profile)}
                         """, handler: putAccess))

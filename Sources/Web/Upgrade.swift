@@ -41,8 +41,9 @@ struct Upgrade {
             offeredSubprotocols: offered, subprotocol: chosen)
         switch route.decide(upgrade) {
         case .refuse(let status, let headers): return refuse(status, headers)
-        case .accept(let makeSession):
-            guard chosen != nil || (route.subprotocols.isEmpty && offered.isEmpty) else {
+        case .accept(let isNamed, let makeSession):
+            let needsName = isNamed && !route.subprotocols.isEmpty
+            guard chosen != nil || (!needsName && offered.isEmpty) else {
                 return .noCommonSubprotocol
             }
             let connection = WebSocketConnection(

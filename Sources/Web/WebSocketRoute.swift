@@ -29,7 +29,10 @@ package struct UpgradeRequest: Sendable {
 
 package enum UpgradeDecision: Sendable {
     /// The closure makes the object that hears the connection, on the connection's shard.
-    case accept(@Sendable (WebSocketConnection, isolated Shard) -> any WebSocketSession)
+    ///
+    /// With `named` false a client that offered no subprotocol at all is taken without one.
+    case accept(
+        named: Bool = true, @Sendable (WebSocketConnection, isolated Shard) -> any WebSocketSession)
     /// Refuses with this status; 401 carries `WWW-Authenticate`, 429 and 503 `Retry-After`.
     case refuse(status: Int, headers: HTTPHeaders = [:])
 }

@@ -102,12 +102,53 @@ import Web
         await rig.end()
     }
 
+    @Test func `says in which zone its clock is, where its times do not`() async throws {
+        let rig = try await Rig()
+        let station = try await rig.connect(password: Self.old)
+        _ = try await station.boot()
+        func told(_ time: String, _ status: String) async throws -> Timestamp? {
+            _ = try await station.ask(
+                #"[2,"\#(time)","StatusNotification",{"connectorId":1,"errorCode":"NoError","#
+                    + #""status":"\#(status)","timestamp":"\#(time)"}]"#)
+            return try await rig.house.stations.station("CS-1")?.connectors.first?.at
+        }
+        let morning = Rig.noon.advanced(bySeconds: -7200)
+        #expect(try await told("2027-01-15T10:00:00", "Available") == morning)
+        _ = try await change(rig, ["timeZone": "Asia/Kolkata"])
+        // 11:00 by the clock there is later than ten by ours only if it is not read as ours.
+        #expect(
+            try await told("2027-01-15T16:30:00", "Preparing")
+                == morning.advanced(bySeconds: 3600))
+        #expect(
+            try await told("2027-01-15T11:30:00Z", "Charging")
+                == morning.advanced(bySeconds: 5400))
+        // As long as the row says so.
+        let stored = try await rig.house.read { try StationAccess.stored("CS-1", in: $0) }
+        #expect(stored.timeZone == "Asia/Kolkata")
+        await rig.end()
+    }
+
+    @Test func `has hours that are twice in the year, and one that is not`() throws {
+        let zone = try StationZone("Europe/Berlin")
+        func utc(_ text: String) throws -> Timestamp { try #require(Timestamp(rfc3339: text)) }
+        #expect(
+            try zone.moment(utc("2026-07-01T12:00:00Z")) == utc("2026-07-01T10:00:00Z"))
+        #expect(
+            try zone.moment(utc("2026-10-25T02:30:00Z")) == utc("2026-10-25T01:30:00Z"))
+        #expect(
+            try zone.moment(utc("2026-10-25T01:30:00Z")) == utc("2026-10-24T23:30:00Z"))
+        #expect(
+            try zone.moment(utc("2026-03-29T03:30:00Z")) == utc("2026-03-29T01:30:00Z"))
+    }
+
     @Test(
         arguments: [
             ("password", ["password": "short"]),
             ("password", ["password": "with a blank inside it"]),
             ("securityProfile", ["securityProfile": 4]), ("strict", ["strict": "yes"]),
             ("overlapHours", ["overlapHours": -1]), ("certificateName", ["certificateName": ""]),
+            ("noSubprotocol", ["noSubprotocol": 1]), ("timeZone", ["timeZone": "Middle/Earth"]),
+            ("timeZone", ["timeZone": "../../etc/passwd"]),
             ("passwort", ["passwort": "0123456789abcdef"]),
         ] as [(String, JSONValue)])
     func `names the field that cannot be taken`(field: String, body: JSONValue) {

@@ -141,6 +141,17 @@ async def handshakes(server, name):
     async with websockets.connect(url, additional_headers=right) as socket:
         with pytest.raises(websockets.ConnectionClosed):
             await socket.recv()
+    server.api("PUT", f"/stations/{name}/access", {"noSubprotocol": True})
+    async with websockets.connect(url, additional_headers=right) as socket:
+        assert socket.subprotocol is None
+        await socket.send(BOOT)
+        assert json.loads(await socket.recv())[2]["status"] == "Accepted"
+    for offered in (["ocpp9.9"], ["ocpp9.9", "OCPP1.6"]):
+        async with websockets.connect(url, subprotocols=offered, additional_headers=right) as socket:
+            assert socket.subprotocol == (offered[1] if offered[1:] else None)
+            if not offered[1:]:
+                with pytest.raises(websockets.ConnectionClosed):
+                    await socket.recv()
 
 
 async def too_early(server, name, is_strict):
