@@ -60,9 +60,12 @@ extension EdgeSettings {
         let mend =
             "what flows on the others would not be counted; say `wiring: L1` (or L2, L3) where one "
             + "phase is wired, else take a three-phase meter"
-        let isSaid = place.own.isSet("wiring")
-        (isSaid ? place.own : place.meter).problem(
-            isSaid ? "wiring" : "profile", "\(said)\(isSaid ? "" : " (the default)"): \(mend)")
+        if place.own.isSet("wiring") {
+            place.own.problem("wiring", "\(said): \(mend)")
+        } else {
+            // What worked before the wiring was asked after goes on.
+            place.meter.warn("profile", "\(said) (the default): \(mend)")
+        }
     }
 
     /// The board's names of lines are one outlet's, unless they carry its number: every further outlet has

@@ -169,9 +169,6 @@ EDGE_MISTAKES = {
     "a meter of one phase on three": (
         replaced("wiring: L2", "wiring: STR"), "STR",
         "`evses[1].wiring`: the meter sdm120 sees one phase, and the outlet has STR: what flows on the others would not"),
-    "a meter of one phase, and three by default": (
-        replaced("    wiring: L2\n", ""), "sdm120",
-        "`evses[1].meter.profile`: the meter sdm120 sees one phase, and the outlet has RST (the default)"),
     "more amperes than the board carries": (
         replaced("    pilot:\n", "    limits: {maximumAmperes: 40}\n    pilot:\n"), "40}",
         "`evses[0].limits.maximumAmperes`: 40 A is more than the 32 A that board modbus-cabinet carries; write 32 or less"),
@@ -275,6 +272,9 @@ def test_bytes_that_are_no_text_are_told_where_they_stand(folder, byte, said):
 
 
 WARNINGS = {
+    "a meter of one phase, and three by default": (
+        replaced("    wiring: L2\n", ""), "sdm120",
+        "`evses[1].meter.profile`: the meter sdm120 sees one phase, and the outlet has RST (the default)"),
     "a password on the way": (
         replaced("url: wss://cpo.example.com/ocpp", "url: ws://cpo.example.com/ocpp\n  securityProfile: 1"),
         "ws://", "`csms.url`: ws:// shows the station's password"),
