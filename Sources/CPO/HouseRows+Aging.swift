@@ -52,8 +52,8 @@ extension HouseRows {
         }
     }
 
-    /// What plugs said of themselves. A charge that may still be counted anew needs its station's: one that
-    /// is open, or held back from losing its readings.
+    /// What plugs said of themselves. A charge that may still be counted anew needs its plug's: one that is
+    /// open, or held back from losing its readings.
     private var statuses: Aging {
         Aging("statuses", days: \.readingsDays) { moment, cursor, transaction in
             let before = moment.advanced(bySeconds: -Self.longestChargeSeconds)
@@ -62,9 +62,12 @@ extension HouseRows {
                 SELECT station, connector, at, status, error_code, received_at FROM status_change
                 WHERE received_at < ? AND received_at >= ? ORDER BY received_at LIMIT ?
                 """, before, cursor ?? .integer(.min), Self.rowsAPage)
-            let needed = try Self.stationsHeld(moment, in: transaction)
+            let needed = try Self.spansHeld(moment, in: transaction)
             var changed = 0
-            for row in rows where !needed.contains(try row.text("station")) {
+            for row in rows {
+                let spans = needed[try Plug(row: row)] ?? []
+                let at = try row.timestamp("at")
+                guard !spans.contains(where: { $0.contains(at) }) else { continue }
                 changed += try transaction.execute(
                     """
                     DELETE FROM status_change WHERE station = ? AND connector = ? AND at = ?
@@ -80,18 +83,35 @@ extension HouseRows {
         }
     }
 
-    private static func stationsHeld(
+    private struct Plug: Hashable {
+        var station: String
+        var connector: Int64
+
+        init(row: Row) throws {
+            station = try row.text("station")
+            connector = try row.int64("connector")
+        }
+    }
+
+    private static func spansHeld(
         _ before: Timestamp, in transaction: Transaction
-    ) throws -> Set<String> {
+    ) throws -> [Plug: [ClosedRange<Timestamp>]] {
         // Readings went first, so that what is left of such an age is held for a reason.
-        Set(
-            try transaction.query(
-                """
-                SELECT DISTINCT station FROM session WHERE thinned_at IS NULL
-                AND ended_at IS NOT NULL AND ended_at < ?
-                UNION SELECT DISTINCT station FROM session WHERE closure = 'open' AND started_at < ?
-                """, before, before
-            ).map { try $0.text("station") })
+        let rows = try transaction.query(
+            """
+            SELECT station, connector, started_at, ended_at FROM session WHERE thinned_at IS NULL
+            AND ended_at IS NOT NULL AND ended_at < ?
+            UNION ALL SELECT station, connector, started_at, ended_at FROM session
+            WHERE closure = 'open' AND started_at < ?
+            """, before, before)
+        var spans: [Plug: [ClosedRange<Timestamp>]] = [:]
+        for row in rows {
+            let start = try row.timestamp("started_at")
+            let end = try row.timestampOrNil("ended_at") ?? Timestamp(milliseconds: .max)
+            let first = start.advanced(bySeconds: -UsageBuilder.leadSeconds)
+            spans[try Plug(row: row), default: []].append(first...max(first, end))
+        }
+        return spans
     }
 
     private var sessions: Aging {

@@ -15,11 +15,15 @@ extension Locations {
                 throw LocationError.evseBelongsElsewhere(uid: evse.uid, location: holder)
             }
         }
-        try refuseTwice(merged)
         return merged
     }
 
-    private func refuseTwice(_ location: Location) throws {
+    /// Refuses what no person can mean: a uid that stands here twice, a plug behind two EVSEs. What is stored
+    /// already may stay, so that everything else about it can be mended.
+    ///
+    /// - Parameter leaving: uids in lower case whose plugs the same order puts elsewhere.
+    package func refuseTwice(_ location: Location, leaving: Set<String> = []) throws {
+        let old = self.location(location.id)
         var uids: Set<String> = []
         var ties: [String: String] = [:]
         for evse in location.evses {
@@ -29,11 +33,16 @@ extension Locations {
             guard let station = evse.station, let connector = evse.stationConnector else {
                 continue
             }
+            let known = old?.evses.first { Self.same($0.uid, evse.uid) }
             let elsewhere = place(station: station, connector: connector).flatMap { place in
-                Self.same(place.location.id, location.id) ? nil : place.evse.uid
+                Self.same(place.location.id, location.id)
+                    || leaving.contains(place.evse.uid.lowercased()) ? nil : place.evse.uid
             }
+            let isNew =
+                known?.station.map { Self.same($0, station) } != true
+                || known?.stationConnector != connector
             let key = "\(connector) \(station.lowercased())"
-            if let other = ties.updateValue(evse.uid, forKey: key) ?? elsewhere {
+            if let other = ties.updateValue(evse.uid, forKey: key) ?? elsewhere, isNew {
                 throw LocationError.plugTiedTwice(
                     station: station, connector: connector, uid: evse.uid, other: other)
             }

@@ -60,7 +60,9 @@ package final class Locations: Remembering {
                 guard let station = evse.station, let connector = evse.stationConnector else {
                     continue
                 }
-                ties[Tie(station: station.lowercased(), connector: connector)] = nil
+                let tie = Tie(station: station.lowercased(), connector: connector)
+                // A plug that moved is another location's by now.
+                if ties[tie]?.location == key { ties[tie] = nil }
             }
         }
 
@@ -176,6 +178,25 @@ package final class Locations: Remembering {
         }
     }
 
+    /// Takes plugs from the EVSEs of other locations, so that `location` may have them.
+    package func takeTies(
+        of location: Location, at: Timestamp, in transaction: Transaction
+    ) throws {
+        try ensure(in: transaction)
+        for evse in location.evses {
+            guard let station = evse.station, let connector = evse.stationConnector,
+                let place = place(station: station, connector: connector),
+                place.location.id.lowercased() != location.id.lowercased()
+            else { continue }
+            var other = place.location
+            for index in other.evses.indices where other.evses[index].uid == place.evse.uid {
+                other.evses[index].station = nil
+                other.evses[index].stationConnector = nil
+            }
+            try put(other, at: at, in: transaction)
+        }
+    }
+
     /// Takes a location out of service: every EVSE becomes REMOVED. OCPI knows no other deletion.
     package func retire(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
         try ensure(in: transaction)
@@ -215,8 +236,20 @@ package final class Locations: Remembering {
         if let index = own ?? location.evses.firstIndex(where: isFree) {
             location.evses[index].station = station
             location.evses[index].stationConnector = connector
+        } else if let index = location.evses.firstIndex(where: {
+            $0.status == .removed && $0.uid.lowercased() == "\(station)-\(connector)".lowercased()
+        }) {
+            // It was here before.
+            location.evses[index].status = .unknown
+            location.evses[index].station = station
+            location.evses[index].stationConnector = connector
         } else if var evse = location.evses.last {
-            evse.uid = "\(station)-\(connector)"
+            // Numbered on where another place has it: a uid is never reused.
+            let uids =
+                ["\(station)-\(connector)"] + (2...99).map { "\(station)-\(connector)-\($0)" }
+            guard let uid = uids.first(where: { self.evse($0) == nil }) else { return false }
+            evse.uid = uid
+            evse.status = .unknown
             evse.evseID = evse.evseID.map { "\($0)*\(location.evses.count + 1)" }
             evse.station = station
             evse.stationConnector = connector

@@ -129,7 +129,8 @@ package final class Stations: Sendable {
         news.note(.station(known.id))
         for forget in removals.withLock({ $0 }) { try forget(known.id, transaction) }
         for place in locations.places(station: known.id) {
-            var location = place.location
+            // As the plug before left it: two may stand in one location.
+            guard var location = locations.location(place.location.id) else { continue }
             for index in location.evses.indices where location.evses[index].uid == place.evse.uid {
                 location.evses[index].station = nil
                 location.evses[index].stationConnector = nil

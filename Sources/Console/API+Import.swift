@@ -35,12 +35,7 @@ extension Console {
             ],
             body: "text/csv in UTF-8 with a header: \(columns)"
         ) { request in
-            let isDry: Bool
-            switch request.http.query("dryRun") {
-            case nil, "", "false": isDry = false
-            case "true": isDry = true
-            default: throw APIProblem.field("dryRun", "must be true or false")
-            }
+            let isDry = try request.flag("dryRun")
             var made: ImportPlan
             do {
                 made = try plan(try CSVTable(request.http.body.span))
@@ -127,11 +122,15 @@ extension Console {
 
 extension ImportPlan.Problem {
     init(_ error: any Error, line: Int) {
-        switch error as? LocationError {
-        case .plugTiedTwice: self.init(line: line, field: "station", detail: "\(error)")
-        case .evseBelongsElsewhere, .evseTwice:
-            self.init(line: line, field: "evse_uid", detail: "\(error)")
-        case nil: self.init(line: line, field: nil, detail: "\(error)")
+        switch error {
+        case LocationError.plugTiedTwice:
+            self.init(line: line, field: "station", detail: "\(error)")
+        case is LocationError: self.init(line: line, field: "evse_uid", detail: "\(error)")
+        case let problem as APIProblem:
+            self.init(line: line, field: problem.field, detail: problem.detail ?? problem.title)
+        case let bad as Console.BadValue:
+            self.init(line: line, field: bad.field, detail: "`\(bad.field)` \(bad.detail)")
+        default: self.init(line: line, field: nil, detail: "\(error)")
         }
     }
 }

@@ -50,13 +50,25 @@ extension Console {
             APIRoute(
                 method: "PUT", path: "/locations/{id}", need: .role(.admin),
                 summary: "Puts a place; EVSEs left out become REMOVED",
+                query: [
+                    .init(
+                        name: "move",
+                        about: "true: plugs that stand in other places move to this one")
+                ],
                 body: "an OCPI Location; an EVSE also has `station` and `station_connector`"
             ) { request in
                 let now = self.house.clock.now
                 let location = try LocationBody(self.house, at: now).read(
                     try request.object(), id: request[parameter: "id"])
+                try LocationBody.refuseHalfTies(location)
+                let isMove = try request.flag("move")
                 do {
                     try await self.house.write { transaction in
+                        if isMove {
+                            try self.house.locations.takeTies(
+                                of: location, at: now, in: transaction)
+                        }
+                        try self.house.locations.refuseTwice(location)
                         try self.house.locations.put(location, at: now, in: transaction)
                         try self.audit.note(
                             request.caller, "location.put", location.id, in: transaction)
@@ -92,6 +104,8 @@ extension Console {
             return value
         }
         for (index, evse) in location.evses.enumerated() {
+            // Left out it would mean what every charger can.
+            if evse.capabilities.isEmpty { evses[index]["capabilities"] = [] }
             evses[index]["station"] = evse.station.map { .string($0) }
             evses[index]["station_connector"] = evse.stationConnector.map { .number($0) }
         }
@@ -135,17 +149,8 @@ extension Console {
             ) { request in
                 let id = request[parameter: "id"]
                 let now = self.house.clock.now
-                let plugs = self.house.locations.plugs(soldUnder: id)
-                guard plugs.isEmpty else {
-                    throw APIProblem(
-                        409, "plugs are sold under it",
-                        detail: """
-                            \(plugs.prefix(Self.mostPlugsNamed).joined(separator: ", "))\
-                            \(plugs.count > Self.mostPlugsNamed ? " and others" : ""): charges there would \
-                            cost nothing. Put their locations with another tariff first
-                            """)
-                }
                 let found = try await self.house.write { transaction in
+                    try self.refuseEnding(ofSold: id)
                     try self.audit.note(request.caller, "tariff.delete", id, in: transaction)
                     return try self.house.tariffs.delete(id, at: now, in: transaction)
                 }
@@ -153,6 +158,18 @@ extension Console {
                 return .noContent
             },
         ]
+    }
+
+    private func refuseEnding(ofSold tariff: String) throws(APIProblem) {
+        let plugs = house.locations.plugs(soldUnder: tariff)
+        guard !plugs.isEmpty else { return }
+        throw APIProblem(
+            409, "plugs are sold under it",
+            detail: """
+                \(plugs.prefix(Self.mostPlugsNamed).joined(separator: ", "))\
+                \(plugs.count > Self.mostPlugsNamed ? " and others" : ""): charges there would cost nothing. \
+                Put their locations with another tariff first
+                """)
     }
 
     /// The body with our party where it does not say, the id of the path and the present time.

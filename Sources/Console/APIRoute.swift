@@ -59,6 +59,15 @@ struct APIRequest: Sendable {
         return limit
     }
 
+    /// A switch of the address; false unless it says otherwise.
+    func flag(_ name: String) throws(APIProblem) -> Bool {
+        switch http.query(name) {
+        case nil, "", "false": return false
+        case "true": return true
+        default: throw .field(name, "must be true or false")
+        }
+    }
+
     /// Where a page that counts begins; the cursor is opaque to callers.
     func offset() throws(APIProblem) -> Int {
         guard let text = http.query("cursor"), !text.isEmpty else { return 0 }

@@ -37,6 +37,8 @@ extension ImportPlan {
             groups[id.lowercased(), default: []].append(row)
         }
         let columns = Set(table.columns)
+        // Whose plugs the table may put elsewhere.
+        let leaving = Set(table.rows.compactMap { $0["evse_uid"]?.lowercased() })
         var owners: [String: String] = [:]
         for id in order {
             guard let rows = groups[id.lowercased()], let line = rows.first?.line else { continue }
@@ -58,18 +60,21 @@ extension ImportPlan {
                 let work = Work(
                     judge: { _ in
                         let old = house.locations.location(id)
-                        guard
-                            let new = try house.locations.change(
-                                to: wanted.keeping(old, said), at: now)
-                        else { return Judgement([]) }
+                        let kept = wanted.keeping(old, said)
+                        try LocationBody.refuseHalfTies(kept)
+                        try house.locations.refuseTwice(kept, leaving: leaving)
+                        guard let new = try house.locations.change(to: kept, at: now) else {
+                            return Judgement([])
+                        }
                         guard let old else { return .created }
                         let fields = new.changes(from: old)
                         return Judgement(fields.isEmpty ? ["evses"] : fields)
                     },
                     apply: { transaction in
                         let old = house.locations.location(id)
-                        try house.locations.put(
-                            wanted.keeping(old, said), at: now, in: transaction)
+                        let kept = wanted.keeping(old, said)
+                        try house.locations.refuseTwice(kept, leaving: leaving)
+                        try house.locations.put(kept, at: now, in: transaction)
                     })
                 plan.steps.append(Step(line: line, id: id, work: work))
             } catch { plan.note(error, line: line) }

@@ -71,17 +71,7 @@ struct ImportPlan: Sendable {
 
     mutating func note(_ error: any Error, line: Int) {
         guard problems.count < Self.mostProblems else { return }
-        switch error {
-        case let problem as Problem: problems.append(problem)
-        case let problem as APIProblem:
-            problems.append(
-                Problem(
-                    line: line, field: problem.field, detail: problem.detail ?? problem.title))
-        case let bad as Console.BadValue:
-            problems.append(
-                Problem(line: line, field: bad.field, detail: "`\(bad.field)` \(bad.detail)"))
-        default: problems.append(Problem(line: line, field: nil, detail: "\(error)"))
-        }
+        problems.append(error as? Problem ?? Problem(error, line: line))
     }
 
     /// Checks the header: what is required is there, and nothing that nobody reads.

@@ -32,12 +32,12 @@ struct LocationBody {
 
     var party: PartyID
     var now: Timestamp
-    var hasTariff: (String) -> Bool
+    private let house: ChargePointOperator
 
     init(_ house: ChargePointOperator, at now: Timestamp) {
         party = house.settings.party
         self.now = now
-        hasTariff = { house.tariffs.tariff($0) != nil }
+        self.house = house
     }
 
     func read(_ body: JSONValue, id: String) throws(APIProblem) -> Location {
@@ -73,6 +73,7 @@ struct LocationBody {
         for (index, connector) in try list(value, "connectors", path).enumerated() {
             connectors.append(try self.connector(connector, "\(path).connectors.\(index)"))
         }
+        let uid = try text(value, "uid", 36, path)
         guard !connectors.isEmpty else {
             throw .field("\(path).connectors", "needs at least one connector")
         }
@@ -82,13 +83,13 @@ struct LocationBody {
         }
         let station = try optionalText(value, "station", 48, path)
         let number = try optionalNumber(value, "station_connector", path)
-        guard (station == nil) == (number == nil) else {
-            throw .field(
-                "\(path).\(station == nil ? "station" : "station_connector")",
-                "is missing: the plug behind an EVSE is a station and its connector's number")
+        if known != .removed {
+            for (index, connector) in connectors.enumerated() {
+                try checkTariffs(of: connector, at: uid, "\(path).connectors.\(index)")
+            }
         }
         var evse = EVSE(
-            uid: try text(value, "uid", 36, path),
+            uid: uid,
             evseID: try optionalText(value, "evse_id", 48, path), status: known,
             connectors: connectors,
             physicalReference: try optionalText(value, "physical_reference", 16, path),
@@ -106,12 +107,6 @@ struct LocationBody {
         guard tariffs.count <= Self.mostTariffs else {
             throw .field("\(path).tariff_ids", "has more than \(Self.mostTariffs)")
         }
-        for id in tariffs where !hasTariff(id) {
-            throw .field(
-                "\(path).tariff_ids",
-                "names \(id), which is no tariff here, and charges would cost nothing: put it first (PUT /tariffs/ID)"
-            )
-        }
         return Connector(
             id: try text(value, "id", 36, path), standard: try text(value, "standard", 40, path),
             format: try choice(value, "format", Self.formats, path),
@@ -120,6 +115,35 @@ struct LocationBody {
             maxAmperage: try number(value, "max_amperage", path),
             maxElectricPower: try optionalNumber(value, "max_electric_power", path),
             tariffIDs: tariffs, lastUpdated: now)
+    }
+
+    /// One that ended since the plug was put is named by `doctor`; everything else about the plug can be
+    /// changed meanwhile.
+    private func checkTariffs(
+        of connector: Connector, at uid: String, _ path: String
+    ) throws(APIProblem) {
+        let stored = house.locations.evse(uid)?.evse.connectors.first {
+            $0.id.lowercased() == connector.id.lowercased()
+        }
+        for id in connector.tariffIDs where house.tariffs.tariff(id) == nil {
+            guard stored?.tariffIDs.contains(id) != true else { continue }
+            throw .field(
+                "\(path).tariff_ids",
+                """
+                names \(id), which is no tariff here, and charges would cost nothing: put it first \
+                (PUT /tariffs/ID)
+                """)
+        }
+    }
+
+    /// The plug behind an EVSE is both, or none.
+    static func refuseHalfTies(_ location: Location) throws(APIProblem) {
+        for (index, evse) in location.evses.enumerated()
+        where (evse.station == nil) != (evse.stationConnector == nil) {
+            throw .field(
+                "evses.\(index).\(evse.station == nil ? "station" : "station_connector")",
+                "is missing: the plug behind an EVSE is a station and its connector's number")
+        }
     }
 }
 
@@ -130,7 +154,8 @@ extension LocationBody {
         _ value: JSONValue, _ known: Set<String>, _ path: String
     ) throws(APIProblem) {
         guard let members = value.object else { throw .field(path, "must be an object") }
-        guard let stranger = members.keys.filter({ !known.contains($0) }).min() else { return }
+        let strangers = members.filter { !known.contains($0.key) && !$0.value.isNull }
+        guard let stranger = strangers.keys.min() else { return }
         throw .field(
             at(stranger, path),
             "is not kept here: leave it out, or mend its spelling (\(known.sorted().joined(separator: ", ")))"
@@ -179,8 +204,8 @@ extension LocationBody {
     private func optionalText(
         _ value: JSONValue, _ key: String, _ most: Int, _ path: String = ""
     ) throws(APIProblem) -> String? {
-        guard let found = given(value, key) else { return nil }
-        guard let text = found.string, !text.isEmpty, text.count <= most else {
+        guard let found = given(value, key), found.string != "" else { return nil }
+        guard let text = found.string, text.count <= most else {
             throw .field(at(key, path), "must be a text of 1 to \(most) characters")
         }
         return text

@@ -84,6 +84,38 @@ import Testing
         #expect(place?.evse.evseID == "IN*KRB*E2*3*4")
     }
 
+    /// A place that a person took its plug from has the uid that the plug would get: nothing it tells fails.
+    @Test func `take in an adopted station's plug again that was taken out`() async throws {
+        let house = try await House(
+            settings: OperatorSettings(
+                party: House.party, name: "Kerb", currency: "INR", unknownStations: .adopt,
+                adoptionLocation: "L-1"))
+        let plain = try #require(house.cpo.locations.location("L-1"))
+        func tell(_ second: Int64) async throws {
+            _ = try await house.cpo.sessions.apply(
+                House.status(second, .available), from: "CS-2", receivedAt: House.noon)
+        }
+        _ = try await house.cpo.write { transaction in
+            try house.cpo.stations.admit("CS-2", at: House.noon, in: transaction)
+        }
+        try await tell(1)
+        _ = try await house.cpo.write { transaction in
+            try house.cpo.locations.put(plain, at: House.noon, in: transaction)
+        }
+        #expect(house.cpo.locations.evse("CS-2-1")?.evse.status == .removed)
+        try await tell(2)
+        let place = house.cpo.locations.place(station: "CS-2", connector: 1)
+        #expect(place?.evse.uid == "CS-2-1" && place?.evse.status != .removed)
+        // Taken out of the registry, it leaves no plug behind.
+        let removed = try await house.cpo.write { transaction in
+            try house.cpo.stations.remove("CS-1", at: House.noon, in: transaction)
+        }
+        #expect(removed)
+        for connector in 1...2 {
+            #expect(house.cpo.locations.place(station: "CS-1", connector: connector) == nil)
+        }
+    }
+
     @Test func `give an adopted station's plugs their places, whichever is told of first`()
         async throws
     {

@@ -105,6 +105,17 @@ class ConfiguredServer(Server):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def table(self, kind, text):
+        """Status and body of an import of a CSV table."""
+        request = urllib.request.Request(
+            f"{self.http}/api/v1/import/{kind}", method="POST", data=text.encode(),
+            headers={"Authorization": f"Bearer {self.key}", "Content-Type": "text/csv"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
     def api(self, method, path, body=None, timeout=60):
         """Status and body of an answer."""
         request = urllib.request.Request(

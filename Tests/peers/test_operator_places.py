@@ -102,6 +102,45 @@ def test_a_mistake_in_a_place_is_named(server):
     assert server.api("GET", "/locations/DEPOT") == before
 
 
+def test_a_plug_moves_when_it_is_said(server):
+    put_examples(server)
+    other = example("location")
+    other["evses"] = [{**other["evses"][0], "uid": "OTHER-1"}]
+    status, answer = server.api("PUT", "/locations/OTHER?move=true", other)
+    assert status == 200 and answer["evses"][0]["station"] == "CS-1", answer
+    left = server.api("GET", "/locations/DEPOT")[1]["evses"][0]
+    assert left["uid"] == "YARD-1" and "station" not in left, left
+    assert server.api("PUT", "/locations/DEPOT?move=true", example("location"))[0] == 200
+    # Two plugs of two places change them in one table.
+    third = {**example("location")["evses"][0], "uid": "OTHER-2", "station": "CS-9", "station_connector": 1}
+    assert server.api("PUT", "/locations/OTHER", {**other, "evses": [third]})[0] == 200
+    head = ("location_id,name,address,city,country,latitude,longitude,time_zone,evse_uid,station,station_connector,"
+            "connector_id,standard,format,power_type,max_voltage,max_amperage\n")
+    place = "Depot,Ring 1,Delhi,IND,28.6139,77.2090,Asia/Kolkata"
+    plug = "1,IEC_62196_T2,SOCKET,AC_3_PHASE,230,32"
+    table = f"{head}DEPOT,{place},YARD-1,CS-9,1,{plug}\nOTHER,{place},OTHER-2,CS-1,1,{plug}\n"
+    assert server.table("locations", table)[0] == 200
+    for place, uid, station in [("DEPOT", "YARD-1", "CS-9"), ("OTHER", "OTHER-2", "CS-1")]:
+        evses = {evse["uid"]: evse for evse in server.api("GET", f"/locations/{place}")[1]["evses"]}
+        assert evses[uid]["station"] == station
+    assert server.table("locations", f"{head}DEPOT,{place},YARD-2,CS-1,1,{plug}\n")[0] == 422
+    assert server.api("DELETE", "/locations/OTHER")[0] == 204
+
+
+def test_a_plug_that_is_gone_keeps_no_tariff_and_no_place_from_being_changed(server):
+    put_examples(server)
+    assert server.api("PUT", "/tariffs/OLD", example("tariff"))[0] == 200
+    body = example("location")
+    body["evses"].append({**body["evses"][0], "uid": "YARD-9", "station": None, "station_connector": None})
+    body["evses"][2]["connectors"] = [{**body["evses"][2]["connectors"][0], "tariff_ids": ["OLD"]}]
+    assert server.api("PUT", "/locations/DEPOT", body)[0] == 200
+    assert server.api("PUT", "/locations/DEPOT", example("location"))[0] == 200
+    assert server.api("DELETE", "/tariffs/OLD")[0] == 204
+    status, place = server.api("GET", "/locations/DEPOT")
+    assert [evse["status"] for evse in place["evses"]][2] == "REMOVED"
+    assert server.api("PUT", "/locations/DEPOT", {**place, "name": "Yard", "operator": None})[0] == 200
+
+
 def test_doctor_names_plugs_that_charge_for_nothing(server):
     put_examples(server)
     free = example("location")
