@@ -169,8 +169,19 @@ package final class Alerts: Sendable {
         // Who has not heard of it need not hear that it is over; who only has not heard that it grew must.
         let unheard = try unheard(alert.id, in: transaction)
         try transaction.execute("DELETE FROM alert_message WHERE alert = ?", alert.id)
-        guard alert.acknowledgedAt == nil else { return }
+        guard alert.acknowledgedAt == nil, try !isOfNeverCame(alert, in: transaction) else {
+            return
+        }
         try tell(alert.id, .ended, due: due, but: unheard, in: transaction)
+    }
+
+    /// Of a station that never came an earlier version told as offline: it is not back, it is counted with
+    /// the others that never came.
+    private func isOfNeverCame(_ alert: Alert, in transaction: Transaction) throws -> Bool {
+        guard alert.kind == .stationOffline else { return false }
+        let row = try transaction.queryOne(
+            "SELECT id FROM station WHERE id = ? AND link_changed_at IS NULL", alert.subject)
+        return row != nil
     }
 
     /// The channels that were not told yet that there is such an alert.

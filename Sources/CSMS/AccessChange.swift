@@ -102,9 +102,11 @@ struct AccessChange: Sendable {
 
     /// - Returns: what changed, as the audit tells it; a password is only said to have changed.
     /// - Parameter mayLower: the caller may weaken a station at all.
+    /// - Parameter isWaiting: it stands in the inbox: nobody vouched for the password it came with.
     func apply(
-        to access: inout StationAccess, at now: Timestamp, mayLower: Bool
+        to access: inout StationAccess, at now: Timestamp, mayLower: Bool, isWaiting: Bool = false
     ) throws(AccessProblem) -> JSONValue {
+        if password != nil, isWaiting { access.forgetPasswords() }
         let until = now.advanced(bySeconds: Int64(overlapHours) * 3600)
         var told: [String: JSONValue] = [:]
         if case .set(let wanted) = profile {

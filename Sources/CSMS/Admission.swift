@@ -22,7 +22,7 @@ struct Admission {
         case foreignCertificate = "the client certificate is of another operator"
         case weakProfile = "the security profile is too low"
         case wrongProfile = "the security profile is not the station's"
-        case downgraded = "it came over TLS before and now came without"
+        case downgraded = "it came over TLS before and now came without (ocpp.pinTLS)"
         case noSubprotocol = "no OCPP version in common"
         case inboxFull = "too many stations wait to be adopted"
         case inboxFullHere = "too many stations from this address wait to be adopted"
@@ -72,9 +72,10 @@ struct Admission {
         }
 
         /// Whether what it proved itself by at the handshake still counts.
-        func stands(in access: StationAccess) -> Bool {
+        func stands(in access: StationAccess, at now: Timestamp) -> Bool {
             let counting =
-                [access.verifier].compactMap { $0 } + access.formers.compactMap(\.verifier)
+                [access.verifier].compactMap { $0 }
+                + access.formers.filter { now < $0.until }.compactMap(\.verifier)
             if let firstPassword { return counting.contains { $0.match(firstPassword) != .no } }
             guard let provenBy else { return profile == 3 || access.verifier == nil }
             return counting.contains(provenBy)
@@ -210,9 +211,11 @@ struct Admission {
         if profile < settings.lowestSecurityProfile {
             return profile == 0 ? .noCredentials : .weakProfile
         }
-        let proven = access.provenProfile ?? 0
+        let proven = settings.pinsTLS ? access.provenProfile ?? 0 : 0
         guard let wanted = access.securityProfile else {
-            granted.pinsTLS = profile == 2 && proven < 2
+            // Whoever comes first with a password that nobody vouched for decides nothing.
+            granted.pinsTLS =
+                settings.pinsTLS && profile == 2 && proven < 2 && granted.firstPassword == nil
             return profile < proven ? .downgraded : nil
         }
         if wanted == profile {

@@ -45,19 +45,15 @@ extension CentralSystem {
         let pair = WrongPasswords.Pair(
             address: request.http.remoteAddress,
             station: Admission.stationID(path: request.http.path) ?? "")
-        let isAtHome = directory[pair.station]?.provedFrom == pair.from
-        guard wrongPasswords.mayTry(pair, isAtHome: isAtHome) else {
-            return .refused(.tooManyTries)
-        }
+        guard wrongPasswords.mayTry(pair) else { return .refused(.tooManyTries) }
         let verdict = admitted(request, at: now)
         switch verdict {
-        case .refused(.wrongPassword): wrongPasswords.count(pair)
-        case .granted(let granted):
-            wrongPasswords.forget(pair)
-            // One that brings its first password has proved nothing yet.
-            if granted.profile > 0, granted.firstPassword == nil, !isAtHome {
-                directory.proved(granted.station, from: pair.from)
-            }
+        case .refused(.wrongPassword):
+            // A whole fleet may be behind one address: a right one is never refused for others' wrong ones.
+            let isAtBound = wrongPasswords.isAtBound(pair)
+            wrongPasswords.count(pair)
+            return isAtBound ? .refused(.tooManyTries) : verdict
+        case .granted: wrongPasswords.forget(pair)
         case .refused, .speechless: break
         }
         return verdict
@@ -92,21 +88,24 @@ extension CentralSystem {
     private func placed(
         _ granted: Admission.Granted, _ address: String
     ) -> Admission.Refusal? {
-        let isNew = directory[granted.station] == nil
+        let known = directory[granted.station]
+        let isNew = known == nil
         guard isNew || granted.firstPassword != nil else { return nil }
+        let waits = known.map { self.mustWait($0.registration, $0.access, granted) } ?? false
         let claim = StationDirectory.Claim(
             verifier: granted.firstPassword.map { StationVerifier(password: $0) },
             from: Neighbourhood(of: address), at: house.clock.monotonicMilliseconds)
         guard directory.claim(granted.station, claim, with: granted.firstPassword) else {
             return .wrongPassword
         }
-        guard isNew, house.settings.unknownStations == .inbox else { return nil }
+        guard isNew || waits, house.settings.unknownStations == .inbox else { return nil }
         let (all, near) = directory.waiting(near: claim.from, at: claim.at)
-        guard all <= settings.pendingStations, near <= settings.pendingStationsOfAddress else {
-            directory.unclaim(granted.station)
-            return all > settings.pendingStations ? .inboxFull : .inboxFullHere
-        }
-        return nil
+        let isFull = isNew && all > settings.pendingStations
+        let isFullHere =
+            settings.pendingStationsOfAddress > 0 && near > settings.pendingStationsOfAddress
+        guard isFull || isFullHere else { return nil }
+        directory.unclaim(granted.station)
+        return isFull ? .inboxFull : .inboxFullHere
     }
 
     /// Two devices by one id need not differ in their addresses: behind one router they do in what they
@@ -115,7 +114,7 @@ extension CentralSystem {
         guard house.settings.corrections.first(for: identity)?.isCluster != true,
             let link = links[station],
             let hold = quarantine.booted(
-                station, as: identity.words, from: link.connection.remoteAddress, at: now)
+                station, as: identity, from: link.connection.remoteAddress, at: now)
         else { return }
         held(hold)
         Task { await link.close(1008, reason: "held off") }

@@ -251,7 +251,9 @@ extension CentralSystem {
             guard let record = try house.stations.station(id, in: transaction) else { return nil }
             directory.put(record)
             var access = try StationAccess.stored(record.id, in: transaction)
-            let told = try change.apply(to: &access, at: now, mayLower: mayLower)
+            let told = try change.apply(
+                to: &access, at: now, mayLower: mayLower,
+                isWaiting: record.registration == .pending)
             if let name = access.certificateName {
                 try Self.check(name, of: record, house, in: transaction)
             }

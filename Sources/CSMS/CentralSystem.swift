@@ -153,28 +153,33 @@ package final class CentralSystem: Sendable {
         in transaction: Transaction
     ) throws -> (isAnothers: Bool, access: StationAccess?) {
         let granted = link.granted
+        let known = try StationAccess.stored(record.id, in: transaction)
+        var changed = known
+        // What it proved itself by may have been changed or forgotten since, by another process too.
+        guard granted.apply(to: &changed, at: now), granted.stands(in: changed, at: now) else {
+            return (true, known)
+        }
         let isNew = record.registration == .pending && record.createdAt == now
-        let wasNew =
-            record.registration == .accepted && directory[record.id]?.access.cameFrom != nil
+        let wasNew = record.registration == .accepted && known.cameFrom != nil
         guard granted.changesAccess || isNew || wasNew else { return (false, nil) }
-        var changed = try StationAccess.stored(record.id, in: transaction)
-        let known = changed
-        guard granted.apply(to: &changed, at: now) else { return (true, known) }
-        if mustWait(record, known, granted) {
+        if mustWait(record.registration, known, granted) {
             record = try house.stations.register(record.id, .pending, at: now, in: transaction)
+            changed.wasRegistered = true
         }
         let place = known.cameFrom ?? Neighbourhood(of: link.connection.remoteAddress).text
-        changed.cameFrom = record.registration == .pending ? place : nil
+        let waits = record.registration == .pending
+        changed.cameFrom = waits ? place : nil
+        changed.wasRegistered = waits && changed.wasRegistered
         try changed.store(record.id, at: now, in: transaction)
         return (false, changed)
     }
 
     /// Whoever reads an id off a charger could bring the first password of a station that is registered
     /// without one, so a person looks first; unless the house takes everybody for any station anyway.
-    private func mustWait(
-        _ record: StationRecord, _ known: StationAccess, _ granted: Admission.Granted
+    func mustWait(
+        _ registration: RegistrationStatus, _ known: StationAccess, _ granted: Admission.Granted
     ) -> Bool {
-        granted.firstPassword != nil && known.verifier == nil && record.registration == .accepted
+        granted.firstPassword != nil && known.verifier == nil && registration == .accepted
             && settings.firstPasswords == .inbox && house.settings.unknownStations == .inbox
             && settings.lowestSecurityProfile > 0
     }
@@ -239,14 +244,14 @@ package final class CentralSystem: Sendable {
             guard let lines = try? await house.journal.lines(after: cursor), let last = lines.last
             else { return }
             for line in lines where line.kind == .stationAdded || line.kind == .stationChanged {
-                await registryChanged(line.subject, isNew: line.kind == .stationAdded)
+                await registryChanged(line.subject)
             }
             if lines.contains(where: { $0.kind == .tokenChanged }) { upkeep.tokensChanged() }
             followed.withLock { $0 = last.seq }
         }
     }
 
-    private func registryChanged(_ id: String, isNew: Bool) async {
+    private func registryChanged(_ id: String) async {
         do {
             guard let record = try await house.stations.station(id) else {
                 directory.remove(id)
@@ -254,23 +259,20 @@ package final class CentralSystem: Sendable {
                 await links[id]?.close(1008, reason: "removed")
                 return
             }
-            directory.put(record)
-            if isNew {
-                // What one of the same id proved itself by counts no more. On the writer's thread: a
-                // first password whose row is written meanwhile comes before this or after it.
-                try await house.write { [directory] transaction in
-                    directory.put(try StationAccess.stored(id, in: transaction), for: id)
-                }
+            // As it is stored, connected or not: what one of the same id proved itself by before may count
+            // no more, and another process may have made a code for the board. On the writer's thread: a
+            // first password whose row is written meanwhile comes before this or after it.
+            let access = try await house.write { [directory] transaction in
+                let access = try StationAccess.stored(id, in: transaction)
+                directory.put(access, for: id)
+                return access
             }
+            directory.put(record)
             guard let link = links[id] else { return }
             switch record.registration {
             case .rejected: await link.close(1008, reason: "rejected")
             case .pending: break
-            case .accepted:
-                // As it is stored: another process may have made a code for the board meanwhile.
-                let access = try await house.read { try StationAccess.stored(id, in: $0) }
-                directory.put(access, for: id)
-                await link.adopted(access)
+            case .accepted: await link.adopted(access)
             }
         } catch {
             house.log.warning("registry not read", ["station": id, "error": "\(error)"])

@@ -7,6 +7,9 @@ package struct CentralSystemSettings: Sendable {
     package var firstPasswords = FirstPasswords.inbox
     /// O of the subject that stations' certificates must have; nil: any of who signed them.
     package var certificateOrganisation: String?
+    /// A station that came over TLS comes in the open no more; false: it may, as behind a proxy that ends
+    /// TLS for some.
+    package var pinsTLS = true
     /// Spread of the heartbeat interval in percent, so that a fleet does not beat as one.
     package var heartbeatSpreadPercent = 10
     /// What a station in the inbox is told to wait before it asks again.
@@ -17,7 +20,8 @@ package struct CentralSystemSettings: Sendable {
     package var registryPauseMilliseconds: Int64 = 250
     /// Stations in the inbox; further unknown ones are turned away.
     package var pendingStations = 1000
-    /// The same of one address, or of one network of IPv6: a stranger leaves room for others.
+    /// The same of one address, or of one network of IPv6, registered ones that wait included: a stranger
+    /// leaves room for others. 0: no bound.
     package var pendingStationsOfAddress = 100
     /// Messages of one station that wait for their turn; then its socket is not read.
     package var waitingMessages = 64
@@ -37,11 +41,12 @@ package struct CentralSystemSettings: Sendable {
     package var messageLogMilliseconds: Int64 = 500
     /// Refused handshakes remembered: station, reason and address.
     package var refusalsKept = 500
-    /// The same of one address, or of one network of IPv6; then its oldest goes.
+    /// The same of one address, or of one network of IPv6; then its oldest goes. 0: no bound.
     package var refusalsOfAddress = 50
     /// Wrong passwords of one address for one station within a minute; further ones are not checked.
     package var wrongPasswordsAMinute = 10
-    /// The same of one address, or of one network of IPv6, for all stations together.
+    /// The same of one address, or of one network of IPv6, for all stations together; right ones are
+    /// taken all the same. 0: no bound.
     package var wrongPasswordsOfAddress = 100
     /// Pairs of address and station that are remembered for it.
     package var wrongPasswordPairs = 10_000

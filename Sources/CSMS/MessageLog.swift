@@ -101,7 +101,7 @@ final class MessageLog: Sendable {
             if state.refusals[key] == nil {
                 let owner = Neighbourhood(of: address)
                 // Of the same moment it is all one which of his are kept.
-                guard state.refusalsOf[owner, default: 0] < settings.refusalsOfAddress else {
+                guard state.refusalsOf[owner, default: 0] < Self.share(settings).mostOfOne else {
                     return
                 }
                 guard state.refusals.count < Self.refusalsWaiting else { return }
@@ -150,7 +150,7 @@ final class MessageLog: Sendable {
                 }
                 at = end
             }
-            let (deviations, refusals) = (taken.deviations, taken.refusals)
+            let (deviations, refusals) = (taken.deviations, kept(taken.refusals))
             let isMore = try await house.database.write { [settings] transaction in
                 for (key, tally) in deviations { try Self.add(key, tally, in: transaction) }
                 for (key, tally) in refusals { try Self.addRefusal(key, tally, in: transaction) }
@@ -248,6 +248,23 @@ final class MessageLog: Sendable {
             settings.messagesKept)
     }
 
+    private static func share(_ settings: CentralSystemSettings) -> FairShare<Key> {
+        FairShare(
+            most: settings.refusalsKept,
+            mostOfOne: settings.refusalsOfAddress > 0 ? settings.refusalsOfAddress : .max)
+    }
+
+    /// No more than the table keeps anyway: stations wait for the writer meanwhile.
+    private func kept(_ refusals: [Key: Tally]) -> [Key: Tally] {
+        var kept = refusals
+        let entries = refusals.map { key, tally in
+            FairShare<Key>.Entry(
+                key: key, owner: Neighbourhood(of: key.address), at: tally.lastAt.milliseconds)
+        }
+        for key in Self.share(settings).excess(of: entries) { kept[key] = nil }
+        return kept
+    }
+
     /// A stranger with a thousand made-up ids must not have the operator's own stations forgotten.
     private static func trimRefusals(
         _ settings: CentralSystemSettings, in transaction: Transaction
@@ -261,9 +278,7 @@ final class MessageLog: Sendable {
                     station: try row.text("folded"), kind: try row.text("reason"), address: address),
                 owner: Neighbourhood(of: address), at: try row.int64("last_at"))
         }
-        let share = FairShare<Key>(
-            most: settings.refusalsKept, mostOfOne: settings.refusalsOfAddress)
-        for key in share.excess(of: entries) {
+        for key in share(settings).excess(of: entries) {
             try transaction.execute(
                 "DELETE FROM csms_refusal WHERE folded = ? AND reason = ? AND address = ?",
                 key.station, key.kind, key.address)

@@ -102,5 +102,10 @@ extension CentralSystem {
                 asked_at BIGINT NOT NULL, root_command TEXT);
             CREATE TABLE csms_renewal (station TEXT PRIMARY KEY, asked_at BIGINT NOT NULL);
             """),
+        Migration(
+            111, "stations that wait to be taken in though they were registered",
+            """
+            ALTER TABLE csms_station ADD COLUMN was_registered BIGINT NOT NULL DEFAULT 0;
+            """),
     ]
 }

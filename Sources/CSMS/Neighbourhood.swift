@@ -51,29 +51,34 @@ struct FairShare<Key: Hashable & Sendable> {
 
     /// Which entries must go.
     func excess(of entries: [Entry]) -> [Key] {
-        var gone: [Key] = []
-        var byOwner: [Neighbourhood: [Entry]] = [:]
-        for entry in entries { byOwner[entry.owner, default: []].append(entry) }
         // Newest first: the last one is the next to go.
-        for owner in byOwner.keys {
-            byOwner[owner]?.sort { $0.at > $1.at }
-            while let count = byOwner[owner]?.count, count > mostOfOne {
-                if let entry = byOwner[owner]?.popLast() { gone.append(entry.key) }
-            }
+        var lists = Dictionary(grouping: entries, by: \.owner).values.map { list in
+            list.sorted { $0.at > $1.at }
         }
-        var left = entries.count - gone.count
-        while left > most {
-            // Of two with as many the one whose oldest is older.
-            let fullest = byOwner.max { a, b in
-                a.value.count != b.value.count
-                    ? a.value.count < b.value.count
-                    : (a.value.last?.at ?? 0) > (b.value.last?.at ?? 0)
-            }
-            guard let owner = fullest?.key, let entry = byOwner[owner]?.popLast() else { break }
-            if byOwner[owner]?.isEmpty ?? false { byOwner[owner] = nil }
-            gone.append(entry.key)
-            left -= 1
+        var gone: [Key] = []
+        for index in lists.indices where lists[index].count > mostOfOne {
+            gone += lists[index][mostOfOne...].map(\.key)
+            lists[index].removeSubrange(mostOfOne...)
         }
-        return gone
+        guard entries.count - gone.count > most else { return gone }
+        let (level, spare) = evenShare(of: lists.map(\.count))
+        for list in lists where list.count > level + 1 { gone += list[(level + 1)...].map(\.key) }
+        // Of two with as many the one whose oldest is older loses it.
+        let last = lists.filter { $0.count > level }.map { $0[level] }.sorted { $0.at > $1.at }
+        return gone + last.dropFirst(spare).map(\.key)
+    }
+
+    /// - Parameter counts: of each owner; together more than `most`.
+    /// - Returns: how many everybody keeps who has so many, and how many of those keep one more.
+    private func evenShare(of counts: [Int]) -> (level: Int, spare: Int) {
+        var (level, room, owners) = (0, most, counts.count)
+        for count in counts.sorted() {
+            let wanted = (count - level) * owners
+            if wanted > room { break }
+            room -= wanted
+            level = count
+            owners -= 1
+        }
+        return owners > 0 ? (level + room / owners, room % owners) : (level, 0)
     }
 }

@@ -1,3 +1,4 @@
+import CPO
 import Charging
 import Service
 
@@ -16,7 +17,7 @@ final class Quarantine: Sendable {
         /// Newest last.
         var addresses: [String] = []
         /// What it said it was at its boots, newest last, and when that changed.
-        var devices: [String] = []
+        var devices: [StationIdentity] = []
         var changes: [Timestamp] = []
         var hold: StationHold?
     }
@@ -63,7 +64,7 @@ final class Quarantine: Sendable {
                 entry.hold = StationHold(
                     station: station, reason: reason, since: now,
                     until: now.advanced(bySeconds: settings.holdSeconds),
-                    addresses: entry.addresses, devices: entry.devices)
+                    addresses: entry.addresses, devices: entry.devices.map(\.words))
                 entry.connects = []
             }
             entries[station.lowercased()] = entry
@@ -73,33 +74,37 @@ final class Quarantine: Sendable {
 
     /// Hears what a station says it is at its boot.
     ///
-    /// - Parameter device: what a device is told by.
+    /// - Parameter device: what a device is told by; one that tells its serial at some boots only is the
+    ///   same.
     /// - Returns: the hold it led to; nil: it may stay.
-    func booted(_ station: String, as device: String, from address: String, at now: Timestamp)
-        -> StationHold?
-    {
+    func booted(
+        _ station: String, as device: StationIdentity, from address: String, at now: Timestamp
+    ) -> StationHold? {
         let settings = settings
         return entries.withLock { entries in
             var entry = entries[station.lowercased()] ?? Entry()
-            guard entry.hold == nil, let last = entry.devices.last, last != device else {
-                if entry.devices.isEmpty {
-                    entry.devices = [device]
-                    entries[station.lowercased()] = entry
-                }
+            guard entry.hold == nil else { return nil }
+            let known = entry.devices.last { !device.isAnother(than: $0) }
+            // A serial that was told once is known.
+            let told = device.serial == nil ? known ?? device : device
+            guard let last = entry.devices.last, told.isAnother(than: last) else {
+                if !entry.devices.isEmpty { entry.devices.removeLast() }
+                entry.devices.append(told)
+                entries[station.lowercased()] = entry
                 return nil
             }
             let since = now.advanced(bySeconds: -Self.flapSeconds)
             entry.changes.removeAll { $0 <= since }
             entry.changes.append(now)
-            entry.devices.removeAll { $0 == device }
-            entry.devices.append(device)
+            entry.devices.removeAll { !told.isAnother(than: $0) }
+            entry.devices.append(told)
             entry.devices.removeFirst(max(0, entry.devices.count - Self.mostAddresses))
             if entry.changes.count > settings.replacementsInFiveMinutes {
                 entry.hold = StationHold(
                     station: station, reason: .severalDevices, since: now,
                     until: now.advanced(bySeconds: settings.holdSeconds),
                     addresses: entry.addresses.isEmpty ? [address] : entry.addresses,
-                    devices: entry.devices)
+                    devices: entry.devices.map(\.words))
                 entry.changes = []
             }
             entries[station.lowercased()] = entry

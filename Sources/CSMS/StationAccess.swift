@@ -23,6 +23,8 @@ package struct StationAccess: Hashable, Sendable {
     package var isStrict = false
     /// The neighbourhood it came from while it waits to be taken in.
     var cameFrom: String?
+    /// It waits there though it was registered: it takes no place of the unknown ones.
+    var wasRegistered = false
     /// What counted before changes, newest first: each counts on until the new was used once, or its
     /// time is over.
     package var formers: [Former] = []
@@ -60,6 +62,7 @@ package struct StationAccess: Hashable, Sendable {
         timeZone = try row.textOrNil("time_zone")
         isStrict = try row.bool("is_strict")
         cameFrom = try row.textOrNil("came_from")
+        wasRegistered = try row.bool("was_registered")
         if let text = try row.textOrNil("formers") {
             formers = try JSONValue(parsing: text).array?.compactMap(Former.init(stored:)) ?? []
             return
@@ -102,7 +105,7 @@ package struct StationAccess: Hashable, Sendable {
             """
             INSERT INTO csms_station (folded, security_profile, proven_profile, salt, verifier,
             certificate_name, takes_any_user, takes_no_subprotocol, time_zone, is_strict, came_from,
-            formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            was_registered, formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
             proven_profile = excluded.proven_profile,
             salt = excluded.salt, verifier = excluded.verifier,
@@ -110,12 +113,12 @@ package struct StationAccess: Hashable, Sendable {
             takes_any_user = excluded.takes_any_user,
             takes_no_subprotocol = excluded.takes_no_subprotocol, time_zone = excluded.time_zone,
             is_strict = excluded.is_strict,
-            came_from = excluded.came_from, formers = excluded.formers,
+            came_from = excluded.came_from, was_registered = excluded.was_registered,
+            formers = excluded.formers,
             changed_at = excluded.changed_at
             """, id.lowercased(), securityProfile, provenProfile, verifier?.salt,
             verifier?.verifier, certificateName, takesAnyUser, takesNoSubprotocol, timeZone,
-            isStrict,
-            cameFrom,
+            isStrict, cameFrom, wasRegistered,
             JSONValue.array(formers.map(\.stored)).text, at)
     }
 
@@ -171,9 +174,10 @@ package struct StationAccess: Hashable, Sendable {
         securityProfile = 3
     }
 
-    /// As if none had ever been set.
+    /// As if none had ever been set, nor had anybody come by one.
     mutating func forgetPasswords() {
         verifier = nil
+        provenProfile = nil
         formers.removeAll { $0.verifier != nil }
     }
 

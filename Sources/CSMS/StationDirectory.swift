@@ -10,8 +10,6 @@ final class StationDirectory: Sendable {
         var id: String
         var registration: RegistrationStatus
         var access = StationAccess()
-        /// Where it last came from with what it is known by.
-        var provedFrom: Neighbourhood?
     }
 
     /// Of one that is new, or that brings its first password, until its row is written. A handshake whose
@@ -101,10 +99,6 @@ final class StationDirectory: Sendable {
         }
     }
 
-    func proved(_ id: String, from place: Neighbourhood) {
-        state.withLock { $0.entries[id.lowercased()]?.provedFrom = place }
-    }
-
     // MARK: Who is new
 
     /// Keeps the place of a new station, or of a first password, so that of two strangers with one id
@@ -127,15 +121,19 @@ final class StationDirectory: Sendable {
 
     func unclaim(_ id: String) { state.withLock { $0.claims[id.lowercased()] = nil } }
 
-    /// Stations in the inbox or on their way there: all, and of one neighbourhood.
+    /// Stations in the inbox or on their way there: all that nobody registered, and all of one
+    /// neighbourhood.
     func waiting(near place: Neighbourhood, at now: Int64) -> (all: Int, near: Int) {
         state.withLock { state in
             state.forgetOldClaims(at: now)
             var (all, near) = (0, 0)
             for folded in state.pending.union(state.claims.keys) {
                 let entry = state.entries[folded]
-                guard entry?.registration ?? .pending == .pending else { continue }
-                all += 1
+                // A registered one takes no place of the others, but whoever comes for many is counted.
+                let isRegistered = entry.map {
+                    $0.registration != .pending || $0.access.wasRegistered
+                }
+                if isRegistered != true { all += 1 }
                 let from = entry?.access.cameFrom ?? state.claims[folded]?.from.text
                 if from == place.text { near += 1 }
             }

@@ -69,6 +69,16 @@ extension StationLink {
             return (Frame.error(item.id, error, in: dialect.version), error.description)
         }
         do {
+            // Its boot is answered by the row, which may be the board's by now.
+            if wasPending, item.isBoot {
+                let access = try await center.house.read { [station] in
+                    try StationAccess.stored(station, in: $0)
+                }
+                guard keepsStanding(access, on: shard) else {
+                    let refusal = CallError(.securityError, "the password is another one now")
+                    return (Frame.error(item.id, refusal, in: dialect.version), refusal.description)
+                }
+            }
             let reply: StationReply
             if let signed = try await center.certificate(
                 event, of: self, receivedAt: item.receivedAt)

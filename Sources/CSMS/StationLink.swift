@@ -39,6 +39,9 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     /// The registry's spelling, once the station is admitted.
     private(set) var station: String
     var registration = RegistrationStatus.pending
+    /// It was admitted into the inbox, and nobody took it in by what it proves itself by since. Not what
+    /// its boot is answered with: that follows the row, whoever asks.
+    private(set) var wasPending = true
     /// The number of this socket in the registry's row; nil until it is written there.
     private var durableEpoch: Int64?
     var inbox: [Inbound] = []
@@ -123,8 +126,9 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
 
     private func adopted(_ access: StationAccess, on shard: isolated Shard) {
         // One whose admission is under way reads its registration there.
-        guard durableEpoch != nil, registration != .accepted else { return }
-        guard keepsStanding(access, on: shard) else { return }
+        guard durableEpoch != nil, wasPending, keepsStanding(access, on: shard) else { return }
+        wasPending = false
+        guard registration != .accepted else { return }
         // Whether it obeys or not, its next boot is accepted.
         tell(.trigger(message: "BootNotification", connector: nil), on: shard)
     }
@@ -136,12 +140,13 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
     }
 
     private func accessChanged(_ access: StationAccess, on shard: isolated Shard) {
-        guard registration != .accepted else { return }
+        guard wasPending else { return }
         _ = keepsStanding(access, on: shard)
     }
 
-    private func keepsStanding(_ access: StationAccess, on shard: isolated Shard) -> Bool {
-        guard !granted.stands(in: access) else { return true }
+    /// Turns it away where what it proved itself by counts no more.
+    func keepsStanding(_ access: StationAccess, on shard: isolated Shard) -> Bool {
+        guard !granted.stands(in: access, at: center.house.clock.now) else { return true }
         turnAway(1008, "the password is another one now", on: shard)
         return false
     }
@@ -151,6 +156,7 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         case .admitted(let record, let number):
             station = record.id
             registration = record.registration
+            wasPending = record.registration == .pending
             durableEpoch = number
             if isClosed {
                 await center.detached(station, number)

@@ -4,8 +4,8 @@ import Service
 ///
 /// Counted by address and station together: by station alone a stranger could lock the charger out
 /// whose id he read off it. Over all stations an address has more tries, so that he does not go from
-/// charger to charger; behind one address of a mobile network there are others, though, so a station
-/// that proved itself from there before is heard all the same.
+/// charger to charger unseen; behind one address of a network there are others, though, so who brings
+/// the right one is heard all the same.
 final class WrongPasswords: Sendable {
     struct Pair: Hashable, Sendable {
         var from: Neighbourhood
@@ -39,14 +39,21 @@ final class WrongPasswords: Sendable {
         self.clock = clock
     }
 
-    /// - Parameter isAtHome: the station came by its right password from there before.
-    func mayTry(_ pair: Pair, isAtHome: Bool = false) -> Bool {
+    /// Before the password is looked at.
+    func mayTry(_ pair: Pair) -> Bool {
         let now = clock.monotonicMilliseconds
-        return state.withLock { state in
-            Self.count(of: pair, in: state.pairs, now) < settings.wrongPasswordsAMinute
-                && (isAtHome
-                    || Self.count(of: pair.from, in: state.addresses, now)
-                        < settings.wrongPasswordsOfAddress)
+        return state.withLock {
+            Self.count(of: pair, in: $0.pairs, now) < settings.wrongPasswordsAMinute
+        }
+    }
+
+    /// Whether his address has had its share of wrong ones, for whatever station; looked at once one was
+    /// wrong.
+    func isAtBound(_ pair: Pair) -> Bool {
+        guard settings.wrongPasswordsOfAddress > 0 else { return false }
+        let now = clock.monotonicMilliseconds
+        return state.withLock {
+            Self.count(of: pair.from, in: $0.addresses, now) >= settings.wrongPasswordsOfAddress
         }
     }
 

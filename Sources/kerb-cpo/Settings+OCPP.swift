@@ -9,6 +9,7 @@ extension Settings {
         var firstPasswords = FirstPasswords.inbox
         /// nil: any.
         var certificateOrganisation: String?
+        var pinsTLS = true
         var pingSeconds: Int
         /// `wss://HOST:PORT/ocpp`, told to boards that enrol; nil: none can.
         var stationsURL: String?
@@ -21,6 +22,10 @@ extension Settings {
         var messageBurst = 200
         /// 0: no bound.
         var connectsAnHour = 60
+        /// Of one address; 0: no bound.
+        var pendingPerAddress = 100
+        var refusalsPerAddress = 50
+        var wrongPasswordsPerAddress = 100
         var messageLogExchanges = 100_000
         /// 0: only their number counts.
         var messageLogDays = 30
@@ -35,6 +40,10 @@ extension Settings {
         door.lowestSecurityProfile = ocpp.lowestSecurityProfile
         door.firstPasswords = ocpp.firstPasswords
         door.certificateOrganisation = ocpp.certificateOrganisation
+        door.pinsTLS = ocpp.pinsTLS
+        door.pendingStationsOfAddress = ocpp.pendingPerAddress
+        door.refusalsOfAddress = ocpp.refusalsPerAddress
+        door.wrongPasswordsOfAddress = ocpp.wrongPasswordsPerAddress
         door.messagesPerSecond = ocpp.messagesPerSecond
         door.messageBurst = ocpp.messageBurst
         door.connectsAnHour = ocpp.connectsAnHour
@@ -59,6 +68,8 @@ extension Settings.OCPP {
             section.problem(
                 "certificateOrganisation", "must not be empty; leave the key out for any")
         }
+        pinsTLS = section.bool(
+            "pinTLS", default: true, about: "who came over TLS comes in the open no more")
         pingSeconds = section.int(
             "pingSeconds", default: 60, in: 5...3600, about: "a silent charger is pinged after this"
         )
@@ -77,6 +88,15 @@ extension Settings.OCPP {
         connectsAnHour = section.int(
             "connectsAnHour", default: connectsAnHour, in: 0...100_000,
             about: "of one charger; then it is held off for an hour. 0: no bound")
+        pendingPerAddress = section.int(
+            "pendingPerAddress", default: pendingPerAddress, in: 0...100_000,
+            about: "chargers of one address that wait in the inbox. 0: no bound")
+        refusalsPerAddress = section.int(
+            "refusalsPerAddress", default: refusalsPerAddress, in: 0...100_000,
+            about: "refused chargers of one address that are listed. 0: no bound")
+        wrongPasswordsPerAddress = section.int(
+            "wrongPasswordsPerAddress", default: wrongPasswordsPerAddress, in: 0...100_000,
+            about: "a minute from one address; further ones are not logged. 0: no bound")
         messageLogExchanges = section.int(
             "messageLogExchanges", default: messageLogExchanges, in: 0...100_000_000,
             about: "exchanges kept in the message log, over all chargers")

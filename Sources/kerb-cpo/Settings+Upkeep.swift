@@ -18,8 +18,10 @@ extension Settings {
         var overlapDays: Int
     }
 
+    /// - Parameter letsIn: O of the certificates that the door takes; nil: any.
     static func upkeep(
-        _ top: ConfigSection, _ database: DatabasePlace, reachedAt base: String, name: String
+        _ top: ConfigSection, _ database: DatabasePlace, reachedAt base: String, name: String,
+        letsIn organisation: String?
     ) -> Upkeep {
         Upkeep(
             files: files(
@@ -27,7 +29,25 @@ extension Settings {
                 reachedAt: base),
             authority: top.sectionOrNil(
                 "authority", about: "who signs chargers' certificates; left out: nobody does"
-            ).map { authority($0, name: name) })
+            ).map { section in
+                let signer = authority(section, name: name)
+                checkOrganisation(signer.organisation, section, letsIn: organisation)
+                return signer
+            })
+    }
+
+    /// What is signed here must be let in here.
+    private static func checkOrganisation(
+        _ organisation: String, _ section: ConfigSection, letsIn wanted: String?
+    ) {
+        guard !section.isSchema, let wanted, !wanted.isEmpty,
+            wanted.lowercased() != organisation.lowercased()
+        else { return }
+        section.problem(
+            "organisation",
+            "`authority.organisation` is \(organisation) and `ocpp.certificateOrganisation` "
+                + "\(wanted): no charger would come in with a certificate signed here; make them one"
+        )
     }
 
     /// Where stations are, their files are too: of `wss://HOST:PORT/ocpp`.

@@ -117,17 +117,20 @@ struct Settings: Sendable {
         let ocpi = ocpi(top, publicURL: url)
         house.ownerDeadlineSeconds = ocpi.authorizeDeadlineSeconds
         house.retention = retention(top)
+        let door = OCPP(ocpp, stationsURL: stationsURL)
         return Settings(
             listeners: listeners, database: database,
             readers: top.int(
                 "databaseReaders", default: 2, in: 1...16, about: "threads that read the database"),
             publicURL: url, timeZone: zone, house: house,
-            ocpp: OCPP(ocpp, stationsURL: stationsURL),
+            ocpp: door,
             ocpi: ocpi,
             beckn: top.sectionOrNil("beckn", about: "Beckn networks; left out: no door").map {
                 beckn($0, name: name, publicURL: url)
             }, outgoing: outgoing(top), alerts: alarms(top, zone: zone),
-            upkeep: upkeep(top, database, reachedAt: filesURL(stationsURL) ?? url, name: name),
+            upkeep: upkeep(
+                top, database, reachedAt: filesURL(stationsURL) ?? url, name: name,
+                letsIn: door.certificateOrganisation),
             drainSeconds: top.int(
                 "drainSeconds", default: 10, in: 0...300,
                 about: "time over which connections are closed at the end"))

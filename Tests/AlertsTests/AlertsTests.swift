@@ -175,6 +175,29 @@ final class TestChannel: AlertChannel {
         #expect(then.last?.detail.hasPrefix("1 since registered, the first is CS-3 of") == true)
     }
 
+    @Test func `end without a word what was told as offline of a station that never came`()
+        async throws
+    {
+        let house = try await house()
+        let channel = TestChannel()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        let now = clock.now
+        try await house.write { transaction in
+            for id in ["CS-1", "CS-2"] {
+                _ = try house.stations.register(id, .accepted, at: now, in: transaction)
+                // As an earlier version raised them.
+                try transaction.execute(
+                    "INSERT INTO alert (kind, subject, detail, raised_at) VALUES (?, ?, 'x', ?)",
+                    Alert.Kind.stationOffline.rawValue, id, now)
+            }
+        }
+        _ = try await attach(house, "CS-2")
+        try await alerts.look(at: clock.now)
+        try await alerts.tell(channel)
+        #expect(channel.told == [["ended stationOffline CS-2"]])
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+    }
+
     @Test func `tell the end of one that grew to whoever had heard of it`() async throws {
         let house = try await house()
         let (early, late) = (TestChannel("early"), TestChannel("late"))

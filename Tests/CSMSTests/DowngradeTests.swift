@@ -63,6 +63,27 @@ final class Handshake {
         #expect(station.enter(certificate: Self.certificate))
     }
 
+    @Test func `comes in the open again where the operator does not hold it to TLS`() {
+        let station = known()
+        #expect(station.enter(password: Self.password))
+        station.settings.pinsTLS = false
+        #expect(station.enter(isTLS: false, password: Self.password))
+        #expect(station.enter(password: Self.password))
+        station.settings.pinsTLS = true
+        #expect(
+            station.verdict(isTLS: false, password: Self.password) == .refused(.downgraded))
+    }
+
+    @Test func `is held to nothing by a first password, and forgets what others came by`() {
+        let station = Handshake()
+        #expect(station.enter(password: Self.password))
+        #expect(station.access.provenProfile == nil)
+        #expect(station.enter(password: Self.password))
+        #expect(station.access.provenProfile == 2)
+        station.access.forgetPasswords()
+        #expect(station.access.provenProfile == nil)
+    }
+
     @Test func `may fall back while its profile is raised, though not into the open`() {
         let station = known()
         #expect(station.enter(password: Self.password))

@@ -3,6 +3,7 @@ import Charging
 import JSON
 import TestSupport
 import Testing
+import Web
 
 @testable import CSMS
 
@@ -96,6 +97,125 @@ import Testing
         #expect(try await rig.connect(password: Self.second).boot()[2]?["status"] == "Accepted")
         await rig.end()
     }
+
+    @Test func `has nothing left of its password once the operator gives one on its page`()
+        async throws
+    {
+        let rig = try await rig()
+        let stranger = try await rig.connect(password: Self.first)
+        _ = try await stranger.boot()
+        let access = try await rig.center.changeAccess(
+            of: "CS-1", ["password": .string(Self.second)], mayLower: false
+        ) { _, _ in }
+        #expect(access?.formers.isEmpty == true)
+        #expect(await stranger.next() == "closed")
+        #expect(await rig.refusal(password: Self.first) == 401)
+        #expect(try await rig.connect(password: Self.second).boot()[2]?["status"] == "Pending")
+        await rig.end()
+    }
+
+    @Test func `is not taken in by a code that is made while it is away`() async throws {
+        let rig = try await rig()
+        let stranger = try await rig.connect(password: Self.first)
+        _ = try await stranger.boot()
+        await stranger.client.close()
+        while rig.center.links["CS-1"] != nil, !Task.isCancelled { await Task.yield() }
+        _ = try await rig.center.makeEnrolment("CS-1", minutes: 10)
+        // Nobody followed the registry yet: its row alone knows.
+        let again = try await rig.connect(password: Self.first)
+        try? await again.send(Self.bootText)
+        #expect(await again.next() == "closed")
+        #expect(rig.center.directory["CS-1"]?.access.verifier == nil)
+        #expect(try await registration(rig) == .accepted)
+        await rig.end()
+    }
+
+    @Test func `is forgotten by a door that follows the registry, though it is away`() async throws
+    {
+        let rig = try await rig()
+        let stranger = try await rig.connect(password: Self.first)
+        _ = try await stranger.boot()
+        await stranger.client.close()
+        while rig.center.links["CS-1"] != nil, !Task.isCancelled { await Task.yield() }
+        let running = Task { await rig.center.run() }
+        _ = try await rig.center.makeEnrolment("CS-1", minutes: 10)
+        while rig.center.directory["CS-1"]?.access.verifier != nil, !Task.isCancelled {
+            // The follower's pause, whenever it begins.
+            rig.clock.advance(milliseconds: 250)
+            await Task.yield()
+        }
+        #expect(rig.center.directory["CS-1"]?.access.verifier == nil)
+        running.cancel()
+        await running.value
+        await rig.end()
+    }
+
+    @Test func `is not taken in by its boot right after the code was made`() async throws {
+        let rig = try await rig()
+        let stranger = try await rig.connect(password: Self.first)
+        _ = try await stranger.boot()
+        _ = try await rig.center.makeEnrolment("CS-1", minutes: 10)
+        try await stranger.send(Self.bootText)
+        var heard = await stranger.next()
+        while heard != "closed" {
+            #expect(!heard.contains("Accepted"))
+            heard = await stranger.next()
+        }
+        await rig.end()
+    }
+
+    @Test func `stays connected by a later password once a person took it in`() async throws {
+        let rig = try await rig()
+        let station = try await rig.connect(password: Self.first)
+        _ = try await station.boot()
+        try await register(rig)
+        let link = try #require(rig.center.links["CS-1"])
+        await link.adopted(try #require(rig.center.access(of: "CS-1")))
+        var answer = try await station.ask(Self.bootText)
+        while !answer.hasPrefix("[3,") { answer = await station.next() }
+        #expect(answer.contains("Accepted"))
+        try await rig.center.setPassword(Self.second, for: "CS-1")
+        try await station.send(#"[2,"h","Heartbeat",{}]"#)
+        var heard = await station.next()
+        while heard != "closed", !heard.hasPrefix(#"[3,"h""#) { heard = await station.next() }
+        #expect(heard != "closed")
+        await rig.end()
+    }
+
+    @Test
+    func `leaves room in the inbox for unknown ones, and is no more than an address may have`()
+        async throws
+    {
+        let rig = try await Rig(unknownStations: .inbox) {
+            $0.pendingStations = 1
+            $0.pendingStationsOfAddress = 2
+        }
+        try await rig.house.write { [rig] transaction in
+            for number in 1...3 {
+                _ = try rig.house.stations.register(
+                    "CS-\(number)", .accepted, at: Rig.noon, in: transaction)
+            }
+        }
+        try await rig.center.load()
+        _ = try await rig.connect("CS-1", password: Self.first).boot()
+        let here = Neighbourhood(of: "127.0.0.1")
+        let now = rig.clock.monotonicMilliseconds
+        #expect(rig.center.directory.waiting(near: here, at: now) == (0, 1))
+        // An unknown one has the place that is there.
+        _ = try await rig.connect("GHOST-1", password: Self.first).boot()
+        #expect(rig.center.directory.waiting(near: here, at: now) == (1, 2))
+        #expect(await rig.refusal("CS-2", password: Self.first) == 429)
+        #expect(rig.center.directory["CS-2"]?.registration == .accepted)
+        // Whoever waits already may come again; so it is after a restart.
+        #expect(await rig.refusal("CS-1", password: Self.first) == nil)
+        let again = StationDirectory()
+        try await again.load(from: rig.house)
+        #expect(again.waiting(near: here, at: now) == (1, 2))
+        await rig.end()
+    }
+
+    private static let bootText =
+        #"[2,"again","BootNotification",{"chargePointModel":"M","chargePointVendor":"V"}]"#
 
     @Test func `is not taken in by a code that is made for the board`() async throws {
         let rig = try await rig()

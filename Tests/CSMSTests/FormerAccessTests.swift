@@ -104,6 +104,17 @@ import Testing
         await rig.end()
     }
 
+    @Test func `stands no longer than its time`() {
+        var access = StationAccess()
+        Self.rotated(&access, 0, nil)
+        var granted = Admission.Granted(
+            station: "CS-1", version: .v16, deviations: Deviations(), isStrict: false)
+        granted.provenBy = access.verifier
+        Self.rotated(&access, 1, 24)
+        #expect(granted.stands(in: access, at: Self.later(23)))
+        #expect(!granted.stands(in: access, at: Self.later(24)))
+    }
+
     @Test func `is not ended by a use of what was changed meanwhile`() {
         var access = StationAccess()
         Self.rotated(&access, 0, nil)

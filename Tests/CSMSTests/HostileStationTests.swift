@@ -43,16 +43,60 @@ import Testing
         for id in ["CS-1", "CS-2", "CS-3", "CS-4"] {
             _ = try await rig.connect(id, password: "0123456789abcdef").boot()
         }
-        // It has proved nothing from here but by its first password.
-        #expect(await rig.refusal("CS-1", password: "0123456789abcdef") == nil)
         for id in ["CS-2", "CS-3", "CS-4"] {
             #expect(await rig.refusal(id, password: "another-password") == 401)
         }
-        #expect(await rig.refusal("CS-2", password: "0123456789abcdef") == 429)
-        #expect(await rig.refusal("CS-1", password: "0123456789abcdef") == nil)
+        #expect(await rig.refusal("CS-1", password: "another-password") == 429)
+        // The others behind the same address come in, though none of them came before.
+        for id in ["CS-1", "CS-2", "CS-3"] {
+            #expect(await rig.refusal(id, password: "0123456789abcdef") == nil)
+        }
         rig.clock.advance(milliseconds: 60_000)
-        #expect(await rig.refusal("CS-2", password: "0123456789abcdef") == nil)
+        #expect(await rig.refusal("CS-1", password: "another-password") == 401)
         await rig.end()
+    }
+
+    @Test func `is counted by no address where the operator wants no bound`() async throws {
+        let rig = try await Rig(unknownStations: .inbox) {
+            $0.lowestSecurityProfile = 0
+            $0.wrongPasswordsOfAddress = 0
+            $0.pendingStationsOfAddress = 0
+            $0.refusalsOfAddress = 0
+        }
+        for number in 1...3 {
+            _ = try await rig.connect("CS-\(number)", password: "0123456789abcdef").boot()
+        }
+        for number in 1...3 {
+            #expect(await rig.refusal("CS-\(number)", password: "another-password") == 401)
+        }
+        #expect(try await rig.center.refusals().count == 3)
+        await rig.end()
+    }
+
+    @Test func `leaves each his share of a list, and what is spare to the newest`() {
+        let share = FairShare<Int>(most: 10, mostOfOne: 6)
+        // 1 of the first, 3 of the second, 9 of the third, 4 of the fourth; keys grow with time.
+        var entries: [FairShare<Int>.Entry] = []
+        for (owner, count) in [1, 3, 9, 4].enumerated() {
+            for number in 0..<count {
+                entries.append(
+                    .init(
+                        key: owner * 100 + number, owner: Neighbourhood(of: "192.0.2.\(owner)"),
+                        at: Int64(number * 10 + owner)))
+            }
+        }
+        // Six of the third may stay by themselves; then three of everybody who has as many.
+        #expect(
+            share.excess(of: entries).sorted() == [200, 201, 202, 203, 204, 205, 300])
+        #expect(FairShare<Int>(most: 17, mostOfOne: .max).excess(of: entries).isEmpty)
+        // Of the two that would have four the one whose fourth is older has three.
+        #expect(
+            FairShare<Int>(most: 11, mostOfOne: .max).excess(of: entries).sorted()
+                == [200, 201, 202, 203, 204, 300])
+        // More owners than places: the newest of them have one each.
+        #expect(
+            FairShare<Int>(most: 2, mostOfOne: .max).excess(of: entries).count == 15)
+        #expect(FairShare<Int>(most: 0, mostOfOne: .max).excess(of: entries).count == 17)
     }
 
     @Test func `has no password that is empty`() async throws {

@@ -131,6 +131,23 @@ import Web
         await rig.end()
     }
 
+    @Test func `is one device, though it tells its serial at some boots only`() {
+        var settings = CentralSystemSettings()
+        settings.replacementsInFiveMinutes = 2
+        let quarantine = Quarantine(settings: settings)
+        func boot(_ serial: String?) -> StationHold? {
+            quarantine.booted(
+                "CS-1", as: StationIdentity(vendor: "V", model: "M", serial: serial),
+                from: "192.0.2.1", at: Rig.noon)
+        }
+        for _ in 0..<5 {
+            for serial in ["A", nil, "a"] { #expect(boot(serial) == nil) }
+        }
+        // A serial that was told once is remembered through boots without.
+        for serial in ["A", nil, "B", nil, "A", nil] { #expect(boot(serial) == nil) }
+        #expect(boot("B")?.reason == .severalDevices)
+    }
+
     @Test func `from several addresses is said to be several devices`() {
         let quarantine = Quarantine(settings: CentralSystemSettings())
         func connect(_ address: String, _ replacements: Int) -> StationHold? {

@@ -58,6 +58,16 @@ def test_a_listener_that_stations_do_not_use_may_have_another_authority(folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("wanted, isTold", [("Another operator", True), ("TEST", False)])
+def test_an_authority_whose_certificates_the_door_would_refuse_is_told(folder, wanted, isTold):
+    (folder / "cpo.yaml").write_text(
+        CPO + f"  certificateOrganisation: {wanted}\nauthority: {{folder: {folder}, organisation: Test}}\n")
+    done = check("kerb-cpo", folder / "cpo.yaml")
+    said = f"`authority.organisation` is Test and `ocpp.certificateOrganisation` {wanted}: "
+    assert (said in done.stderr) == isTold, done.stderr
+    assert (done.returncode == 2) == isTold, done.stderr
+
+
 def test_the_doctor_says_where_the_database_is_not(folder):
     text = CPO + "database: sqlite:/nowhere/kerb.sqlite\n"
     (folder / "cpo.yaml").write_text(text)

@@ -108,7 +108,7 @@ def test_who_came_over_tls_is_refused_without_it_until_an_administrator_lifts_it
         assert await site.status("TLS-3", OLD) == 403
         _, refusals = await site.call("GET", "/refusals")
         assert [(one["station"], one["reason"]) for one in refusals["items"]] == [
-            ("tls-3", "it came over TLS before and now came without")]
+            ("tls-3", "it came over TLS before and now came without (ocpp.pinTLS)")]
         code, problem = await site.call("PUT", "/stations/TLS-3/access", {"securityProfile": 1})
         assert code == 422 and problem["field"] == "securityProfile", problem
         code, access = await site.call("PUT", "/stations/TLS-3/access", {"securityProfile": None, "lower": True})
