@@ -17,6 +17,8 @@ package final class DamagedDatabase {
         fileprivate var next: Int64 = 1
         fileprivate var queriesLeft = DamagedDatabase.mostQueries
         fileprivate var failuresInARow = 0
+        /// A part of the table could not be read.
+        package fileprivate(set) var isDamaged = false
 
         fileprivate var isOver: Bool {
             next > last || queriesLeft <= 0
@@ -129,6 +131,7 @@ package final class DamagedDatabase {
             return rows
         } catch {
             walk.failuresInARow += 1
+            walk.isDamaged = true
             return nil
         }
     }

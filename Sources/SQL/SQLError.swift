@@ -8,6 +8,9 @@ package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
     case corrupt(String)
     /// The disk failed. After a failed sync nothing written since the last commit can be trusted.
     case disk(String)
+    /// The disk does not give a part of the file back. Once, that may pass; a file that cannot be opened
+    /// for it is damaged, and another one may be read and written.
+    case unreadable(String)
     case constraint(Constraint, String)
     /// A column holds something else than was asked for.
     case mismatch(String)
@@ -39,6 +42,8 @@ package enum SQLError: Error, Hashable, Sendable, CustomStringConvertible {
         case .busy: "another program holds the database; stop it, or try again"
         case .corrupt(let what): "damaged, or no database (\(what)); set it aside, restore a backup"
         case .disk(let what): "the disk fails (\(what)); look at it and at the folder's owner"
+        case .unreadable(let what):
+            "the disk does not give it back (\(what)); try again, look at the disk"
         case .constraint(_, let what): "what was to be stored contradicts what is there (\(what))"
         case .mismatch(let what): "holds something else than this program stored (\(what))"
         case .tooLarge(let what): "too large (\(what))"

@@ -265,9 +265,8 @@ final class SQLiteConnection: SQLConnection {
 
     static func error(_ code: Int32, _ message: String) -> SQLError {
         switch code & 0xFF {
-        // SQLITE_IOERR_READ, SQLITE_IOERR_CORRUPTFS: a part that the disk does not give back is damaged.
-        // Another file may be read and written.
-        case SQLITE_IOERR where code >> 8 == 1 || code >> 8 == 33: .corrupt(message)
+        // SQLITE_IOERR_READ, SQLITE_IOERR_CORRUPTFS
+        case SQLITE_IOERR where code >> 8 == 1 || code >> 8 == 33: .unreadable(message)
         case SQLITE_FULL: .full
         case SQLITE_BUSY, SQLITE_LOCKED: .busy
         case SQLITE_CORRUPT, SQLITE_NOTADB: .corrupt(message)

@@ -16,7 +16,7 @@ struct SQLiteEngine: SQLEngine {
     /// the file is opened anew and read back from the disk rather than synced again.
     func mustReopen(after error: SQLError) -> Bool {
         switch error {
-        case .disk, .corrupt: !isInMemory
+        case .disk, .unreadable, .corrupt: !isInMemory
         default: false
         }
     }

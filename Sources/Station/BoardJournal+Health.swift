@@ -13,7 +13,9 @@ extension BoardJournal {
             case JournalError.refusing(let trouble): trouble
             case SQLError.full: .full
             case SQLError.corrupt: .damaged
-            case SQLError.disk(let why), SQLError.notAllowed(let why): .failing(why)
+            case SQLError.disk(let why), SQLError.unreadable(let why),
+                SQLError.notAllowed(let why):
+                .failing(why)
             default: nil
             }
         guard let trouble else { return }

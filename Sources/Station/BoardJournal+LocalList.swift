@@ -101,7 +101,7 @@ extension BoardJournal {
 
     /// What the list says of a token, compared ignoring case; nil where it does not have it.
     func listed(token: String, at now: Timestamp) async throws -> AuthorizationInfo? {
-        let isClockKnown = trust != .untrusted
+        let isClockKnown = isClockKnown
         return try await database.read { sql in
             guard
                 let row = try sql.queryOne(
@@ -115,8 +115,8 @@ extension BoardJournal {
     ///
     /// A clock that somebody has set is believed, whatever an earlier one said: what was learnt by a clock
     /// decades ahead would end every token until then. One that nobody has set, after a power cut, reads
-    /// less than it is: the board then judges by the last time the operator was heard, which
-    /// `correctStamps` keeps from lying ahead.
+    /// less than it is, and so may one with a battery: the board then judges by the last time the operator
+    /// was heard, which `correctStamps` keeps from lying ahead.
     static func info(
         of row: Row, in table: String, at now: Timestamp, _ isClockKnown: Bool, _ sql: Transaction
     ) throws -> AuthorizationInfo? {

@@ -80,7 +80,7 @@ extension BoardJournal {
 
     /// What the operator last said of a token, compared ignoring case; nil if never, or expired.
     func known(token: String, at now: Timestamp) async throws -> AuthorizationInfo? {
-        let isClockKnown = trust != .untrusted
+        let isClockKnown = isClockKnown
         return try await database.read { sql in
             guard
                 let row = try sql.queryOne(

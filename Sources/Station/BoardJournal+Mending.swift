@@ -45,9 +45,9 @@ struct MendedCharge {
 extension BoardJournal {
     /// What a row of a damaged journal becomes; nil where it is left out.
     ///
-    /// What keeps people from current is kept at its worst: a latched fault that nobody can name is taken
-    /// for a welded contact, a connector of which nobody knows it is out of service. A boot whose clock
-    /// nobody can judge is dated by the one after it.
+    /// What keeps people from current is kept as its sum says it was, else at its worst: a latched fault
+    /// that nobody can name is taken for a welded contact, a connector of which nobody knows it is out
+    /// of service. A boot whose clock nobody can judge is dated by the one after it.
     static func mended(
         _ row: Row, of table: String, _ columns: [JournalColumn]
     ) -> [String: SQLValue]? {
@@ -58,6 +58,9 @@ extension BoardJournal {
         }
         // Unreadable is as good as wrong.
         if fits, (try? isSound(row, of: table)) == true { return values }
+        if let original = Self.original(of: row, in: table) {
+            return values.merging(original) { _, was in was }
+        }
         switch table {
         case "availability":
             guard values["connector"] != nil else { return nil }
@@ -76,6 +79,31 @@ extension BoardJournal {
         let decisive = (summed[table] ?? []).map { values[$0] ?? .null }
         values["sum"] = .integer(CheckSum.ofRow(table, decisive))
         return values
+    }
+
+    /// Connectors that a board may have; 0 is the station.
+    private static let connectors: ClosedRange<ConnectorNumber> = 0...16
+
+    /// What a row that keeps people from current said before a digit of it changed: whatever fits its sum.
+    /// A changed connector must not let another one go.
+    private static func original(of row: Row, in table: String) -> [String: SQLValue]? {
+        let decisive: (name: String, values: [SQLValue])
+        switch table {
+        case "availability": decisive = ("is_operative", [.integer(0), .integer(1)])
+        case "latched_fault":
+            decisive = ("fault", Fault.allCases.map { SQLValue.text($0.rawValue) })
+        default: return nil
+        }
+        // Without a readable sum nothing tells.
+        guard row.has("sum"), let sum = try? row.int64("sum") else { return nil }
+        for connector in connectors {
+            let number = SQLValue.integer(Int64(connector))
+            for value in decisive.values
+            where CheckSum.ofRow(table, [number, value]) == sum {
+                return ["connector": number, decisive.name: value]
+            }
+        }
+        return nil
     }
 
     /// The columns that this program knows and whose values are of their kind. A damaged file may be of
@@ -108,8 +136,8 @@ extension BoardJournal {
             // What damage made of a row is refused; anything else is the disk's.
             switch error {
             case .constraint, .mismatch, .tooLarge, .unstorable: return false
-            case .full, .busy, .corrupt, .disk, .newerDatabase, .changedMigration, .notAllowed,
-                .unreachable, .denied, .statement, .closed:
+            case .full, .busy, .corrupt, .disk, .unreadable, .newerDatabase, .changedMigration,
+                .notAllowed, .unreachable, .denied, .statement, .closed:
                 throw error
             }
         }

@@ -116,12 +116,13 @@ extension BoardJournal {
         }
     }
 
-    /// True where trying again cannot help and another file can. A disk that fails is none: a fresh
-    /// file on it would fail too, and what is owed would be out of sight.
+    /// True where opening again cannot help and another file can. A disk that takes nothing is none: a
+    /// fresh file on it would fail too, and what is owed would be out of sight.
     static func isDamage(_ error: any Error) -> Bool {
         switch error {
-        case SQLError.corrupt, SQLError.mismatch, SQLError.statement, SQLError.constraint,
-            SQLError.newerDatabase, SQLError.changedMigration, JournalError.damaged:
+        case SQLError.corrupt, SQLError.unreadable, SQLError.mismatch, SQLError.statement,
+            SQLError.constraint, SQLError.newerDatabase, SQLError.changedMigration,
+            JournalError.damaged:
             true
         default: false
         }

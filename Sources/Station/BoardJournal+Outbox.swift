@@ -90,7 +90,7 @@ extension BoardJournal {
         let boot = try row.text("message_boot")
         let charge = try row.int64("id")
         if let told = try row.int64OrNil("told_base"), try row.textOrNil("told_boot") == boot {
-            return told - written
+            return Self.sane(told &- written)
         }
         let known = try row.int64OrNil("base_ms")
         let settled = known.map { Self.shift(from: written, to: $0) } ?? 0
@@ -109,7 +109,7 @@ extension BoardJournal {
                     "UPDATE charge SET start_shift_ms = ? WHERE id = ?", settled, charge)
             }
             try sql.execute(
-                "UPDATE charge SET told_base = ?, told_boot = ? WHERE id = ?", written + settled,
+                "UPDATE charge SET told_base = ?, told_boot = ? WHERE id = ?", written &+ settled,
                 boot, charge)
         }
         return settled
@@ -117,7 +117,7 @@ extension BoardJournal {
 
     private static func kind(_ row: Row, shift: Int64) throws -> Message.Kind {
         func repaired(_ column: String) throws -> Timestamp {
-            Timestamp(milliseconds: try row.timestamp(column).milliseconds + shift)
+            Timestamp(milliseconds: sane(try row.timestamp(column).milliseconds) + sane(shift))
         }
         // The operator's number is bound when the message goes, never when it is written.
         let reference = try row.intOrNil("operator_id").map { TransactionReference.number($0) }

@@ -12,11 +12,15 @@ extension BoardJournal {
         var unsound = 0
         /// Pages that the disk did not give back.
         var unreadable = 0
-        /// Not a charge could be read; perhaps there was none.
+        /// Of these the unsound ones beside the charges were.
+        var lost: [String: Int] = [:]
+        /// There were charges or messages, or may have been, and not a charge came over.
         var isNothing = false
 
         var description: String {
-            "\(charges) charges and \(messages) messages, \(unsound) rows unsound"
+            let lost = lost.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+            return "\(charges) charges and \(messages) messages, \(unsound) rows unsound"
+                + (lost.isEmpty ? "" : " (\(lost.joined(separator: ", ")))")
                 + (unreadable > 0 ? ", \(unreadable) pages unreadable" : "")
         }
     }
@@ -46,8 +50,12 @@ extension BoardJournal {
         // Nothing stays parked: a fresh journal begins with a fresh try.
         let names = (columns["charge"] ?? []).filter { !$0.name.hasPrefix("park") }
         let charges = try await takeCharges(reader, names, &saved)
-        saved.isNothing = charges.isEmpty
         try await takeMessages(reader, of: charges, &saved)
+        // So far only rows of these two count. A board that charged nobody has none of them to lose.
+        saved.isNothing =
+            charges.isEmpty
+            && (saved.unsound > 0
+                || ["charge", "message"].contains { Self.isBroken($0, reader) })
         for (table, columns) in columns.sorted(by: { $0.key < $1.key })
         where !["boot", "charge", "message"].contains(table) {
             try await takeRows(reader, of: table, columns, &saved)
@@ -106,6 +114,13 @@ extension BoardJournal {
         return charges
     }
 
+    /// A part of the table cannot be read.
+    private static func isBroken(_ table: String, _ reader: DamagedDatabase) -> Bool {
+        var walk = reader.walk(through: table)
+        while reader.next(&walk) != nil {}
+        return walk.isDamaged
+    }
+
     private func takeRows(
         _ reader: DamagedDatabase, of table: String, _ columns: [JournalColumn],
         _ saved: inout Saved
@@ -113,7 +128,7 @@ extension BoardJournal {
         var walk = reader.walk(through: table)
         while let rows = reader.next(&walk) {
             if rows.isEmpty { continue }
-            saved.unsound += try await write(.salvage) { sql in
+            let lost: Int = try await write(.salvage) { sql in
                 try rows.reduce(0) { lost, row in
                     guard let values = Self.mended(row, of: table, columns),
                         try Self.insert(values, into: table, sql)
@@ -121,6 +136,8 @@ extension BoardJournal {
                     return lost
                 }
             }
+            saved.unsound += lost
+            if lost > 0 { saved.lost[table, default: 0] += lost }
         }
     }
 

@@ -80,13 +80,15 @@ extension BoardJournal {
                 "SELECT body, shift_ms FROM stop_sample WHERE charge_id = ? ORDER BY seq", charge
             ).compactMap { row -> StoredSample? in
                 guard var sample = StoredSample(text: try row.text("body")) else { return nil }
-                sample.snapshot.at.milliseconds += try row.int64("shift_ms")
+                let at = Self.sane(sample.snapshot.at.milliseconds)
+                sample.snapshot.at.milliseconds = at + Self.sane(try row.int64("shift_ms"))
                 return sample
             }
             return StopData(
                 start: WattHours(try row.int64("meter_start_wh")),
                 startedAt: Timestamp(
-                    milliseconds: try row.timestamp("started_at").milliseconds + startShift),
+                    milliseconds: Self.sane(try row.timestamp("started_at").milliseconds)
+                        + Self.sane(startShift)),
                 samples: samples)
         }
     }

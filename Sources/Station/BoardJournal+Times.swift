@@ -12,6 +12,14 @@ extension BoardJournal {
 
     var trust: ClockTrust { (clock as? BoardClock)?.trust ?? .operator }
 
+    /// Somebody who knows said what time it is; a battery may be slow, and would let in what has expired.
+    var isClockKnown: Bool {
+        switch trust {
+        case .operator, .ntp: true
+        case .untrusted, .rtc: false
+        }
+    }
+
     /// The time without the operator's word; nil where nobody here knows it.
     var ownTime: Timestamp? {
         guard let board = clock as? BoardClock else { return clock.now }
@@ -32,11 +40,11 @@ extension BoardJournal {
             return state.bases
         }
         for base in [present] + known.reversed() {
-            let monotonic = at.milliseconds - base
+            let monotonic = at.milliseconds &- base
             if monotonic >= 0, monotonic <= now + BoardClock.smallestStep { return base }
         }
         // Of no clock this program has seen: it counts as of now.
-        return at.milliseconds - now
+        return at.milliseconds &- now
     }
 
     private static let rememberedBases = 8
@@ -46,8 +54,14 @@ extension BoardJournal {
         _ at: Timestamp, _ boot: String, _ base: Int64, _ sql: Transaction
     ) throws {
         try sql.execute(
-            "UPDATE boot SET last_ms = MAX(last_ms, ?) WHERE boot_id = ?", at.milliseconds - base,
-            boot)
+            "UPDATE boot SET last_ms = MAX(last_ms, ?) WHERE boot_id = ?",
+            sane(at.milliseconds &- base), boot)
+    }
+
+    /// What damage made of a time must not end the program that reckons with it: a row without a sum is
+    /// believed. Milliseconds; 2,200 years to either side.
+    static func sane(_ milliseconds: Int64) -> Int64 {
+        min(max(milliseconds, -(1 << 46)), 1 << 46)
     }
 
     /// By how much a time moves that was written with `base`: as the boot of its charge was told, else
@@ -57,7 +71,7 @@ extension BoardJournal {
     ) throws -> Int64 {
         if let told = try charge.int64OrNil("told_base"), try charge.textOrNil("told_boot") == boot
         {
-            return told - base
+            return sane(told &- base)
         }
         let row = try sql.queryOne("SELECT base_ms, trust FROM boot WHERE boot_id = ?", boot)
         guard let row, try row.text("trust") != ClockTrust.untrusted.rawValue else { return 0 }
@@ -66,13 +80,15 @@ extension BoardJournal {
 
     /// An answer's way over the network moves nothing.
     static func shift(from base: Int64, to known: Int64) -> Int64 {
-        abs(known - base) > BoardClock.tolerancesMilliseconds ? known - base : 0
+        let shift = sane(known &- base)
+        return abs(shift) > BoardClock.tolerancesMilliseconds ? shift : 0
     }
 
     /// When a charge began, as it was told or would be now.
     static func startedAt(_ charge: Row, _ sql: Transaction) throws -> Timestamp {
         let at = try charge.timestamp("started_at")
-        return Timestamp(milliseconds: at.milliseconds + (try startShift(charge, sql)))
+        return Timestamp(
+            milliseconds: sane(at.milliseconds) + sane(try startShift(charge, sql)))
     }
 
     static func startShift(_ charge: Row, _ sql: Transaction) throws -> Int64 {
@@ -150,6 +166,17 @@ extension BoardJournal {
     /// a time server that was wrong once must not date for ever what came before it was right.
     private static let mostDisorder: Int64 = 86_400_000
 
+    /// What a word on the time weighs against another that contradicts it: a lighter one may be the one
+    /// that is wrong, and refutes nothing. A battery's own is judged by order alone.
+    private static func weight(_ word: String) -> Int {
+        switch ClockTrust(rawValue: word) {
+        case .ntp: 3
+        case .operator: 2
+        case nil: 1
+        case .rtc, .untrusted: 0
+        }
+    }
+
     /// Boots that ended before anybody knew the time lie before the next one: the closest they can
     /// be is that each ended as the next began. So order holds, and durations are exact.
     private static func settle(
@@ -171,15 +198,17 @@ extension BoardJournal {
             """, bootID)
         for (index, row) in earlier.enumerated() {
             let (own, last) = (try row.int64("base_ms"), try row.int64("last_ms"))
-            let before = try Self.earliest(after: earlier.dropFirst(index + 1), next: next)
             let word = try row.text("trust")
-            // Against a battery's word alone nobody else's is refuted.
-            let isRefuted = trust != .rtc && own &+ last > next &+ Self.mostDisorder
+            let isRefuted =
+                Self.weight(trust.rawValue) >= Self.weight(word)
+                && own &+ last > next &+ Self.mostDisorder
             let isKnown: Bool =
                 switch ClockTrust(rawValue: word) {
                 case .operator, .ntp: !isRefuted
                 // A battery is believed as far as order allows.
-                case .rtc: own &+ last <= next && own >= before ?? own
+                case .rtc:
+                    try own &+ last <= next
+                        && own >= earliest(after: earlier.dropFirst(index + 1), next: next) ?? own
                 case .untrusted: false
                 case nil: word != Self.supposed && !isRefuted
                 }

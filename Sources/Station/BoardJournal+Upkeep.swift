@@ -78,7 +78,8 @@ extension BoardJournal {
         if try row.textOrNil("trust") != ClockTrust.untrusted.rawValue,
             let base = try row.int64OrNil("base_ms")
         {
-            at.milliseconds += shift(from: try row.int64("clock_base"), to: base)
+            at.milliseconds =
+                sane(at.milliseconds) + shift(from: try row.int64("clock_base"), to: base)
         }
         return at
     }

@@ -77,39 +77,62 @@ extension ConnectorController {
     /// What an earlier run of the program left open in the meter: of a charge that is still open it goes
     /// on, of one whose stop is owed the record is fetched now. The next charge must not get it.
     private func endLeft(_ signer: any MeterSigner) async {
-        let left: Int64
-        let token: String?
+        let left: SignedCharge
         do {
-            guard let told = try await journal.signedCharge(of: number) else { return }
-            left = told
-            token = try await journal.token(ofCharge: told)
+            guard let found = try await chargeLeft() else { return }
+            left = found
         } catch {
             log.warning("signed charge not read", ["error": String(describing: error)])
             return
         }
-        if left == recoveredCharge {
-            signedCharge = left
+        if left.charge == recoveredCharge {
+            signedCharge = left.charge
             return
         }
-        let charge = SignedCharge(outlet: outlet, token: token ?? "", charge: left)
         var record: SignedRecord?
         for attempt in 1...Self.mostEndings {
             do throws(MeterError) {
-                record = try await signer.end(charge)
+                record = try await signer.end(left)
                 break
             } catch {
                 if Task.isCancelled { return }
                 let why = "\(error)"
                 log.warning(
                     "charge without signed record",
-                    ["connector": number, "charge": left, "reason": why])
+                    ["connector": number, "charge": left.charge, "reason": why])
                 // The bus may not be there yet; what the meter refuses it refuses again.
                 if case .notSigned = error { break }
                 guard attempt < Self.mostEndings else { break }
                 do { try await clock.sleep(milliseconds: Self.endingPauses) } catch { return }
             }
         }
-        await settle(record, ofLeft: left)
+        await settle(record, ofLeft: left.charge)
+    }
+
+    /// The charge that the meter has open, as far as that is written down.
+    private func chargeLeft() async throws -> SignedCharge? {
+        guard let told = try await journal.signedCharge(of: number) else {
+            if try await !journal.isSigningKept(of: number) { await takeUpUnwritten() }
+            return nil
+        }
+        if try await journal.isSignedLongAgo(told, of: number) {
+            await takeUpUnwritten()
+            journal.releaseStop(of: told)
+            tellJournalled()
+            return nil
+        }
+        let token = try await journal.token(ofCharge: told)
+        return SignedCharge(outlet: outlet, token: token ?? "", charge: told)
+    }
+
+    /// A program that wrote nothing down has been here, such as the one before an update, and told the
+    /// meter of whatever charge is open. From here on it is written down.
+    private func takeUpUnwritten() async {
+        signedCharge = recoveredCharge
+        do { try await journal.setSigned(recoveredCharge, of: number) } catch {
+            // The next start finds the same.
+            log.warning("signed charge not kept", ["error": String(describing: error)])
+        }
     }
 
     private func settle(_ record: SignedRecord?, ofLeft charge: Int64) async {

@@ -38,7 +38,8 @@ struct DamagedCopy: Sendable {
             var bytes: [UInt8] = []
             do throws(FileError) {
                 bytes = try read(from, count, at: place, source)
-            } catch .failed(_, EIO) {
+            } catch {
+                guard Self.isUnreadable(error) else { throw error }
                 bytes = try inPieces(from, count, at: place, source, &unreadable)
             }
             // It became shorter meanwhile.
@@ -48,6 +49,13 @@ struct DamagedCopy: Sendable {
             place += Int64(bytes.count)
         }
         return unreadable
+    }
+
+    /// What a disk or its file system says of a part that it does not give back: a sector, a sum over a
+    /// block, the map of the file, a part of the device.
+    private static func isUnreadable(_ error: FileError) -> Bool {
+        guard case .failed(_, let code) = error else { return false }
+        return [EIO, EBADMSG, EUCLEAN, ENXIO].contains(code)
     }
 
     private func inPieces(
@@ -61,7 +69,7 @@ struct DamagedCopy: Sendable {
                 if piece.isEmpty { break }
                 found += piece
             } catch {
-                guard case .failed(_, EIO) = error, unreadable < Self.mostUnreadable else {
+                guard Self.isUnreadable(error), unreadable < Self.mostUnreadable else {
                     throw error
                 }
                 unreadable += 1

@@ -37,7 +37,11 @@ struct JournalRebuild: Sendable {
             _ = releaseReserve()
             // What is owed before what is kept to be looked at.
             try dropSaved()
-            try await fill(cause)
+            do { try await fill(cause) } catch let error where BoardJournal.isFull(error) {
+                log.error("disk still full, older evidence goes", ["file": path])
+                try dropUnsaved()
+                try await fill(cause)
+            }
         }
         try finish()
     }
@@ -128,8 +132,8 @@ struct JournalRebuild: Sendable {
     /// What the damaged rows cannot be blamed for; damage is met in the fresh file alone.
     private func isDisk(_ error: any Error) -> Bool {
         switch error {
-        case SQLError.full, SQLError.disk, SQLError.notAllowed, SQLError.busy, SQLError.corrupt,
-            is FileError, is CancellationError:
+        case SQLError.full, SQLError.disk, SQLError.unreadable, SQLError.notAllowed, SQLError.busy,
+            SQLError.corrupt, is FileError, is CancellationError:
             true
         default: false
         }
@@ -182,11 +186,13 @@ struct JournalRebuild: Sendable {
 
     /// It is evidence as well: nobody knows what the other program made of the damaged one.
     private func setAside(_ number: Int64) throws {
-        log.error("rebuilt journal not used, another is in its place", ["file": aside(number)])
-        try move(rebuilt(number), to: aside(number))
+        // The damaged one may have gone aside by that number already.
+        let free = FileSystem.exists(aside(number)) ? freeNumber() : number
+        log.error("rebuilt journal not used, another is in its place", ["file": aside(free)])
+        try move(rebuilt(number), to: aside(free))
         try FileSystem.syncFolder(of: path)
         try FileSystem.remove(origin(of: number))
-        try prune(to: limits.evidence, but: number)
+        try prune(to: limits.evidence, but: free)
     }
 
     /// Which file lies in the journal's place, and when it was last written.
@@ -243,6 +249,12 @@ struct JournalRebuild: Sendable {
     private func dropSaved() throws(FileError) {
         for number in Self.numbers(of: "damaged", beside: path)
         where !FileSystem.exists(unsaved(number)) { try drop(number) }
+        try FileSystem.syncFolder(of: path)
+    }
+
+    /// Removes the evidence that nothing came over from, but for the newest.
+    private func dropUnsaved() throws(FileError) {
+        for number in Self.numbers(of: "damaged", beside: path).dropLast() { try drop(number) }
         try FileSystem.syncFolder(of: path)
     }
 

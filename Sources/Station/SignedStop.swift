@@ -62,6 +62,29 @@ extension BoardJournal {
         }.flatMap { Int64(try $0.text("value")) }
     }
 
+    /// False where only programs have been here that wrote none of it down.
+    func isSigningKept(of connector: ConnectorNumber) async throws -> Bool {
+        try await database.read { sql in
+            try sql.queryOne(
+                "SELECT value FROM setting WHERE key = ?", "\(Self.signedKey)\(connector)")
+                != nil
+        }
+    }
+
+    /// The connector has a later charge, and this one waits for no record: a program that wrote nothing
+    /// down ended it and began that one. While its stop waits its own record is in the meter.
+    func isSignedLongAgo(_ charge: Int64, of connector: ConnectorNumber) async throws -> Bool {
+        try await database.read { sql in
+            try sql.queryOne(
+                """
+                SELECT 1 AS n FROM charge WHERE connector = ? AND id > ? AND NOT EXISTS (
+                    SELECT 1 FROM message
+                    WHERE charge_id = ? AND kind = 'stop' AND body IS NULL)
+                LIMIT 1
+                """, connector, charge, charge) != nil
+        }
+    }
+
     /// At the start: the records of these are still to be fetched. See `ConnectorController.endLeft`.
     func holdSignedStops() async throws {
         let until = clock.monotonicMilliseconds + ConnectorTimings.signedRecordWaits

@@ -44,7 +44,7 @@ extension SmartCharging {
     /// Writes one after the other, in the order they were asked for: of two that run at a time the older
     /// could reach the disk last, and a limit that was taken away would be back after a restart.
     private func keep(_ text: String) async throws {
-        let (before, journal) = (limitWrite, journal)
+        let (before, journal, order) = (limitWrite, journal, limitOrders)
         let write = Task {
             // Its failure was told to whoever asked for it.
             _ = await before?.result
@@ -55,7 +55,8 @@ extension SmartCharging {
         do {
             try await write.value
         } catch {
-            isLimitBeingTaken = false
+            // One that came meanwhile may be taking it away still.
+            if order == limitOrders { isLimitBeingTaken = false }
             throw error
         }
     }

@@ -67,6 +67,21 @@ import Testing
         await #expect(throws: Never.self) { try await signer.end(charge) }
     }
 
+    @Test func `has begun once it took the command, although nobody heard what came of it`()
+        async throws
+    {
+        defer { stop() }
+        device.now { $0.isMuteWhileActive = true }
+        #expect(try await signer.begin(charge) == nil)
+        device.now { $0.isMuteWhileActive = false }
+        #expect(try await signer.end(charge).text.hasPrefix("OCMF|"))
+        // What it says of itself counts.
+        device.now { $0.failsWith = 254 }
+        await #expect(throws: MeterError.notSigned("signature status 254")) {
+            try await signer.begin(charge)
+        }
+    }
+
     @Test func `that has no transaction open has no record`() async throws {
         defer { stop() }
         await #expect(throws: MeterError.notSigned("no transaction is open")) {

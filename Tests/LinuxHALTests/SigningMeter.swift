@@ -16,6 +16,8 @@ final class SigningMeter: SlaveDevice {
         /// How often the status is asked for before the signature is ready.
         var asksUntilReady = 2
         var failsWith: UInt16?
+        /// It says nothing of itself while a transaction is open.
+        var isMuteWhileActive = false
     }
 
     init() { state = Lock(State()) }
@@ -28,7 +30,8 @@ final class SigningMeter: SlaveDevice {
         function: Int, address: Int, count: Int
     ) throws(SlaveException) -> [UInt16] {
         guard function == 3, (7000..<8300).contains(address) else { throw .illegalAddress }
-        return state.withLock { state in
+        return try state.withLock { (state) throws(SlaveException) -> [UInt16] in
+            if state.isMuteWhileActive, state.registers[7000] == 1 { throw .deviceFailure }
             if address == 7052, state.registers[7052] == 2 {
                 state.asksUntilReady -= 1
                 if state.asksUntilReady <= 0 { state.registers[7052] = state.failsWith ?? 15 }

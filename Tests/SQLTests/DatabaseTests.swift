@@ -376,11 +376,12 @@ private struct Refused: Error {}
     }
 
     @Test
-    func `calls what the disk does not give back damaged, and what it does not take a failure`() {
+    func `tells what the disk does not give back from what it does not take, and from damage`() {
         // SQLITE_IOERR_READ, SQLITE_IOERR_CORRUPTFS; SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC.
         for code in [Int32(266), 8_458] {
-            #expect(SQLiteConnection.error(code, "x") == .corrupt("x"))
+            #expect(SQLiteConnection.error(code, "x") == .unreadable("x"))
         }
+        #expect(SQLiteConnection.error(11, "x") == .corrupt("x"))
         for code in [Int32(778), 1_034] { #expect(SQLiteConnection.error(code, "x") == .disk("x")) }
     }
 }

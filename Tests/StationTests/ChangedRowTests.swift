@@ -143,10 +143,11 @@ import Testing
     }
 
     @Test func `keeps people from current at its worst`() async throws {
-        var journal = try await fill(changing: "UPDATE latched_fault SET fault = 'meterAbsure'")
+        var journal = try await fill(
+            changing: "UPDATE latched_fault SET fault = 'meterAbsure', sum = sum + 1")
         #expect(try await journal.latchedFaults() == [1: [.weldedContact]])
         try await journal.database.write {
-            try $0.execute("UPDATE availability SET is_operative = 8")
+            try $0.execute("UPDATE availability SET is_operative = 8, sum = sum + 1")
         }
         await journal.close()
         journal = try await open()
@@ -155,11 +156,29 @@ import Testing
         await journal.close()
     }
 
+    /// Otherwise the connector would be free whose number changed.
+    @Test(arguments: [
+        "UPDATE latched_fault SET connector = 3", "UPDATE latched_fault SET connector = 1000",
+        "UPDATE latched_fault SET connector = x'31'",
+        "UPDATE latched_fault SET fault = 'meterAbsure'",
+        "UPDATE availability SET connector = 9", "UPDATE availability SET is_operative = 0",
+    ])
+    func `keeps from current whom it kept before, by the row's sum`(
+        statement: String
+    ) async throws {
+        let journal = try await fill(changing: statement)
+        #expect(try await journal.latchedFaults() == [1: [.meterAbsurd]])
+        #expect(try await journal.availability() == [1: true])
+        #expect(try evidence() == 1)
+        await journal.close()
+    }
+
     @Test func `leaves an operator's profile out and says so`() async throws {
         let journal = try await fill(
             changing: "UPDATE charging_profile SET body = replace(body, '6', '9')")
         #expect(try await journal.profiles().isEmpty)
-        #expect(try await journal.view().notices.first?.contains(text: "1 rows unsound") == true)
+        let notice = try #require(try await journal.view().notices.first)
+        #expect(notice.contains(text: "1 rows unsound (charging_profile 1)"))
         await journal.close()
     }
 

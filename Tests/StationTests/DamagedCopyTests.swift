@@ -12,12 +12,12 @@ import Testing
     private let clock = ManualClock(Timestamp(seconds: 1_800_000_000))
 
     /// Reads like `pread`, but for what touches one of these bytes.
-    private func failing(at lost: Range<Int64>) -> DamagedCopy {
+    private func failing(at lost: Range<Int64>, _ code: Int32 = EIO) -> DamagedCopy {
         DamagedCopy { descriptor, bytes, count, place in
             guard (place..<(place + Int64(count))).overlaps(lost) else {
                 return pread(descriptor, bytes, count, off_t(place))
             }
-            errno = EIO
+            errno = code
             return -1
         }
     }
@@ -35,6 +35,27 @@ import Testing
         // Its end, which is no whole page.
         #expect(try failing(at: 200_000..<200_001).copy(source, to: target) == 1)
         #expect(try FileSystem.read(target).count == bytes.count)
+    }
+
+    @Test(arguments: [EIO, EBADMSG, EUCLEAN, ENXIO])
+    func `says so in the words of its file system`(code: Int32) throws {
+        let (source, target) = (folder.file("a"), folder.file("b"))
+        try FileSystem.writeAtomically([UInt8](repeating: 7, count: 8192), to: source)
+        #expect(try failing(at: 0..<1, code).copy(source, to: target) == 1)
+        let expected = [UInt8](repeating: 0, count: 4096) + [UInt8](repeating: 7, count: 4096)
+        #expect(try FileSystem.read(target) == expected)
+    }
+
+    @Test func `lost nothing of a board that charged nobody`() async throws {
+        let path = folder.file("idle.db")
+        let journal = try await BoardJournal(path: path, bootID: "a", clock: clock)
+        try await journal.database.checkpoint()
+        await journal.close()
+        let fresh = try await BoardJournal(
+            path: folder.file("fresh.db"), bootID: "a", clock: clock, isRebuilding: true)
+        let saved = try await fresh.salvage(from: path)
+        #expect(saved.charges == 0 && !saved.isNothing)
+        await fresh.close()
     }
 
     @Test func `are gone where they give back hardly anything`() throws {

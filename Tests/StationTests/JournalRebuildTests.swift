@@ -124,6 +124,28 @@ import Testing
         await journal.close()
     }
 
+    @Test func `is given all but the newest evidence where the disk is still full`() async throws {
+        try await makeDamaged()
+        for number in 1...3 {
+            try FileSystem.writeAtomically([1], to: "\(path).damaged-\(number)")
+            try FileSystem.writeAtomically([], to: "\(path).damaged-\(number).unsaved")
+        }
+        let failures = Lock(2)
+        let journal = try await open(probe: { step, _ in
+            guard step == .salvage else { return }
+            let isFull = failures.withLock { left in
+                defer { left = max(0, left - 1) }
+                return left > 0
+            }
+            if isFull { throw SQLError.full }
+        })
+        try await expectWhole(journal)
+        #expect(
+            try names("damaged-")
+                == ["j.db.damaged-\(clock.now.milliseconds)", "j.db.damaged-3"])
+        await journal.close()
+    }
+
     @Test func `keeps what it was made from, whatever the clock says and whatever lies beside it`()
         async throws
     {
@@ -189,6 +211,12 @@ import Testing
         #expect(kept.contains("j.db.damaged-1") && !kept.contains("j.db.damaged-2"))
     }
 
+    @Test
+    func `is another one where the disk does not give it back, and stays where it takes nothing`() {
+        #expect(BoardJournal.isDamage(SQLError.unreadable("a page")))
+        #expect(!BoardJournal.isDamage(SQLError.disk("a page")))
+    }
+
     @Test func `begins to count anew once a journal has opened`() async throws {
         try await makeDamaged()
         var journal = try await open()
@@ -211,6 +239,9 @@ import Testing
         }
         #expect(try names("rebuilt-").count == 1)
         for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(path + suffix) }
+        // Evidence has its number already.
+        let evidence = "\(path).damaged-\(clock.now.milliseconds)"
+        try FileSystem.writeAtomically([1], to: evidence)
         var journal = try await BoardJournal(path: path, bootID: "a", clock: clock)
         _ = try await journal.start(
             connector: 1, token: "OTHER", isRemote: false, register: WattHours(1), at: clock.now)
@@ -218,7 +249,8 @@ import Testing
         journal = try await open()
         #expect(try await journal.recovered()[1]?.token == "OTHER")
         #expect(try names("rebuilt-").isEmpty && names("origin-").isEmpty)
-        #expect(try names("damaged-").count == 1)
+        #expect(try names("damaged-").count == 2)
+        #expect(try FileSystem.read(evidence) == [1])
         await journal.close()
     }
 }

@@ -72,7 +72,7 @@ import Testing
         (.token, { try await $0.forgetTokens() }),
     ]
 
-    @Test(arguments: writes.indices, [SQLError.full, .disk("test")])
+    @Test(arguments: writes.indices, [SQLError.full, .disk("test"), .unreadable("test")])
     func `shows a disk's trouble, and lets no charge begin on it`(
         index: Int, error: SQLError
     ) async throws {

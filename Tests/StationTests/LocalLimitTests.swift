@@ -85,6 +85,35 @@ import Testing
         await two.close()
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `stays on its way out while an older order to take it away fails`() async throws {
+        let (isArmed, isAsked, mayFail) = (Lock(false), Lock(false), Lock(false))
+        let (smart, journal) = try await smart(
+            ManualClock(),
+            probe: { step, moment in
+                guard step == .setting, moment == .asked, isArmed.withLock({ $0 }) else { return }
+                isArmed.withLock { $0 = false }
+                isAsked.withLock { $0 = true }
+                let last = SystemClock().monotonicMilliseconds + 2_000
+                while !mayFail.withLock({ $0 }), SystemClock().monotonicMilliseconds < last {
+                    sched_yield()
+                }
+                throw Dead()
+            })
+        try await smart.limitSite(LocalLimit(currents: PhaseCurrents(Amperes(10)), seconds: 600))
+        isArmed.withLock { $0 = true }
+        let older = Task { try await smart.limitSite(nil) }
+        await until { isAsked.withLock { $0 } }
+        let newer = Task { try await smart.limitSite(nil) }
+        await until { await smart.limitOrders == 3 }
+        mayFail.withLock { $0 = true }
+        await #expect(throws: Dead.self) { try await older.value }
+        #expect(await smart.isLimitBeingTaken)
+        try await newer.value
+        #expect(await held(smart) == nil)
+        await journal.close()
+    }
+
     @Test func `that was never said is known not to be there`() async throws {
         let (_, journal) = try await smart(ManualClock())
         #expect(try await journal.settings()[SmartCharging.limitKey] == "off")

@@ -117,6 +117,13 @@ import Testing
         #expect(journal.trust == .untrusted)
         #expect(try await journal.listed(token: "ONE", at: fallen.now)?.status == .expired)
         await journal.close()
+        // Nor does a battery that is an hour behind let it in again.
+        let slow = ManualClock(noon.advanced(bySeconds: -3_600))
+        journal = try await self.journal(
+            boot: "c", BoardClock(slow, kernel: { ClockSource(hasBattery: true) }))
+        #expect(journal.trust == .rtc)
+        #expect(try await journal.listed(token: "ONE", at: slow.now)?.status == .expired)
+        await journal.close()
     }
 
     /// A time server says 2090 for an hour.

@@ -200,6 +200,33 @@ import Testing
                 == [0, 60, 7_080, 7_140, 7_140, 7_200, 7_200, 7_260])
     }
 
+    @Test func `are not taken from a time server by an operator who is days behind`() async throws {
+        let server = BoardClock(
+            ManualClock(noon), kernel: { ClockSource(isSynchronised: true) })
+        var journal = try await journal("a", server)
+        _ = try await journal.start(
+            connector: 1, token: "T", isRemote: false, register: WattHours(1), at: noon)
+        await journal.close()
+        let clock = BoardClock(ManualClock(Timestamp(seconds: 30)))
+        journal = try await self.journal("b", clock)
+        _ = clock.correct(to: noon.advanced(bySeconds: -172_800))
+        #expect(clock.trust == .operator)
+        try await journal.settleTimes()
+        guard case .start(let start)? = try await journal.nextMessage()?.kind else {
+            return #expect(Bool(false))
+        }
+        #expect(start.at == noon)
+        await journal.close()
+    }
+
+    @Test func `that damage made of any number end no program`() {
+        let pairs: [(Int64, Int64)] = [(.min, .max), (.max, .min), (.min, 5), (0, .min)]
+        for (from, to) in pairs {
+            #expect(abs(BoardJournal.shift(from: from, to: to)) <= 1 << 46)
+        }
+        #expect(BoardJournal.shift(from: -3_600_000, to: 3_600_000) == 7_200_000)
+    }
+
     @Test func `keep security events waiting, and nothing that carries no time`() async throws {
         let system = ManualClock(Timestamp(seconds: 30))
         let clock = BoardClock(system)

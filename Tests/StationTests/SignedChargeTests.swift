@@ -262,13 +262,17 @@ final class TestSigner: MeterSigner {
         }
     }
 
-    @Test func `goes on with its meter's own transaction after a loss of power`() async throws {
+    /// - `isWritten`: false where the program before an update began it and wrote nothing down.
+    @Test(arguments: [true, false])
+    func `goes on with its meter's own transaction after a loss of power`(
+        isWritten: Bool
+    ) async throws {
         let path = folder.file("open.db")
         let journal = try await BoardJournal(path: path, bootID: "boot-0")
         let charge = try await journal.start(
             connector: 1, token: "TAG", isRemote: false, register: WattHours(5_000),
             at: SystemClock().now)
-        try await journal.setSigned(charge, of: 1)
+        if isWritten { try await journal.setSigned(charge, of: 1) }
         await journal.close()
         let record = SignedRecord(format: "OCMF", text: "OCMF|whole")
         let board = TestBoard()
@@ -280,5 +284,41 @@ final class TestSigner: MeterSigner {
         try await station.during { () async throws in await peer.hears { !$0.stops.isEmpty } }
         #expect(peer.heard.stops.first?.readings.first?.samples.first?.signed == record.text)
         #expect(signer.begun.withLock { $0 }.isEmpty)
+    }
+
+    /// An update that was taken back and came again: the program in between wrote nothing down, and what
+    /// was written before it is of an earlier charge.
+    @Test(arguments: [true, false])
+    func `is not taken for an earlier one that is settled`(isSettled: Bool) async throws {
+        let path = folder.file("again.db")
+        let now = SystemClock().now
+        let old = SignedRecord(format: "OCMF", text: "OCMF|old")
+        let journal = try await BoardJournal(path: path, bootID: "boot-0")
+        func start(_ register: Int64) async throws -> Int64 {
+            try await journal.start(
+                connector: 1, token: "TAG", isRemote: false, register: WattHours(register),
+                at: now)
+        }
+        let first = try await start(4_000)
+        try await journal.setSigned(first, of: 1)
+        try await journal.stop(
+            .init(
+                transaction: first, register: WattHours(4_500), at: now, reason: .local,
+                token: nil, isLastGood: false), signed: isSettled ? old : nil)
+        let second = try await start(5_000)
+        // While the first one's stop waits for its record, that is what the meter has.
+        #expect(try await journal.isSignedLongAgo(first, of: 1) == isSettled)
+        #expect(try await !journal.isSignedLongAgo(second, of: 1))
+        await journal.close()
+        let board = TestBoard()
+        let signer = TestSigner(SignedRecord(format: "OCMF", text: "OCMF|new"))
+        board.change { $0.signer = signer }
+        let station = try await TestStation.make(board: board, path: path)
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in await peer.hears { $0.stops.count == 2 } }
+        let signed = peer.heard.stops.map { $0.readings.first?.samples.first?.signed }
+        let expected: [String?] = isSettled ? ["OCMF|old", "OCMF|new"] : ["OCMF|new", nil]
+        #expect(signed == expected)
     }
 }

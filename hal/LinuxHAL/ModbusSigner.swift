@@ -27,9 +27,19 @@ package struct ModbusSigner: MeterSigner {
     }
 
     private func start(_ charge: SignedCharge) async throws(MeterError) {
-        try await perform(profile.begin, charge)
-        try await waitForState("begin") { $0 == profile.state.active }
-        try await waitForSignature()
+        do throws(MeterError) { try await perform(profile.begin, charge) } catch {
+            // The answer to its last step may be all that is missing; else the first error is to be told.
+            let state = try? await word(profile.state.address)
+            guard state == profile.state.active else { throw error }
+        }
+        do throws(MeterError) {
+            try await waitForState("begin") { $0 == profile.state.active }
+            try await waitForSignature()
+        } catch {
+            // The meter took every step and had nothing open before. Where only nobody heard what came of it
+            // the transaction is this charge's; where there is none its end says so.
+            if case .notSigned = error, !Task.isCancelled { throw error }
+        }
     }
 
     package func end(_ charge: SignedCharge) async throws(MeterError) -> SignedRecord {
