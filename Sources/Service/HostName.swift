@@ -12,7 +12,7 @@ package enum HostName {
         if host.hasPrefix("["), host.hasSuffix("]") {
             return "write an IPv6 address without brackets here"
         }
-        if isNumeric(host, AF_INET6) { return nil }
+        if isNumeric(withoutZone(host), AF_INET6) { return nil }
         if host.contains(":") { return "the colon is no part of a host; a port has its own key" }
         if host.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }), host.first != "." {
             return isNumeric(host, AF_INET)
@@ -50,7 +50,7 @@ package enum HostName {
             return networks.contains { value >> (32 - $0.1) == $0.0 >> (32 - $0.1) }
         }
         var six = in6_addr()
-        if inet_pton(AF_INET6, host, &six) == 1 {
+        if inet_pton(AF_INET6, withoutZone(host), &six) == 1 {
             let bytes = withUnsafeBytes(of: six) { Array($0) }
             let isLoopback = bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
             return isLoopback || bytes[0] & 0xFE == 0xFC
@@ -61,6 +61,14 @@ package enum HostName {
             ".localhost", ".local", ".lan", ".internal", ".home.arpa", ".localdomain", ".intranet",
         ]
         return !name.contains(".") || ends.contains(where: name.hasSuffix)
+    }
+
+    /// `fe80::1%eth0` names the interface of a link-local address. RFC 4007 §11.
+    private static func withoutZone(_ host: String) -> String {
+        guard host.contains(":"), let sign = host.firstIndex(of: "%"),
+            host.index(after: sign) != host.endIndex
+        else { return host }
+        return String(host[..<sign])
     }
 
     private static func isNumeric(_ host: String, _ family: Int32) -> Bool {

@@ -86,7 +86,9 @@ struct YAMLReader: ~Copyable {
     }
 
     /// Reads the node whose first event is the current one; afterwards the event behind it is.
-    private mutating func node(depth: Int) throws(ConfigProblem) -> YAMLNode {
+    private mutating func node(
+        depth: Int, isKey: Bool = false
+    ) throws(ConfigProblem) -> YAMLNode {
         guard depth < Self.deepestNesting else { throw problem("nested too deep") }
         let place = here
         switch event.type {
@@ -95,7 +97,9 @@ struct YAMLReader: ~Copyable {
             try refuse(anchor: scalar.anchor, tag: scalar.tag)
             var text = self.text(scalar.value, scalar.length)
             let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
-            if isPlain { text = try withoutStrangers(text, at: event.start_mark) }
+            if isPlain {
+                text = try withoutStrangers(text, isKey: isKey, at: event.start_mark)
+            }
             try advance()
             return YAMLNode(content: .scalar(text, isPlain: isPlain), place: place)
         case YAML_SEQUENCE_START_EVENT:
@@ -126,7 +130,8 @@ struct YAMLReader: ~Copyable {
                 throw problem("a key must be a plain word")
             }
             let place = here
-            guard case .scalar(let key, _) = try node(depth: depth + 1).content else {
+            guard case .scalar(let key, _) = try node(depth: depth + 1, isKey: true).content
+            else {
                 throw problem("a key must be a plain word")
             }
             let value = try node(depth: depth + 1)
@@ -160,17 +165,18 @@ struct YAMLReader: ~Copyable {
         }
     }
 
-    /// What word processors and web pages leave around a value: to YAML it is part of the text.
+    /// What word processors and web pages leave around a word: to YAML it is part of the text. No key
+    /// has any of it; a value may (`Stadtwerke „Nord“`), unless false quotes stand around all of it.
     ///
-    /// - Throws: for a blank that is none, because the line then stands elsewhere than it seems to.
+    /// - Throws: for a blank that is none around a key: its line stands elsewhere than it seems to.
     private mutating func withoutStrangers(
-        _ text: String, at mark: yaml_mark_t
+        _ text: String, isKey: Bool, at mark: yaml_mark_t
     ) throws(ConfigProblem) -> String {
         var scalars = Array(text.unicodeScalars)
         func place(_ index: Int) -> ConfigPlace {
             .file(file, line: Int(mark.line) + 1, column: Int(mark.column) + 1 + index)
         }
-        for index in [0, scalars.count - 1] where scalars.indices.contains(index) {
+        for index in [0, scalars.count - 1] where isKey && scalars.indices.contains(index) {
             guard YAMLMistake.falseBlanks.contains(scalars[index]) else { continue }
             throw ConfigProblem(
                 place: place(index),
@@ -178,7 +184,7 @@ struct YAMLReader: ~Copyable {
         }
         let isFirst = scalars.first.map(YAMLMistake.falseQuotes.contains) ?? false
         let isLast = scalars.last.map(YAMLMistake.falseQuotes.contains) ?? false
-        guard isFirst || isLast else { return text }
+        guard isFirst && isLast || isKey && (isFirst || isLast) else { return text }
         let index = isFirst ? 0 : scalars.count - 1
         problems.append(
             ConfigProblem(

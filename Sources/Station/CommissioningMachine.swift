@@ -112,13 +112,7 @@ package struct CommissioningMachine: Sendable {
             return [.ask("connector \(number): did its contactor close, and no other?")]
         case .measure: return measure(number, own, others, began, isFirst, now)
         case .wiring: return prove(number, own, PhaseProof.others(status), now)
-        case .residualCurrent:
-            asked = .residualCurrent
-            return [
-                .ask(
-                    "connector \(number): press the test button of its residual current device and "
-                        + "leave it off; did it trip and cut the power?")
-            ]
+        case .residualCurrent: return askForTrip(number, own, isFirst)
         case .trip: return trip(number, own, now)
         case .stop: return stop(number, own, now)
         case .leave: return leave(number, own, now)
@@ -211,9 +205,7 @@ package struct CommissioningMachine: Sendable {
                 now)
         }
         guard power >= Self.leastWatts else {
-            return isFirst
-                ? [.say("connector \(number): let the vehicle draw \(Self.leastWatts) W or more")]
-                : []
+            return isFirst ? [.say(Self.drawPlease(number))] : []
         }
         guard now - began >= Self.measuresMilliseconds else { return [] }
         let volts = (meter["voltagesV"]?.array ?? []).map(Self.thousandths)
@@ -258,6 +250,27 @@ package struct CommissioningMachine: Sendable {
         case .wrong(let what): return fail("wiring", what, now)
         case .proven(let what): return pass("wiring", what, then: .residualCurrent)
         }
+    }
+
+    /// Only power that flows shows by its end that something was cut.
+    private mutating func askForTrip(
+        _ number: ConnectorNumber, _ own: JSONValue, _ isFirst: Bool
+    ) -> [Effect] {
+        let meter = own["meter"] ?? .null
+        let power = meter["error"] == nil ? meter["powerW"]?.int64 ?? 0 : 0
+        guard own["contactor"]?.string == "closed", power >= Self.leastWatts else {
+            return isFirst ? [.say(Self.drawPlease(number))] : []
+        }
+        asked = .residualCurrent
+        return [
+            .ask(
+                "connector \(number): press the test button of its residual current device and "
+                    + "leave it off; did it trip and cut the power?")
+        ]
+    }
+
+    private static func drawPlease(_ number: ConnectorNumber) -> String {
+        "connector \(number): let the vehicle draw \(leastWatts) W or more"
     }
 
     /// What the person said counts only where nothing that the board sees speaks against it.

@@ -283,10 +283,19 @@ package actor ConnectorController {
     private func writeJournal() async {
         for await _ in writeSignals {
             while !writes.isEmpty {
-                let entry = writes.removeFirst()
+                let entry = Self.next(of: &writes)
                 await write(entry)
             }
         }
+    }
+
+    /// A contactor's life waits for everything else: each commit before a stop is one more that a loss
+    /// of power may cut off. The rest keeps its order.
+    static func next(
+        of writes: inout [ConnectorMachine.JournalEntry]
+    ) -> ConnectorMachine.JournalEntry {
+        let first = writes.firstIndex { if case .wear = $0 { false } else { true } }
+        return writes.remove(at: first ?? 0)
     }
 
     private func write(_ entry: ConnectorMachine.JournalEntry) async {
@@ -319,11 +328,8 @@ package actor ConnectorController {
                 try await journal.setLimits(limits, of: charge)
                 return
             case .wear(let wear):
-                try await journal.set(ContactorWear.key(of: number), to: wear.text)
-                if let last = machine.contactor.lastClosing {
-                    try await journal.set(
-                        ContactorWear.closingKey(of: number), to: "\(journal.bootID) \(last)")
-                }
+                try await journal.keep(
+                    wear: wear, lastClosing: machine.contactor.lastClosing, connector: number)
                 return
             case .latched(let faults):
                 try await journal.setLatched(faults, connector: number)

@@ -30,7 +30,9 @@ struct TripProof: Hashable, Sendable {
         func lacks(_ what: String) -> Finding { isOver ? .against(what) : .wait(what) }
 
         let meter = own["meter"] ?? .null
-        let isFresh = meter["error"] == nil && (meter["ageMilliseconds"]?.int64 ?? .max) < waited
+        let age = meter["ageMilliseconds"]?.int64 ?? .max
+        let isFresh = meter["error"] == nil && age < waited
+        let isSilent = meter["error"] != nil || age >= Self.patienceMilliseconds
         let power = isFresh ? meter["powerW"]?.int64 : nil
         let stray = CommissioningMachine.mostStrayWatts
         if let power, !(-stray...stray).contains(power) {
@@ -46,19 +48,31 @@ struct TripProof: Hashable, Sendable {
             }
             return .seen("its input heard it, its contactor opened", isTold: true)
         }
+        // A charge that ended for another reason opens the contactor and takes the power away as well; one
+        // that lost its meter or its voltages ends by just that.
+        guard own["charge"] != nil || isHindered(own, by: [.meterLost, .phaseLost, .underVoltage])
+        else {
+            return lacks("its charge has ended, and no input heard a trip")
+        }
         if let power { return .seen("its meter reads \(power) W", isTold: false) }
         guard !isClosed else { return lacks("its meter says nothing and its contactor is closed") }
-        return isFresh
-            ? .seen("its contactor opened", isTold: false)
-            : .seen("its meter fell silent, its contactor opened", isTold: false)
+        if isFresh { return .seen("its contactor opened", isTold: false) }
+        // One that is merely slow may still read what flows.
+        return isSilent
+            ? .seen("its meter fell silent, its contactor opened", isTold: false)
+            : .wait("its meter has not been read since")
     }
 
     /// Now, or since: a trip stays latched.
     private func hears(_ own: JSONValue) -> Bool {
         let state = own["residualCurrent"]?.string.flatMap(ResidualCurrentState.init(rawValue:))
-        let latched = [Fault.residualCurrent.text, Fault.directCurrent.text]
         return state?.isTripped ?? false
-            || (own["hindrances"]?.array ?? []).compactMap(\.string).contains(
-                where: latched.contains)
+            || isHindered(own, by: [.residualCurrent, .directCurrent])
+    }
+
+    private func isHindered(_ own: JSONValue, by faults: [Fault]) -> Bool {
+        let texts = faults.map(\.text)
+        return (own["hindrances"]?.array ?? []).compactMap(\.string).contains(
+            where: texts.contains)
     }
 }

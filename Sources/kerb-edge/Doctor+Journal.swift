@@ -1,4 +1,5 @@
 import JSON
+import Service
 
 extension Doctor {
     /// What a running agent says of its journal and its clock.
@@ -34,5 +35,12 @@ extension Doctor {
                     mend: "what is owed waits for the operator's time or a time server's"))
         }
         return findings
+    }
+
+    /// A journal that was set aside, `journal.db.damaged-N`; its log and its marker lie beside it.
+    static func isEvidence(_ name: String) -> Bool {
+        let parts = name.parts(between: ".damaged-", most: 1)
+        guard parts.count == 2, !parts[1].isEmpty else { return false }
+        return parts[1].utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 }

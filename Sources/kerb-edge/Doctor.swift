@@ -277,7 +277,7 @@ struct Doctor {
         let path = settings.journalPath
         // A folder that cannot be listed is the disk's finding.
         let names = (try? FileSystem.names(in: settings.dataDirectory)) ?? []
-        let damaged = names.filter { $0.contains(text: ".damaged-") }
+        let damaged = names.filter(Self.isEvidence)
         if let first = damaged.first {
             findings.append(
                 .warning(

@@ -14,12 +14,7 @@ extension EdgeSettings {
                 "url", "is no address; write wss://HOST[:PORT]/PATH, without user and blanks")
         }
         if let fault = HostName.fault(of: host) { section.problem("url", fault) }
-        if csms.url.contains("?") || csms.url.contains("#") {
-            section.problem(
-                "url",
-                "the station's identity goes to its end, so it ends with the path; leave out "
-                    + "`?` and `#` with what follows")
-        }
+        if let fault = queryFault(csms.url) { section.warn("url", fault) }
         if csms.securityProfile >= 2, !isTLS {
             section.problem(
                 "url", "securityProfile \(csms.securityProfile) needs a wss:// address")
@@ -38,16 +33,35 @@ extension EdgeSettings {
         }
     }
 
-    /// The identity goes to the end of the URL: with one there already the operator sees another station.
+    /// Some operators' systems want even these, so a board that works goes on.
     static func checkIdentity(_ settings: EdgeSettings, _ csms: ConfigSection) {
-        var url = settings.csms.url
+        if let fault = identityFault(settings.csms.url, settings.stationID) {
+            csms.warn("url", fault)
+        }
+    }
+
+    /// What is odd about the end of an address that was not typed here; nil for a good one.
+    static func endFault(_ url: String, _ stationID: String) -> String? {
+        queryFault(url) ?? identityFault(url, stationID)
+    }
+
+    private static func queryFault(_ url: String) -> String? {
+        guard url.contains("?") || url.contains("#") else { return nil }
+        return "the station's identity goes to its end, so it ends with the path; leave out "
+            + "`?` and `#` with what follows"
+    }
+
+    /// The identity goes to the end of the URL: with one there already the operator sees another station.
+    /// Only the path counts: a host may be called as the station is.
+    private static func identityFault(_ url: String, _ stationID: String) -> String? {
+        var url = String(url.prefix { $0 != "?" && $0 != "#" })
         while url.hasSuffix("/") { url.removeLast() }
-        let end = "/\(settings.stationID)"
-        guard !settings.stationID.isEmpty, url.hasSuffix(end), url.count > end.count else { return }
-        csms.problem(
-            "url",
-            "ends with the station's identity, which is added by itself: the board would ask for "
-                + "\(url)\(end); write \(url.dropLast(end.count))")
+        let end = "/\(stationID)"
+        let place = url.parts(between: "://", most: 1).last ?? url
+        let path = place.drop { $0 != "/" }
+        guard !stationID.isEmpty, path.hasSuffix(end) else { return nil }
+        return "ends with the station's identity, which is added by itself: the board asks for "
+            + "\(url)\(end); write \(url.dropLast(end.count))"
     }
 
     /// Speeds that libmodbus sets; any other it takes for 9600 without a word.
@@ -56,8 +70,12 @@ extension EdgeSettings {
         500_000, 576_000, 921_600, 1_000_000,
     ]
 
-    static func checkBaud(_ baud: Int, _ section: ConfigSection) {
+    /// - Parameter isSerial: else the speed is left over from a line of before, and nobody asks for it.
+    static func checkBaud(_ baud: Int, isSerial: Bool, _ section: ConfigSection) {
         guard !section.isSchema, !bauds.contains(baud) else { return }
+        guard isSerial else {
+            return section.warn("baud", "a tcp bus has no speed; remove it")
+        }
         let nearest = bauds.min { abs($0 - baud) < abs($1 - baud) } ?? 9600
         section.problem(
             "baud",

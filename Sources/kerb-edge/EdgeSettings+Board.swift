@@ -60,11 +60,15 @@ extension EdgeSettings {
         let mend =
             "what flows on the others would not be counted; say `wiring: L1` (or L2, L3) where one "
             + "phase is wired, else take a three-phase meter"
-        if place.own.isSet("wiring") {
-            place.own.problem("wiring", "\(said): \(mend)")
-        } else {
-            // What worked before the wiring was asked after goes on.
-            place.meter.warn("profile", "\(said) (the default): \(mend)")
+        // What worked before the wiring was asked after goes on. A meter that tells no current, or that
+        // of all phases, may count more of them than it tells voltages of.
+        let countsOne =
+            meter.values[.currentL1] != nil && meter.values[.currentL2] == nil
+            && meter.values[.currentL3] == nil
+        switch (place.own.isSet("wiring"), countsOne) {
+        case (true, true): place.own.problem("wiring", "\(said): \(mend)")
+        case (true, false): place.own.warn("wiring", "\(said): \(mend)")
+        case (false, _): place.meter.warn("profile", "\(said) (the default): \(mend)")
         }
     }
 
@@ -109,19 +113,21 @@ extension EdgeSettings {
             if evse.contactorBus == nil { place.contactor.problem("bus", "\(mend) bus") }
             if evse.contactorCoil == nil { place.contactor.problem("coil", "\(mend) coil") }
         case .gpio:
-            for key in ["bus", "unit", "coil"] where place.contactor.isSet(key) {
-                place.contactor.problem(
-                    key, "board \(board.name) has its contactors on lines; remove it")
+            let mend = "board \(board.name) has its contactors on lines; remove it"
+            for key in ["bus", "coil"] where place.contactor.isSet(key) {
+                place.contactor.problem(key, mend)
             }
+            // Alone it names no device, so it was only left over.
+            if place.contactor.isSet("unit") { place.contactor.warn("unit", mend) }
         case .simulated: break
         }
         checkPilot(evse, place, board)
         if place.limits.isSet("maximumAmperes"), evse.maximum > board.capabilities.maximum {
             let most = "\(board.capabilities.maximum.decimal.reduced)"
-            place.limits.problem(
+            place.limits.warn(
                 "maximumAmperes",
                 "\(evse.maximum.decimal.reduced) A is more than the \(most) A that board \(board.name) "
-                    + "carries; write \(most) or less")
+                    + "carries, and \(most) A is what counts; write \(most) or less")
         }
         for role in evse.lines.keys.sorted() where board.gpio?.lines[role] == nil {
             let has = board.gpio?.lines.keys.sorted().map(\.rawValue).joined(separator: ", ")
@@ -147,7 +153,7 @@ extension EdgeSettings {
         case .split: owner = "leaves the pilot to its safety controller"
         }
         for key in ["bus", "unit", "port"] where place.pilot.isSet(key) {
-            place.pilot.problem(key, "board \(board.name) \(owner), no bus does; remove `pilot`")
+            place.pilot.warn(key, "board \(board.name) \(owner), no bus does; remove `pilot`")
         }
     }
 

@@ -41,10 +41,10 @@ extension EdgeSettings {
             let wiring = settings.evses[index].wiring
             guard wiring.phases.count > 1 else { continue }
             if place.own.isSet("wiring") {
-                place.own.problem(
+                place.own.warn(
                     "wiring",
-                    "\(wiring.rawValue) needs three phases, and `site.phases` is 1; write L1 or leave it "
-                        + "out, or say `phases: 3` there")
+                    "\(wiring.rawValue) needs three phases, and `site.phases` is 1, so it is taken for L1; "
+                        + "write L1 or leave it out, or say `phases: 3` there")
             }
             settings.evses[index].wiring = .l1
         }
@@ -153,6 +153,12 @@ extension EdgeSettings {
         for (evse, place) in zip(settings.evses, places.evses) {
             guard let reader = evse.tokenReader else { continue }
             if let other = taken[resolved(reader)] {
+                guard settings.evses.count > 1 else {
+                    place.own.warn(
+                        "tokenReader", "is the reader of \(other) already; one of the two is enough"
+                    )
+                    continue
+                }
                 place.own.problem(
                     "tokenReader",
                     "is the reader of \(other) already, and a card would go to one of them by chance; "
@@ -164,10 +170,15 @@ extension EdgeSettings {
 
     private static func refuse(_ use: Use, beside other: Use) {
         guard use.part == other.part else {
-            use.place.problem(
-                "unit",
+            let what =
                 "unit \(use.unit) of bus \(use.bus) is the \(other.part) of connector "
-                    + "\(other.connector) already; every device of a bus has its own unit")
+                + "\(other.connector) already; every device of a bus has its own unit"
+            // Two connections to one place: a device there may serve as both.
+            if use.bus == other.bus {
+                use.place.problem("unit", what)
+            } else {
+                use.place.warn("unit", "\(what) (\(other.bus) leads to the same place)")
+            }
             return
         }
         guard use.detail == other.detail else { return }

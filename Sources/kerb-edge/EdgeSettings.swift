@@ -252,7 +252,7 @@ extension EdgeSettings {
         // All keys are read whatever the kind, so that the schema has them.
         let device = section.pathOrNil("device", about: "rtu: the serial port's stable name")
         let baud = section.int("baud", default: 9600, in: 300...1_000_000, about: "rtu")
-        checkBaud(baud, section)
+        checkBaud(baud, isSerial: isSerial, section)
         let parity: Parity = section.choice("parity", default: Parity.none, about: "rtu")
         let stopBits = section.int("stopBits", default: 1, in: 1...2, about: "rtu")
         let host = section.textOrNil("host", about: "tcp: name or address")

@@ -98,6 +98,10 @@ final class EnrolmentPlace {
     ///
     /// - Throws: `Program.Failure` with what is in the way.
     func edited(_ identity: Program.Identity) throws -> String {
+        // A board that works is only warned of it; a new one does not begin so.
+        if let fault = EdgeSettings.endFault(identity.url, identity.station) {
+            throw Program.Failure(code: .usage, text: "\(configuration): `csms.url`: \(fault)")
+        }
         var edit = ConfigEdit(old)
         do throws(ConfigEdit.Refusal) {
             try edit.set("stationID", identity.station)

@@ -231,9 +231,16 @@ extension EdgeSettings {
                     "\(lockPath): the lock of commissioning cannot be read (\(error)); commission "
                     + "again, or run this as root or kerb-edge")
         }
-        guard let locked = CommissioningLock(record) else {
+        guard var locked = CommissioningLock(record) else {
             throw Program.Failure(
                 code: .usage, text: "\(lockPath): is no record of commissioning; commission again")
+        }
+        // A record of before names what was configured; on one phase any wiring is L1.
+        if locked.phases == 1 {
+            locked.wiring = locked.wiring.mapValues { was in
+                let phases = PhaseWiring(rawValue: was)?.phases ?? []
+                return phases.count > 1 ? PhaseWiring.l1.rawValue : was
+            }
         }
         let breaches = locked.breaches(by: lock)
         guard breaches.isEmpty else {

@@ -174,8 +174,8 @@ private let least = "stationID: A\ncsms: {url: wss://x}\n"
 
     @Test(arguments: [
         ("stationID: “A”\n", "1:12: the typographic quote “ (U+201C)"),
-        ("stationID: A”\n", "1:13: the typographic quote ” (U+201D)"),
-        ("stationID: \u{A0}A\n", "1:12: the character U+00A0"),
+        ("stationID”: A\n", "1:10: the typographic quote ” (U+201D)"),
+        ("\u{A0}stationID: A\n", "1:1: the character U+00A0"),
         ("stationID: \"A\nb: c\n", "1:12: the quote that opens here"),
         ("a: {b: c\nd: e\n", "the `{` of line 1 is not closed before here"),
         ("a: [b\n", "the `[` of line 1 is not closed"), ("a: [\n", "a closing bracket is missing"),
@@ -193,6 +193,13 @@ private let least = "stationID: A\ncsms: {url: wss://x}\n"
         ).value
         #expect(value.name == "the “A” of B")
         #expect(value.tags == ["“p”", "q’r"])
+    }
+
+    /// They are somebody's name, and a board that has carried it for years starts.
+    @Test(arguments: ["Stadtwerke „Nord“", "„Nord“ Stadtwerke", "A’", "\u{A0}A", "A\u{A0}"])
+    func `takes what stands at one end of a text as it is`(_ text: String) throws {
+        let value = try parse("stationID: \(text)\ncsms: {url: wss://x}\n").value
+        #expect(value.name == text)
     }
 
     @Test func `refuses a variable that no key answers to`() {

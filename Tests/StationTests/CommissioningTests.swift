@@ -12,9 +12,11 @@ private struct Bench {
         var watts = 0
         var register = 1000
         var age: Int64 = 0
+        var error: String?
         var mirror: String?
         var residualCurrent: String?
         var showsCharge = true
+        var hindrance = "no authorised transaction"
         /// Though its contactor is open.
         var isPaused = false
         var isCharging: Bool { (isClosed || isPaused) && showsCharge }
@@ -42,11 +44,12 @@ private struct Bench {
                         "mirror": outlet.mirror.map(JSONValue.string),
                         "residualCurrent": outlet.residualCurrent.map(JSONValue.string),
                         "charge": outlet.isCharging ? .members([:]) : nil,
-                        "hindrances": ["no authorised transaction"],
+                        "hindrances": .array([.string(outlet.hindrance)]),
                         "meter": .members([
                             "registerWh": .number(outlet.register), "powerW": .number(outlet.watts),
                             "currentsA": [10, 0, 0], "voltagesV": [230, 231, 229],
                             "ageMilliseconds": .number(outlet.age),
+                            "error": outlet.error.map(JSONValue.string),
                         ]),
                     ])
                 })
@@ -70,7 +73,9 @@ private struct Bench {
     }
 
     /// A charge of the outlet has been measured, and the person is asked about its residual current device.
-    mutating func measure(_ index: Int = 0) {
+    ///
+    /// - Parameter change: what happens between the two.
+    mutating func measure(_ index: Int = 0, then change: (inout Outlet) -> Void = { _ in }) {
         see()
         outlets[index].pilot = "C"
         see()
@@ -82,7 +87,15 @@ private struct Bench {
         answer(true)
         see()
         see(afterMilliseconds: CommissioningMachine.measuresMilliseconds)
+        change(&outlets[index])
         see()
+    }
+
+    /// Whether the person was asked to press the test button.
+    var isTripAsked: Bool {
+        said.contains { effect in
+            if case .ask(let text) = effect { text.contains("test button") } else { false }
+        }
     }
 
     /// The person says that it tripped, and it did: upstream of the meter's load.
@@ -297,6 +310,73 @@ private struct Bench {
             $0.pilot = "A"
         }.machine.results.last
         #expect(last?.isPassed == false)
+    }
+
+    /// A limit, a remote stop or a second token opens the contactor as well.
+    @Test func `is not believed when the charge has ended and no input heard it`() {
+        let last = bench {
+            $0.watts = 0
+            $0.isClosed = false
+        }.machine.results.last
+        #expect(last?.isPassed == false)
+        #expect(last?.found.contains("its charge has ended, and no input heard a trip") == true)
+    }
+
+    /// A meter behind the device is silent, and a charge without its meter ends.
+    @Test func `counts when the charge has ended by what was cut`() {
+        let last = bench {
+            $0.isClosed = false
+            $0.error = "timeout"
+            $0.hindrance = Fault.meterLost.text
+        }.machine.results.last
+        #expect(last?.isPassed == true)
+    }
+
+    /// A slow meter reads what flows once it is asked again.
+    @Test func `waits for a meter that is merely slow`() {
+        let last = bench {
+            $0.isClosed = false
+            $0.isPaused = true
+            $0.age = 10_000
+        }.machine.results.last
+        #expect(last?.isPassed == false)
+        #expect(last?.found.contains("its meter reads 2300 W") == true)
+    }
+
+    @Test func `counts when the meter fell silent and the contactor opened`() {
+        for (error, age) in [("timeout", 0), (nil, 60_000)] as [(String?, Int64)] {
+            let last = bench {
+                $0.isClosed = false
+                $0.isPaused = true
+                $0.error = error
+                $0.age = age
+            }.machine.results.last
+            #expect(last?.isPassed == true)
+            #expect(last?.found.contains("its meter fell silent") == true)
+        }
+    }
+
+    /// Nothing could be cut then, and whatever the person says would pass.
+    @Test func `is not asked for while nothing flows`() {
+        let changes: [(inout Bench.Outlet) -> Void] = [
+            { $0.watts = 150 }, { $0.isClosed = false }, { $0.error = "timeout" },
+        ]
+        for change in changes {
+            var bench = Bench()
+            bench.measure(then: change)
+            #expect(!bench.isTripAsked)
+            #expect(bench.said.last == .say("connector 1: let the vehicle draw 200 W or more"))
+            var other = bench
+            bench.outlets[0].watts = 2300
+            bench.outlets[0].isClosed = true
+            bench.outlets[0].error = nil
+            bench.see()
+            #expect(bench.isTripAsked)
+            other.see(afterMilliseconds: CommissioningMachine.patienceMilliseconds + 1)
+            #expect(!other.isTripAsked)
+            #expect(other.machine.results.last?.step == "residual current device")
+            #expect(other.machine.results.last?.isPassed == false)
+        }
     }
 
     @Test func `counts when the power is gone, and the device is to be switched on again`() {

@@ -163,19 +163,9 @@ EDGE_MISTAKES = {
     "a supply of one phase, and nobody says otherwise": (
         lambda text: replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1")(text).replace("    wiring: L2\n", ""),
         None, None),
-    "three phases on a supply of one": (
-        lambda text: replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1")(text).replace("wiring: L2", "wiring: RST"),
-        "RST", "`evses[1].wiring`: RST needs three phases, and `site.phases` is 1; write L1"),
     "a meter of one phase on three": (
         replaced("wiring: L2", "wiring: STR"), "STR",
         "`evses[1].wiring`: the meter sdm120 sees one phase, and the outlet has STR: what flows on the others would not"),
-    "more amperes than the board carries": (
-        replaced("    pilot:\n", "    limits: {maximumAmperes: 40}\n    pilot:\n"), "40}",
-        "`evses[0].limits.maximumAmperes`: 40 A is more than the 32 A that board modbus-cabinet carries; write 32 or less"),
-    "an address that ends with the identity": (
-        replaced("com/ocpp", "com/ocpp/CS-1"), "wss://cpo",
-        "the board would ask for wss://cpo.example.com/ocpp/CS-1/CS-1; write wss://cpo.example.com/ocpp"),
-    "an address with a query": (replaced("com/ocpp", "com/ocpp?id=1"), "wss://cpo", "`csms.url`: the station's identity goes to its end"),
     "an address with a user": (replaced("cpo.example.com", "me@cpo.example.com"), "wss://me", "`csms.url`: is no address; write wss://HOST"),
     "an address of five numbers": (
         replaced("cpo.example.com", "192.168.1.300"), "wss://192", "`csms.url`: `192.168.1.300` is no IPv4 address: four numbers"),
@@ -196,6 +186,10 @@ EDGE_MISTAKES = {
         lambda text: text.replace("kind: rtu, device: /dev/kerb-b}", "kind: tcp, host: 10.0.0.5}\n  - {name: again, kind: tcp, host: 10.0.0.5}").replace(
             "sdm120, bus: meters, unit: 2", "sdm120, bus: again, unit: 1"),
         "1}\n    wiring", "`evses[1].meter.unit`: connectors 1 and 2 have one meter"),
+    "one coil by two names of its line": (
+        lambda text: text.replace("kind: rtu, device: /dev/kerb-a}", "kind: tcp, host: 10.0.0.5}\n  - {name: again, kind: tcp, host: 10.0.0.5}").replace(
+            "      bus: control\n      unit: 1\n      coil: 1", "      bus: again\n      unit: 1\n      coil: 0"),
+        "0\n    pilot:\n      bus: control\n      unit: 12", "`evses[1].contactor.coil`: connectors 1 and 2 have one relay card with one coil"),
     "a site meter of an unknown bus": (
         replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  safeAmperes: 6\n  meter: {profile: sdm630, bus: x}"), "x}",
         "`site.meter.bus`: no bus is called x"),
@@ -235,7 +229,7 @@ def test_the_file_may_be_named_as_to_every_other_command(folder):
 # What stands in the file, where the mistake is told, what is said: no word of libyaml's.
 YAML_MISTAKES = {
     "typographic quotes": (replaced("CS-1", "“CS-1”"), "“", "the typographic quote “ (U+201C) quotes nothing in YAML; type"),
-    "a typographic quote at the end": (replaced("CS-1", "CS-1’"), "’", "the typographic quote ’ (U+2019)"),
+    "a typographic quote at the end of a key": (replaced("stationID", "stationID’"), "’", "the typographic quote ’ (U+2019)"),
     "a blank that is none": (replaced("  passwordFile", "\u00a0 passwordFile"), "\u00a0", "U+00A0, which nobody sees, is no blank to YAML"),
     "a tab": (replaced("  passwordFile", "\tpasswordFile"), "\t", "a tab cannot indent; type blanks"),
     "a sign": (replaced("CS-1", "@CS-1"), "@", "no value begins with `@`; put it in quotes"),
@@ -272,6 +266,33 @@ def test_bytes_that_are_no_text_are_told_where_they_stand(folder, byte, said):
 
 
 WARNINGS = {
+    "three phases on a supply of one": (
+        lambda text: replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  phases: 1")(text).replace("wiring: L2", "wiring: RST"),
+        "RST", "`evses[1].wiring`: RST needs three phases, and `site.phases` is 1, so it is taken for L1; write L1"),
+    "more amperes than the board carries": (
+        replaced("    pilot:\n", "    limits: {maximumAmperes: 40}\n    pilot:\n"), "40}",
+        "`evses[0].limits.maximumAmperes`: 40 A is more than the 32 A that board modbus-cabinet carries, and 32 A is what counts"),
+    "an address that ends with the identity": (
+        replaced("com/ocpp", "com/ocpp/CS-1"), "wss://cpo",
+        "`csms.url`: ends with the station's identity, which is added by itself: the board asks for "
+        "wss://cpo.example.com/ocpp/CS-1/CS-1; write wss://cpo.example.com/ocpp"),
+    "a host that is called as the station is": (
+        lambda text: text.replace("stationID: CS-1", "stationID: kerb").replace("cpo.example.com/ocpp", "kerb"), None, None),
+    "an address with a query": (replaced("com/ocpp", "com/ocpp?id=1"), "wss://cpo", "`csms.url`: the station's identity goes to its end"),
+    "a host with its interface": (replaced("cpo.example.com", "[fe80::1%eth0]"), None, None),
+    "a speed left over from a serial line": (
+        replaced("kind: rtu, device: /dev/kerb-b", "kind: tcp, host: 10.0.0.5, baud: 19000"), "19000",
+        "`buses[1].baud`: a tcp bus has no speed; remove it"),
+    "one reader for the only outlet, twice": (
+        lambda text: (text[:text.index("  - connector: 2")] + text[text.index("site:"):]).replace(
+            "    meter: {profile: sdm630", "    tokenReader: /dev/kerb-r\n    meter: {profile: sdm630") + "tokenReader: /dev/kerb-r\n",
+        "/dev/kerb-r\n    meter", "`evses[0].tokenReader`: is the reader of all outlets already; one of the two is enough"),
+    "two parts on one unit by two names of its line": (
+        lambda text: text.replace("kind: rtu, device: /dev/kerb-b}", "kind: tcp, host: 10.0.0.5}\n  - {name: again, kind: tcp, host: 10.0.0.5}").replace(
+            "      bus: control\n      unit: 11", "      bus: again\n      unit: 1"),
+        "1\n  - connector: 2", "`evses[0].pilot.unit`: unit 1 of bus again is the meter of connector 1 already"),
+    "quotes in the name of a vendor": (replaced("stationID: CS-1", "stationID: CS-1\nvendor: Stadtwerke „Nord“"), None, None),
+    "a blank that is none behind a vendor": (replaced("stationID: CS-1", "stationID: CS-1\nvendor: Nord\u00a0"), None, None),
     "a meter of one phase, and three by default": (
         replaced("    wiring: L2\n", ""), "sdm120",
         "`evses[1].meter.profile`: the meter sdm120 sees one phase, and the outlet has RST (the default)"),

@@ -145,7 +145,7 @@ def test_swapped_meters_are_found_and_lock_nothing(tmp_path):
     def swap(text):
         first = "meter: {profile: sdm630, bus: meter-line, unit: 1}"
         second = "meter: {profile: sdm120, bus: meter-lan, unit: 1}"
-        # A meter of one phase is refused on three.
+        # A meter of one phase is warned of on three.
         return text.replace(first, "@").replace(second, first).replace("@", second + "\n    wiring: L1")
 
     site = cabinet(tmp_path, swap)
