@@ -60,12 +60,17 @@ firmware: {installCommand: [/bin/true, "{file}"], acceptUnsigned: true}
 """
 # Steps with a test of their own below, and those without any.
 ALONE = {"latch"}
-EXCUSED = {"probe": "written only while the disk fails, changes nothing; StationTests/JournalTroubleTests"}
+REBUILDING = "needs a damaged journal; deaths in and between them are in Tests/peers/test_edge_journal.py"
+EXCUSED = {
+    "probe": "written only while the disk fails, changes nothing; StationTests/JournalTroubleTests",
+    "salvage": REBUILDING, "rebuilt": REBUILDING, "aside": REBUILDING, "replace": REBUILDING,
+}
 
 
 def test_every_step_of_the_journal_is_killed_in_or_excused():
     text = (pathlib.Path(__file__).resolve().parents[2] / "Sources/Station/JournalStep.swift").read_text()
-    cases = re.findall(r"\w+", re.search(r"enum JournalStep\b[^{]*\{(.*?)\n\}", text, re.S)[1])
+    body = re.sub(r"//.*", "", re.search(r"enum JournalStep\b[^{]*\{(.*?)\n\}", text, re.S)[1])
+    cases = re.findall(r"\w+", body)
     steps = {word for word in cases if word != "case"}
     assert len(steps) > 20
     killed = {step for step, _, _ in STEPS} | set(ORDERS) | ALONE
