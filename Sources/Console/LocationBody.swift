@@ -168,7 +168,8 @@ extension LocationBody {
 
     /// Absent or null: nil.
     private func given(_ value: JSONValue, _ key: String) -> JSONValue? {
-        value[key].flatMap { $0.isNull ? nil : $0 }
+        guard let found = value[key], !found.isNull else { return nil }
+        return found
     }
 
     private func list(

@@ -189,7 +189,7 @@ EDGE_MISTAKES = {
     "one coil by two names of its line": (
         lambda text: text.replace("kind: rtu, device: /dev/kerb-a}", "kind: tcp, host: 10.0.0.5}\n  - {name: again, kind: tcp, host: 10.0.0.5}").replace(
             "      bus: control\n      unit: 1\n      coil: 1", "      bus: again\n      unit: 1\n      coil: 0"),
-        "0\n    pilot:\n      bus: control\n      unit: 12", "`evses[1].contactor.coil`: connectors 1 and 2 have one relay card with one coil"),
+        "10.0.0.5}\n  - {name: meters", "`buses[1].host`: bus control has this address already, and one of them carries a contactor"),
     "a site meter of an unknown bus": (
         replaced("  fuseAmperes: 63", "  fuseAmperes: 63\n  safeAmperes: 6\n  meter: {profile: sdm630, bus: x}"), "x}",
         "`site.meter.bus`: no bus is called x"),
