@@ -253,21 +253,25 @@ package final class CentralSystem: Sendable {
 
     private func registryChanged(_ id: String) async {
         do {
-            guard let record = try await house.stations.station(id) else {
+            // As both are stored, connected or not: what one of the same id proved itself by before may count
+            // no more, and another process may have made a code for the board. At one moment and on the writer's
+            // thread: a first password whose row is written meanwhile comes before this or after it, and is not
+            // taken for one of a station that was taken in.
+            let found = try await house.write { [house, directory] transaction in
+                let record = try house.stations.station(id, in: transaction)
+                let access = try StationAccess.stored(id, in: transaction)
+                if let record {
+                    directory.put(access, for: id)
+                    directory.put(record)
+                }
+                return record.map { ($0, access) }
+            }
+            guard let (record, access) = found else {
                 directory.remove(id)
                 upkeep.forget(id)
                 await links[id]?.close(1008, reason: "removed")
                 return
             }
-            // As it is stored, connected or not: what one of the same id proved itself by before may count
-            // no more, and another process may have made a code for the board. On the writer's thread: a
-            // first password whose row is written meanwhile comes before this or after it.
-            let access = try await house.write { [directory] transaction in
-                let access = try StationAccess.stored(id, in: transaction)
-                directory.put(access, for: id)
-                return access
-            }
-            directory.put(record)
             guard let link = links[id] else { return }
             switch record.registration {
             case .rejected: await link.close(1008, reason: "rejected")
