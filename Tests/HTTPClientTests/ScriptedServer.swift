@@ -50,7 +50,13 @@ final class ScriptedServer: Sendable {
         _ = NativeThread.start("scripted") {
             while true {
                 let connection = accept(descriptor, nil, nil)
-                guard connection >= 0 else { return }
+                if connection < 0, errno == EINTR { continue }
+                guard connection >= 0 else {
+                    // Here alone: closed by another thread the number would be the next server's at once, whose
+                    // calls this one would take.
+                    close(descriptor)
+                    return
+                }
                 Self.change(state) { $0.connections += 1 }
                 _ = NativeThread.start("scripted conn") {
                     Self.serve(connection, state, answer)
@@ -63,7 +69,6 @@ final class ScriptedServer: Sendable {
 
     deinit {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     var url: String { "http://127.0.0.1:\(port)" }
