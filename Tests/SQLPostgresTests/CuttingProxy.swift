@@ -29,7 +29,12 @@ final class CuttingProxy: Sendable {
         NativeThread.start("proxy") { [self] in
             while true {
                 let client = accept(listener, nil, nil)
-                guard client >= 0 else { return }
+                if client < 0, errno == EINTR { continue }
+                guard client >= 0 else {
+                    // Here alone: closed by another thread the number would be the next socket's at once.
+                    close(listener)
+                    return
+                }
                 guard let upstream = try? Self.socket(at: server, { connect($0, $1, $2) }) else {
                     close(client)
                     continue
@@ -41,7 +46,6 @@ final class CuttingProxy: Sendable {
 
     func end() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     /// The next COMMIT is the last thing its connection does.
