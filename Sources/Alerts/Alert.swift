@@ -8,10 +8,14 @@ package struct Alert: Hashable, Sendable {
         case stationOffline
         /// Registered stations that never had a connection, all in one: an import may bring hundreds.
         case stationsNeverCame
+        /// A station that was taken in stands in the inbox again: it serves nobody until a person looks.
+        case stationWaits
         /// Another device came by a station's id.
         case stationReplaced
         /// A connector is faulted for longer than the settings allow.
         case connectorFaulted
+        /// A plug has tariffs, and none that is valid now: charging there costs nothing.
+        case tariffEnded
         /// Something suspect about a bill waits in the review list.
         case moneyWaits
         /// What a partner refused, or did not take in all tries, was set aside and waits for a person.
@@ -26,8 +30,10 @@ package struct Alert: Hashable, Sendable {
             switch self {
             case .stationOffline: "station offline"
             case .stationsNeverCame: "stations never connected"
+            case .stationWaits: "a registered station waits in the inbox"
             case .stationReplaced: "a station is another device"
             case .connectorFaulted: "connector faulted"
+            case .tariffEnded: "a plug's tariff is over"
             case .moneyWaits: "money waits for a decision"
             case .deliveryStuck: "a partner does not take deliveries"
             case .billsWait: "bills do not reach a partner"
@@ -38,7 +44,7 @@ package struct Alert: Hashable, Sendable {
 
     package var id: Int64
     package var kind: Kind
-    /// A station, `STATION/CONNECTOR`, `registry`, a reader of the journal or an app, or a campaign.
+    /// A station, `STATION/CONNECTOR`, `LOCATION/EVSE`, `registry`, a reader of the journal or an app, or a campaign.
     package var subject: String
     package var detail: String
     package var raisedAt: Timestamp

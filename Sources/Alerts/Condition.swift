@@ -32,7 +32,8 @@ extension Alerts {
     ) throws -> [Condition.Key: Condition] {
         let found =
             try stations(at: now, in: transaction) + neverCame(at: now, in: transaction)
-            + replaced(at: now, in: transaction) + money(at: now, in: transaction)
+            + waiting(in: transaction) + replaced(at: now, in: transaction)
+            + withoutPrice(at: now) + money(at: now, in: transaction)
             + deliveries(at: now, in: transaction) + campaigns(in: transaction)
         return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -69,6 +70,29 @@ extension Alerts {
                 detail: "\(try row.text("error_code")) since \(try row.timestamp("since"))")
         }
         return offline + faulted
+    }
+
+    private func waiting(in transaction: Transaction) throws -> [Condition] {
+        try transaction.query(
+            """
+            SELECT id, waits_since FROM station
+            WHERE waits_since IS NOT NULL AND registration = ? ORDER BY id LIMIT ?
+            """, RegistrationStatus.pending.rawValue, Self.most
+        ).map { row in
+            Condition(
+                key: Condition.Key(.stationWaits, try row.text("id")),
+                detail: "since \(try row.timestamp("waits_since")) it serves nobody; take it in on the "
+                    + "station's page if it is the one that stands there")
+        }
+    }
+
+    private func withoutPrice(at now: Timestamp) -> [Condition] {
+        house.plugs(withEndedTariffsAt: now).prefix(Self.most).map { plug in
+            Condition(
+                key: Condition.Key(.tariffEnded, plug.name),
+                detail: "none of its tariffs is valid (\(plug.tariffs.joined(separator: ", "))): "
+                    + "charging there costs nothing")
+        }
     }
 
     /// For a week: whoever exchanged it knows, and two by one id tell of themselves again.

@@ -13,6 +13,18 @@ extension ChargePointOperator {
 
     private static let mostHomeless = 100
 
+    /// Plugs with a station behind them that have tariffs of which none is valid at `now`.
+    package func plugs(withEndedTariffsAt now: Timestamp) -> [(name: String, tariffs: [String])] {
+        locations.all().flatMap { location in
+            location.evses.filter { $0.station != nil && $0.status != .removed }.compactMap { evse in
+                let ended = evse.connectors.first {
+                    !$0.tariffIDs.isEmpty && tariffs.applicable(to: $0, at: now) == nil
+                }
+                return ended.map { ("\(location.id)/\(evse.uid)", $0.tariffIDs) }
+            }
+        }
+    }
+
     package func unpriced() async throws -> Unpriced {
         let now = clock.now
         let plugs = locations.all().flatMap { location in

@@ -270,5 +270,10 @@ extension ChargePointOperator {
             """
             CREATE INDEX status_change_received ON status_change(received_at);
             """),
+        Migration(
+            39, "since when a station that was taken in stands in the inbox again",
+            """
+            ALTER TABLE station ADD COLUMN waits_since BIGINT;
+            """),
     ]
 }

@@ -94,8 +94,10 @@ package final class Stations: Sendable {
     ) throws -> StationRecord {
         if var known = try station(id, in: transaction) {
             guard known.registration != registration else { return known }
+            let waitsSince = registration == .pending && known.registration == .accepted ? at : nil
             try transaction.execute(
-                "UPDATE station SET registration = ? WHERE id = ?", registration.rawValue, known.id)
+                "UPDATE station SET registration = ?, waits_since = ? WHERE id = ?",
+                registration.rawValue, waitsSince, known.id)
             known.registration = registration
             news.note(.station(known.id))
             try journal.append(

@@ -43,16 +43,17 @@ package final class Suspicions: Sendable {
         _ = try decide(id, .accepted, by: name, at: at, in: transaction)
     }
 
-    /// Newest first.
+    /// Newest first; `before` is the number of the last one of the page before.
     package func list(
-        state: Suspicion.State? = .open, session: String? = nil, limit: Int = 200
+        state: Suspicion.State? = .open, session: String? = nil, before: Int64? = nil,
+        limit: Int = 200
     ) async throws -> [Suspicion] {
         try await database.read { transaction in
             try transaction.query(
                 """
                 SELECT * FROM suspicion WHERE (CAST(? AS TEXT) IS NULL OR state = ?)
-                AND (CAST(? AS TEXT) IS NULL OR session = ?) ORDER BY id DESC LIMIT ?
-                """, state?.rawValue, state?.rawValue, session, session, limit
+                AND (CAST(? AS TEXT) IS NULL OR session = ?) AND id < ? ORDER BY id DESC LIMIT ?
+                """, state?.rawValue, state?.rawValue, session, session, before ?? .max, limit
             ).map(Suspicion.init(row:))
         }
     }

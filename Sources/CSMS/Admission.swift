@@ -48,6 +48,8 @@ struct Admission {
         var deviations: Deviations
         /// A first password, to be remembered.
         var firstPassword: [UInt8]?
+        /// What is kept of it; nil until it is admitted.
+        var firstVerifier: StationVerifier?
         /// The password it proved itself by; nil for a first one, and where none was asked for.
         var provenBy: StationVerifier?
         var isStrict: Bool
@@ -90,7 +92,8 @@ struct Admission {
                     return verifier.match(firstPassword) != .no
                 }
                 guard access.takesFirstPassword, access.securityProfile != 3 else { return false }
-                access.verifier = StationVerifier(password: firstPassword)
+                access.verifier =
+                    firstVerifier ?? StationVerifier(password: firstPassword, .unknown)
             }
             if let usedNewPassword, access.verifier == usedNewPassword { access.passwordUsed() }
             if let usedNewProfile, access.securityProfile == usedNewProfile {

@@ -93,7 +93,8 @@ extension CentralSystem {
         guard isNew || granted.firstPassword != nil else { return nil }
         let waits = known.map { self.mustWait($0.registration, $0.access, granted) } ?? false
         let claim = StationDirectory.Claim(
-            verifier: granted.firstPassword.map { StationVerifier(password: $0) },
+            // Kept for a minute, in memory alone.
+            verifier: granted.firstPassword.map { StationVerifier(password: $0, .random) },
             from: Neighbourhood(of: address), at: house.clock.monotonicMilliseconds)
         guard directory.claim(granted.station, claim, with: granted.firstPassword) else {
             return .wrongPassword

@@ -103,10 +103,14 @@ package final class CentralSystem: Sendable {
 
     /// Makes a socket the station's newest in the registry, durably.
     func admit(_ link: StationLink) async -> Admitted {
-        let (now, granted, epoch) = (house.clock.now, link.granted, link.epoch)
+        let (now, epoch) = (house.clock.now, link.epoch)
+        var granted = link.granted
+        if let password = granted.firstPassword {
+            granted.firstVerifier = await Self.stretched(password)
+        }
         do {
             let (admitted, access) = try await house.write {
-                [self] transaction -> (Admitted, StationAccess?) in
+                [self, granted] transaction -> (Admitted, StationAccess?) in
                 guard links.isCurrent(granted.station, epoch: epoch) else {
                     return (.replaced, nil)
                 }
@@ -114,7 +118,8 @@ package final class CentralSystem: Sendable {
                     var record = try house.stations.admit(
                         granted.station, at: now, in: transaction)
                 else { return (.refused, nil) }
-                let (isAnothers, access) = try noted(link, &record, at: now, in: transaction)
+                let (isAnothers, access) = try noted(
+                    granted, link, &record, at: now, in: transaction)
                 if isAnothers { return (.refused, access) }
                 let number = try house.stations.attached(
                     record.id, subprotocol: link.dialect.version.subprotocol, at: now,
@@ -146,13 +151,18 @@ package final class CentralSystem: Sendable {
         }
     }
 
+    /// Away from the loop, and before the writer's turn: it takes milliseconds.
+    @concurrent
+    private static func stretched(_ password: [UInt8]) async -> StationVerifier {
+        StationVerifier(password: password, .unknown)
+    }
+
     /// Writes down what its coming means for its access, onto the row: an operator may have changed it
     /// since the handshake.
     private func noted(
-        _ link: StationLink, _ record: inout StationRecord, at now: Timestamp,
-        in transaction: Transaction
+        _ granted: Admission.Granted, _ link: StationLink, _ record: inout StationRecord,
+        at now: Timestamp, in transaction: Transaction
     ) throws -> (isAnothers: Bool, access: StationAccess?) {
-        let granted = link.granted
         let known = try StationAccess.stored(record.id, in: transaction)
         var changed = known
         // What it proved itself by may have been changed or forgotten since, by another process too.

@@ -92,7 +92,7 @@ package struct Enrolment: Hashable, Sendable {
         try transaction.execute(
             "UPDATE csms_enrolment SET used_at = ?, used_by = ? WHERE hash = ?", at, mark,
             hash(code.text))
-        access.rotate(to: Array(password.utf8), until: nil, at: at)
+        access.rotate(to: Array(password.utf8), .random, until: nil, at: at)
         try access.store(record.id, at: at, in: transaction)
         // A stranger who came first by its id put it into the inbox; the code is the operator's word.
         let taken = try house.stations.register(record.id, .accepted, at: at, in: transaction)

@@ -107,5 +107,10 @@ extension CentralSystem {
             """
             ALTER TABLE csms_station ADD COLUMN was_registered BIGINT NOT NULL DEFAULT 0;
             """),
+        Migration(
+            112, "passwords of stations that no machine made are stretched",
+            """
+            ALTER TABLE csms_station ADD COLUMN stretch BIGINT NOT NULL DEFAULT 0;
+            """),
     ]
 }

@@ -54,7 +54,8 @@ package struct StationAccess: Hashable, Sendable {
         securityProfile = try row.intOrNil("security_profile")
         provenProfile = try row.intOrNil("proven_profile")
         if let salt = try row.blobOrNil("salt"), let verifier = try row.blobOrNil("verifier") {
-            self.verifier = StationVerifier(salt: salt, verifier: verifier)
+            self.verifier = StationVerifier(
+                salt: salt, verifier: verifier, stretch: try row.int("stretch"))
         }
         certificateName = try row.textOrNil("certificate_name")
         takesAnyUser = try row.bool("takes_any_user")
@@ -104,11 +105,11 @@ package struct StationAccess: Hashable, Sendable {
         try transaction.execute(
             """
             INSERT INTO csms_station (folded, security_profile, proven_profile, salt, verifier,
-            certificate_name, takes_any_user, takes_no_subprotocol, time_zone, is_strict, came_from,
-            was_registered, formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            stretch, certificate_name, takes_any_user, takes_no_subprotocol, time_zone, is_strict, came_from,
+            was_registered, formers, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (folded) DO UPDATE SET security_profile = excluded.security_profile,
             proven_profile = excluded.proven_profile,
-            salt = excluded.salt, verifier = excluded.verifier,
+            salt = excluded.salt, verifier = excluded.verifier, stretch = excluded.stretch,
             certificate_name = excluded.certificate_name,
             takes_any_user = excluded.takes_any_user,
             takes_no_subprotocol = excluded.takes_no_subprotocol, time_zone = excluded.time_zone,
@@ -117,7 +118,8 @@ package struct StationAccess: Hashable, Sendable {
             formers = excluded.formers,
             changed_at = excluded.changed_at
             """, id.lowercased(), securityProfile, provenProfile, verifier?.salt,
-            verifier?.verifier, certificateName, takesAnyUser, takesNoSubprotocol, timeZone,
+            verifier?.verifier, verifier?.stretch ?? 0, certificateName, takesAnyUser,
+            takesNoSubprotocol, timeZone,
             isStrict, cameFrom, wasRegistered,
             JSONValue.array(formers.map(\.stored)).text, at)
     }
@@ -128,7 +130,10 @@ package struct StationAccess: Hashable, Sendable {
     // MARK: Changes with overlap
 
     /// Sets a new password; the present one counts until `until`, or until the new one was used.
-    mutating func rotate(to password: [UInt8], until: Timestamp?, at now: Timestamp) {
+    mutating func rotate(
+        to password: [UInt8], _ source: StationVerifier.Source = .unknown, until: Timestamp?,
+        at now: Timestamp
+    ) {
         forgetFormers(at: now)
         if let verifier, verifier.match(password) == .no {
             formers.removeAll { $0.verifier.map { $0.match(password) != .no } ?? false }
@@ -136,7 +141,7 @@ package struct StationAccess: Hashable, Sendable {
         }
         if until == nil { passwordUsed() }
         if verifier.map({ $0.match(password) == .no }) ?? true {
-            verifier = StationVerifier(password: password)
+            verifier = StationVerifier(password: password, source)
         }
     }
 
@@ -240,14 +245,17 @@ extension StationAccess.Former.Profile {
 }
 
 extension StationVerifier {
-    /// Salt and verifier as hexadecimal digits, parted by a colon.
-    var text: String { "\(Hex.encode(salt)):\(Hex.encode(verifier))" }
+    /// Salt and verifier as hexadecimal digits and, where it is stretched, by how much, parted by colons.
+    var text: String {
+        "\(Hex.encode(salt)):\(Hex.encode(verifier))" + (stretch > 0 ? ":\(stretch)" : "")
+    }
 
     init?(text: String) {
         let parts = text.split(separator: ":")
-        guard parts.count == 2, let salt = Hex.decode(String(parts[0])),
-            let verifier = Hex.decode(String(parts[1]))
+        guard parts.count == 2 || parts.count == 3, let salt = Hex.decode(String(parts[0])),
+            let verifier = Hex.decode(String(parts[1])),
+            let stretch = parts.count == 3 ? Int(parts[2]) : 0
         else { return nil }
-        self.init(salt: salt, verifier: verifier)
+        self.init(salt: salt, verifier: verifier, stretch: stretch)
     }
 }

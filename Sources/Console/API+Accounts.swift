@@ -87,7 +87,7 @@ extension Console {
 
     private func auditPage(_ request: APIRequest) async throws -> HTTPResponse {
         let limit = try request.limit()
-        let before = request.http.query("cursor").flatMap { Int64($0) }
+        let before = try request.before()
         let lines = try await house.read { transaction in
             try Audit.list(before: before, limit: limit, in: transaction)
         }

@@ -31,7 +31,7 @@ extension Console {
         default: throw APIProblem.field("state", "must be open, or left out")
         }
         let found = try await alerts(
-            onlyOpen, request.http.query("cursor").flatMap { Int64($0) }, limit)
+            onlyOpen, try request.before(), limit)
         return .page(found, next: found.count == limit ? found.last?["id"]?.number?.text : nil)
     }
 

@@ -19,7 +19,7 @@ extension Console {
                     "What looks wrong, newest first; what waits for a person unless `state` says else",
                 query: [
                     .init(name: "state", about: "open, accepted, corrected, voided or all"),
-                    .init(name: "session", about: "about this session only"), .limit,
+                    .init(name: "session", about: "about this session only"), .limit, .cursor,
                 ], handler: suspicionPage),
             APIRoute(
                 method: "POST", path: "/suspicions/{id}/decision", need: .role(.operator),
@@ -50,11 +50,13 @@ extension Console {
         } else if request.http.query("state") == "all" {
             state = nil
         }
+        let limit = try request.limit()
         let found = try await house.suspicions.list(
-            state: state, session: request.http.query("session"), limit: try request.limit())
+            state: state, session: request.http.query("session"), before: try request.before(),
+            limit: limit)
         var items: [JSONValue] = []
         for one in found { items.append(try await shape(one)) }
-        return .page(items, next: nil)
+        return .page(items, next: found.count == limit ? found.last.map { "\($0.id)" } : nil)
     }
 
     /// With the amount at stake, so that a person sees what the decision costs.

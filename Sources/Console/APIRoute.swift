@@ -77,6 +77,15 @@ struct APIRequest: Sendable {
         return offset
     }
 
+    /// Of a list that runs from new to old: the number of the last one of the page before.
+    func before() throws(APIProblem) -> Int64? {
+        guard let text = http.query("cursor"), !text.isEmpty else { return nil }
+        guard let number = Int64(text) else {
+            throw .field("cursor", "take it from `next` of the page before")
+        }
+        return number
+    }
+
     func moment(_ name: String) throws(APIProblem) -> Timestamp? {
         guard let text = http.query(name), !text.isEmpty else { return nil }
         // A plus sign that was not encoded arrives as a blank.

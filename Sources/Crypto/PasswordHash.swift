@@ -69,6 +69,21 @@ package enum PasswordHash {
         let cost = Cost(logN: logN, r: r, p: p)
         return cost.isAllowed ? (cost, salt, hash) : nil
     }
+
+    /// 32 bytes of scrypt, on the caller's thread: for costs of a few milliseconds.
+    package static func derive(
+        _ password: [UInt8], salt: [UInt8], cost: Cost
+    ) throws(CryptoError) -> [UInt8] {
+        var key = [UInt8](repeating: 0, count: 32)
+        var text = password.map { CChar(bitPattern: $0) }
+        defer { text.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) } }
+        let memory = UInt64(256 * cost.r) << UInt64(cost.logN)
+        let done = EVP_PBE_scrypt(
+            text, text.count, salt, salt.count, 1 << UInt64(cost.logN), UInt64(cost.r),
+            UInt64(cost.p), memory, &key, key.count)
+        guard done == 1 else { throw CryptoError.last("scrypt") }
+        return key
+    }
 }
 
 /// One hash at a time, on the common pool: an actor is the queue.
@@ -88,14 +103,6 @@ private actor PasswordWorker {
     private func scrypt(
         _ password: String, _ salt: [UInt8], _ cost: PasswordHash.Cost
     ) throws(CryptoError) -> [UInt8] {
-        var key = [UInt8](repeating: 0, count: 32)
-        var text = Array(password.utf8).map { CChar(bitPattern: $0) }
-        defer { text.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) } }
-        let memory = UInt64(256 * cost.r) << UInt64(cost.logN)
-        let done = EVP_PBE_scrypt(
-            text, text.count, salt, salt.count, 1 << UInt64(cost.logN), UInt64(cost.r),
-            UInt64(cost.p), memory, &key, key.count)
-        guard done == 1 else { throw CryptoError.last("scrypt") }
-        return key
+        try PasswordHash.derive(Array(password.utf8), salt: salt, cost: cost)
     }
 }

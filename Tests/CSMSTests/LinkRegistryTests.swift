@@ -54,23 +54,6 @@ import Testing
     }
 }
 
-@Suite struct `A station's password` {
-    @Test func `is known by its bytes and by their digits`() {
-        let verifier = StationVerifier(password: Array("0123456789ABCDEF".utf8))
-        #expect(verifier.match(Array("0123456789ABCDEF".utf8)) == .yes)
-        #expect(verifier.match(Array("30313233343536373839414243444546".utf8)) == .yesAsHex)
-        #expect(verifier.match(Array("0123456789ABCDEG".utf8)) == .no)
-        #expect(verifier.match([]) == .no)
-    }
-
-    @Test func `leaves no trace of itself in what is kept`() {
-        let one = StationVerifier(password: Array("0123456789ABCDEF".utf8))
-        let two = StationVerifier(password: Array("0123456789ABCDEF".utf8))
-        #expect(one.verifier != two.verifier)
-        #expect(one.verifier.count == 32)
-    }
-}
-
 @Suite struct `A message in the log` {
     @Test(arguments: [
         #"[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"secret"}]"#,

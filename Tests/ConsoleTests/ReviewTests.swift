@@ -56,6 +56,24 @@ import Web
         await test.server.stop()
     }
 
+    @Test func `shows page by page what waits, newest first`() async throws {
+        let test = try await TestConsole()
+        for _ in 0..<2 { _ = try await billed(test) }
+        let all = try await open(test).compactMap { $0["id"]?.int64 }
+        try #require(all.count >= 2)
+        var (seen, cursor) = ([Int64](), "")
+        repeat {
+            let page = try await test.get("/suspicions?limit=1&cursor=\(cursor)")
+            seen += page["items"]?.array?.compactMap { $0["id"]?.int64 } ?? []
+            cursor = page["next"]?.string ?? ""
+        } while !cursor.isEmpty && seen.count <= all.count
+        #expect(seen == all)
+        #expect(all == all.sorted(by: >))
+        let wrong = try await test.get("/suspicions?cursor=x")
+        #expect(wrong["field"]?.string == "cursor")
+        await test.server.stop()
+    }
+
     @Test func `corrects a bill by a credit and a new one, and voids it`() async throws {
         let test = try await TestConsole()
         let session = try await billed(test)

@@ -37,6 +37,12 @@ def ensure_descriptors(stations):
         resource.setrlimit(FILES, (need, hard))
 
 
+def most_stations():
+    """What the hard limit of open files allows."""
+    _, hard = resource.getrlimit(FILES)
+    return 10**9 if hard == resource.RLIM_INFINITY else hard - SPARE_DESCRIPTORS
+
+
 def greeting(name):
     """The request that opens a station's socket."""
     return (f"GET /ocpp/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

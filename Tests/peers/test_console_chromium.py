@@ -242,10 +242,13 @@ def test_a_station_is_adopted_with_one_click_and_its_access_changed(page, server
     expect(dialog.get_by_role("status")).to_contain_text("16 to 40", timeout=PATIENCE)
     dialog.get_by_label("New password, 16 to 40 characters").fill("0123456789abcdef")
     dialog.get_by_label("Answer what departs").check()
+    dialog.get_by_label("Take a connection that names no version").check()
+    dialog.get_by_label("Zone of its clock").fill("Asia/Kolkata")
     dialog.get_by_role("button", name="Change").click()
     expect(dialog).to_have_count(0, timeout=PATIENCE)
     access = admin(server, "GET", "/stations/BAY8")["access"]
-    assert access["strict"] and access["hasPassword"]
+    assert access["strict"] and access["hasPassword"] and access["noSubprotocol"] and not access["anyUser"]
+    assert access["timeZone"] == "Asia/Kolkata"
     with pytest.raises(InvalidStatus) as refused:
         connect(server.ws + "BAY8", subprotocols=["ocpp1.6"])
     assert refused.value.response.status_code == 401

@@ -12,8 +12,11 @@ export async function open(id, me) {
     return;
   }
   const access = station.access ?? {};
-  const strict = el("input", { type: "checkbox", name: "strict" });
-  strict.checked = access.strict === true;
+  const strict = checkbox("strict", access.strict);
+  const anyUser = checkbox("anyUser", access.anyUser);
+  const noSubprotocol = checkbox("noSubprotocol", access.noSubprotocol);
+  const lower = checkbox("lower", false);
+  const zone = el("input", { name: "timeZone", maxlength: 64, autocomplete: "off", value: access.timeZone ?? "" });
   const profile = el("select", { name: "securityProfile" },
     ...[["", "the operator's lowest, or better"], ["0", "0: none"], ["1", "1: password"],
       ["2", "2: password over TLS"], ["3", "3: client certificate"]]
@@ -33,7 +36,11 @@ export async function open(id, me) {
         station.clockSkewMilliseconds === undefined ? null
           : ` Its clock is ${(station.clockSkewMilliseconds / 1000).toFixed(1)} s off.`),
       el("label", {}, strict, " Answer what departs from the specification with an error"),
+      el("label", {}, anyUser, " Take a user name that is not its id"),
+      el("label", {}, noSubprotocol, " Take a connection that names no version, as OCPP 1.6"),
+      el("label", {}, "Zone of its clock, for times without one (Asia/Kolkata)", zone),
       el("label", {}, "Security profile", profile),
+      me.role === "admin" ? el("label", {}, lower, " A weaker profile than before is meant") : null,
       el("label", {}, "Common name of its certificate, if not its id", name),
       el("label", {}, "New password, 16 to 40 characters", password),
       el("label", {}, "Hours for which the old password and profile count too", hours),
@@ -51,8 +58,12 @@ export async function open(id, me) {
     event.preventDefault();
     /** @type {Record<string, unknown>} */
     const body = { overlapHours: Number(hours.value) };
-    if (strict.checked !== (access.strict === true)) body.strict = strict.checked;
-    if (profile.value !== String(access.securityProfile ?? "")) {
+    for (const [key, box] of Object.entries({ strict, anyUser, noSubprotocol })) {
+      if (box.checked !== (access[key] === true)) body[key] = box.checked;
+    }
+    if (zone.value !== (access.timeZone ?? "")) body.timeZone = zone.value || null;
+    if (lower.checked) body.lower = true;
+    if (lower.checked || profile.value !== String(access.securityProfile ?? "")) {
       body.securityProfile = profile.value === "" ? null : Number(profile.value);
     }
     if (name.value !== (access.certificateName ?? "")) body.certificateName = name.value || null;
@@ -65,6 +76,13 @@ export async function open(id, me) {
       fill(answer, error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** @param {string} name @param {unknown} value */
+function checkbox(name, value) {
+  const box = el("input", { type: "checkbox", name });
+  box.checked = value === true;
+  return box;
 }
 
 /** @param {any[]} found */

@@ -29,6 +29,19 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...children.filter((child) => child !== null));
 }
 
+/**
+ * Buttons to an older page of a list and back to its newest; null where it is whole.
+ * @param {string} cursor of the page that is shown, "" for the newest
+ * @param {string|null} next
+ * @param {(cursor: string) => void} go
+ */
+export function pager(cursor, next, go) {
+  /** @param {string} text @param {string} to */
+  const button = (text, to) => el("button", { type: "button", on: { click: () => go(to) } }, text);
+  if (!cursor && !next) return null;
+  return el("div", { class: "row" }, cursor ? button("Newest", "") : null, next ? button("Older", next) : null);
+}
+
 /** Says something to everybody, screen readers included. @param {string} text */
 export function notice(text) {
   const place = document.getElementById("notice");

@@ -1,13 +1,21 @@
 import { call } from "./api.js";
 import * as deliveries from "./deliveries.js";
-import { el, energy, fill, notice, state, time } from "./dom.js";
+import { el, energy, fill, notice, pager, state, time } from "./dom.js";
 
 export const title = "Review";
 export const kinds = ["suspicion.", "session.corrected", "cdr.", "resync", "poll"];
 
+// What is shown stays when the page is drawn anew.
+let cursor = "";
+
 /** @param {Element} place @param {any} me */
 export async function draw(place, me) {
-  const [page, notTaken] = await Promise.all([call("GET", "/suspicions?limit=100"), deliveries.section(me)]);
+  const [page, notTaken] = await Promise.all([
+    call("GET", `/suspicions?limit=100&cursor=${encodeURIComponent(cursor)}`), deliveries.section(me)]);
+  if (cursor && !page.items.length) {
+    cursor = "";
+    return draw(place, me);
+  }
   const columns = ["Seen", "What", "Station", "Session", "Energy", "Detail", "Decision"];
   fill(place, el("h1", {}, title),
     page.items.length || notTaken ? null : el("p", {}, "Nothing waits for a person."),
@@ -15,6 +23,10 @@ export async function draw(place, me) {
       el("table", {},
         el("thead", {}, el("tr", {}, ...columns.map((text) => el("th", { scope: "col" }, text)))),
         el("tbody", {}, ...page.items.map((/** @type {any} */ one) => row(one, me))))) : null,
+    pager(cursor, page.next, (to) => {
+      cursor = to;
+      document.dispatchEvent(new CustomEvent("kerb-redraw"));
+    }),
     notTaken);
 }
 

@@ -1,0 +1,72 @@
+import CPO
+import Charging
+import Testing
+
+@testable import Alerts
+
+extension `Alerts of a house` {
+    @Test func `tell of a registered station that stands in the inbox, until it is taken in`()
+        async throws
+    {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        let now = clock.now
+        _ = try await attach(house, "CS-1")
+        try await house.write { transaction in
+            try house.stations.register("CS-1", .pending, at: now, in: transaction)
+            // Nobody ever vouched for it: it waits as all strangers do.
+            try house.stations.register("CS-2", .pending, at: now, in: transaction)
+        }
+        try await alerts.look(at: clock.now)
+        let found = try await alerts.list()
+        #expect(found.map(\.kind) == [.stationWaits])
+        #expect(found.map(\.subject) == ["CS-1"])
+        _ = try await attach(house, "CS-1")
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+        // Rejected and back in the inbox, it is a stranger.
+        try await house.write { transaction in
+            try house.stations.register("CS-1", .rejected, at: now, in: transaction)
+            try house.stations.register("CS-1", .pending, at: now, in: transaction)
+        }
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+    }
+
+    @Test func `tell of a plug whose tariffs are over`() async throws {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        let now = clock.now
+        var tariff = Tariff(
+            party: house.settings.party, id: "T-1", currency: "INR", elements: [],
+            lastUpdated: now)
+        tariff.validUntil = now.advanced(bySeconds: 3600)
+        let location = Location(
+            party: house.settings.party, id: "L-1", name: "Yard", address: "1 Road", city: "Delhi",
+            country: "IND", coordinates: Coordinates(latitude: .zero, longitude: .zero),
+            timeZone: "UTC",
+            evses: [
+                EVSE(
+                    uid: "1", evseID: nil, status: .unknown,
+                    connectors: [
+                        Connector(
+                            id: "1", standard: "IEC_62196_T2", format: "SOCKET",
+                            powerType: "AC_3_PHASE", maxVoltage: 230, maxAmperage: 32,
+                            tariffIDs: ["T-1"], lastUpdated: now)
+                    ], station: "CS-1", stationConnector: 1, lastUpdated: now)
+            ], lastUpdated: now)
+        try await house.write { [tariff] transaction in
+            try house.tariffs.put(tariff, at: now, in: transaction)
+            try house.locations.put(location, at: now, in: transaction)
+        }
+        clock.advance(milliseconds: 3_599_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list().isEmpty)
+        clock.advance(milliseconds: 1_000)
+        try await alerts.look(at: clock.now)
+        let found = try #require(try await alerts.list().first)
+        #expect(found.kind == .tariffEnded)
+        #expect(found.subject == "L-1/1")
+        #expect(found.detail.contains("T-1"))
+    }
+}
