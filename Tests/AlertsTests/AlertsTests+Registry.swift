@@ -1,5 +1,6 @@
 import CPO
 import Charging
+import TestSupport
 import Testing
 
 @testable import Alerts
