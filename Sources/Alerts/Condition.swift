@@ -81,7 +81,8 @@ extension Alerts {
         ).map { row in
             Condition(
                 key: Condition.Key(.stationWaits, try row.text("id")),
-                detail: "since \(try row.timestamp("waits_since")) it serves nobody; take it in on the "
+                detail:
+                    "since \(try row.timestamp("waits_since")) it serves nobody; take it in on the "
                     + "station's page if it is the one that stands there")
         }
     }

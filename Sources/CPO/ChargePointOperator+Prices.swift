@@ -16,7 +16,8 @@ extension ChargePointOperator {
     /// Plugs with a station behind them that have tariffs of which none is valid at `now`.
     package func plugs(withEndedTariffsAt now: Timestamp) -> [(name: String, tariffs: [String])] {
         locations.all().flatMap { location in
-            location.evses.filter { $0.station != nil && $0.status != .removed }.compactMap { evse in
+            location.evses.filter { $0.station != nil && $0.status != .removed }.compactMap {
+                evse in
                 let ended = evse.connectors.first {
                     !$0.tariffIDs.isEmpty && tariffs.applicable(to: $0, at: now) == nil
                 }

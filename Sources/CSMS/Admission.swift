@@ -24,19 +24,31 @@ struct Admission {
         case wrongProfile = "the security profile is not the station's"
         case downgraded = "it came over TLS before and now came without (ocpp.pinTLS)"
         case noSubprotocol = "no OCPP version in common"
+        case noUpgradeToken = "its Connection header does not say Upgrade"
+        case digitsAsPassword = "it sends its password's digits, and is held to the letter"
+        case otherSpelling = "the path spells its id otherwise, and it is held to the letter"
         case inboxFull = "too many stations wait to be adopted"
         case inboxFullHere = "too many stations from this address wait to be adopted"
         case heldOff = "it is held off for connecting too often"
 
         var status: Int {
             switch self {
-            case .badStationID, .unknownStation, .rejectedStation: 404
-            case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet: 401
+            case .badStationID, .unknownStation, .rejectedStation, .otherSpelling: 404
+            case .noCredentials, .wrongUser, .wrongPassword, .noPasswordSet, .digitsAsPassword: 401
             case .wrongCertificate, .foreignCertificate, .endedCertificate, .weakProfile,
                 .wrongProfile, .downgraded:
                 403
-            case .noSubprotocol: 400
+            case .noSubprotocol, .noUpgradeToken: 400
             case .heldOff, .inboxFull, .inboxFullHere, .tooManyTries: 429
+            }
+        }
+
+        /// What a station that is held to the letter was refused for; counted all the same.
+        var deviation: Deviation? {
+            switch self {
+            case .digitsAsPassword: .passwordAsHex
+            case .otherSpelling: .idSpelledOtherwise
+            default: nil
             }
         }
     }
@@ -131,6 +143,10 @@ struct Admission {
         guard let wanted = Self.stationID(path: request.http.path) else {
             return .refused(.badStationID)
         }
+        // libwebsockets would drop it without an answer, after it counted here.
+        guard Self.asksForUpgrade(request.http.headers["connection"] ?? "") else {
+            return .refused(.noUpgradeToken)
+        }
         let entry = known(wanted)
         if entry == nil, unknownStations == .refuse { return .refused(.unknownStation) }
         if entry?.registration == .rejected { return .refused(.rejectedStation) }
@@ -139,6 +155,10 @@ struct Admission {
             firstPassword: nil, isStrict: entry?.access.isStrict ?? false)
         granted.timeZone = entry?.access.timeZone
         let access = entry?.access ?? StationAccess()
+        if request.http.path != "/ocpp/" + granted.station {
+            guard !access.isStrict else { return .refused(.otherSpelling) }
+            granted.deviations.insert(.idSpelledOtherwise)
+        }
         let isOthers = isOthersName(granted.station)
         if let refusal = prove(request, access, isOthersName: isOthers, now, &granted) {
             return .refused(refusal)
@@ -147,7 +167,7 @@ struct Admission {
             versions.contains(offered)
         else {
             // What it says then is read as the oldest version, which knows stations without a name for it.
-            guard access.takesNoSubprotocol, request.offeredSubprotocols.isEmpty,
+            guard access.takesNoSubprotocol, !access.isStrict, request.offeredSubprotocols.isEmpty,
                 versions.contains(.v16)
             else { return .speechless }
             granted.deviations.insert(.subprotocolMissing)
@@ -155,6 +175,11 @@ struct Admission {
         }
         granted.version = offered
         return .granted(granted)
+    }
+
+    /// A list of options, of which one is meant. RFC 6455 §4.2.1.
+    private static func asksForUpgrade(_ header: String) -> Bool {
+        header.lowercased().split { ",; \t".contains($0) }.contains("upgrade")
     }
 
     /// The last segment of the path that is not empty: any prefix is taken.
@@ -241,7 +266,7 @@ struct Admission {
     ) -> Refusal? {
         let user = String(decoding: credentials.user, as: UTF8.self)
         if user.lowercased() != granted.station.lowercased() {
-            guard access.takesAnyUser else { return .wrongUser }
+            guard access.takesAnyUser, !access.isStrict else { return .wrongUser }
             granted.deviations.insert(.userNotStation)
         }
         // It would make security profile 1 of nothing.
@@ -272,7 +297,9 @@ struct Admission {
         }
         switch match {
         case .no: return .wrongPassword
-        case .yesAsHex: granted.deviations.insert(.passwordAsHex)
+        case .yesAsHex:
+            guard !access.isStrict else { return .digitsAsPassword }
+            granted.deviations.insert(.passwordAsHex)
         case .yes: break
         }
         return nil

@@ -12,6 +12,9 @@ extension CentralSystem {
         case .refused(let reason):
             let name = Admission.stationID(path: request.http.path) ?? "?"
             log.refused(name, reason, from: request.http.remoteAddress, at: now)
+            if let deviation = reason.deviation, let known = directory[name]?.id {
+                log.count(Deviations(deviation), of: known, at: now)
+            }
             // Counted above; a line for each would let a stranger write the log.
             guard reason != .tooManyTries else { return .refuse(status: reason.status) }
             house.log.info(

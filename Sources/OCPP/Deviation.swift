@@ -38,6 +38,8 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
     case subprotocolMissing = "subprotocol-missing"
     case userNotStation = "user-not-station"
     case passwordAsHex = "password-as-hex"
+    /// The path of its connection is not the one it was given: other letters, more slashes, a prefix.
+    case idSpelledOtherwise = "id-spelled-otherwise"
     case callBeforeAccepted = "call-before-accepted"
     /// A limit with more digits than the one it may have.
     case digitsTooMany = "digits-too-many"
@@ -63,7 +65,7 @@ package enum Deviation: String, Hashable, Sendable, CaseIterable {
         case .callBeforeAccepted: .securityError
         case .messageIDReused, .messageRepeated, .messageTypeUnknown, .answerNobodyWaitsFor,
             .binaryFrame, .paddedMessage, .transactionIDUnset, .subprotocolMissing,
-            .userNotStation, .passwordAsHex, .tooManyMessages:
+            .userNotStation, .passwordAsHex, .idSpelledOtherwise, .tooManyMessages:
             nil
         }
     }

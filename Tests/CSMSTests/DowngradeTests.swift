@@ -18,6 +18,7 @@ final class Handshake {
         isTLS: Bool = true, password: String? = nil, certificate: ClientCertificate? = nil
     ) -> Admission.Verdict {
         var http = HTTPRequest(path: "/ocpp/CS-1", isTLS: isTLS)
+        http.headers.add("Connection", "Upgrade")
         http.clientCertificate = certificate
         let request = UpgradeRequest(
             http: http,

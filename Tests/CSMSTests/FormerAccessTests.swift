@@ -210,6 +210,7 @@ private enum EnrolmentTestPassword {
         in directory: StationDirectory = StationDirectory()
     ) -> Admission.Verdict {
         var http = HTTPRequest(path: "/ocpp/CS-1", isTLS: true)
+        http.headers.add("Connection", "Upgrade")
         http.clientCertificate = certificate.map {
             ClientCertificate(commonName: $0, organization: "", sha256: "")
         }

@@ -188,7 +188,8 @@ import Testing
             let bytes = Array(password.utf8)
             return directory.claim(
                 "CS-1",
-                .init(verifier: StationVerifier(password: bytes, .random), from: here, at: at), with: bytes)
+                .init(verifier: StationVerifier(password: bytes, .random), from: here, at: at),
+                with: bytes)
         }
         #expect(claim("password-of-a-stranger", at: 0))
         #expect(!claim("password-of-the-charger", at: 59_999))

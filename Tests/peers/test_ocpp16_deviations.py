@@ -7,6 +7,7 @@ import base64
 import json
 import pathlib
 import re
+import socket
 
 import pytest
 import websockets
@@ -146,12 +147,56 @@ async def handshakes(server, name):
         assert socket.subprotocol is None
         await socket.send(BOOT)
         assert json.loads(await socket.recv())[2]["status"] == "Accepted"
+    async with websockets.connect(
+            server.ws + "yard//" + name.lower(), subprotocols=["ocpp1.6"], additional_headers=right):
+        pass
     for offered in (["ocpp9.9"], ["ocpp9.9", "OCPP1.6"]):
         async with websockets.connect(url, subprotocols=offered, additional_headers=right) as socket:
             assert socket.subprotocol == (offered[1] if offered[1:] else None)
             if not offered[1:]:
                 with pytest.raises(websockets.ConnectionClosed):
                     await socket.recv()
+
+
+async def held_to_the_letter(server, name):
+    """What is overlooked for others is refused, switches or not; by the book it comes in."""
+    server.api("PUT", f"/stations/{name}/access", {
+        "password": "30" * 16, "anyUser": True, "noSubprotocol": True, "overlapHours": 0})
+    url, spoken = server.ws + name, {"subprotocols": ["ocpp1.6"]}
+    right = {"additional_headers": refused("0" * 16, name)}
+    for place, more, code in [
+            (url, spoken | {"additional_headers": refused("30" * 16, name)}, 401),
+            (url, spoken | {"additional_headers": refused("0" * 16, "somebody")}, 401),
+            (server.ws + name.lower(), spoken | right, 404), (server.ws + "yard/" + name, spoken | right, 404)]:
+        with pytest.raises(websockets.InvalidStatus) as refusal:
+            await websockets.connect(place, **more)
+        assert refusal.value.response.status_code == code, (place, more)
+    async with websockets.connect(url, **right) as socket:
+        with pytest.raises(websockets.ConnectionClosed):
+            await socket.recv()
+    async with websockets.connect(url, **spoken, **right) as socket:
+        assert socket.subprotocol == "ocpp1.6"
+
+
+def handshake(server, name, connection):
+    """The first line of what a handshake with these headers is answered with."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as wire:
+        wire.sendall((f"GET /ocpp/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n{connection}"
+                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                      "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n").encode())
+        return wire.recv(4096).split(b"\r\n")[0]
+
+
+def test_options_of_a_connection_are_a_list_and_a_missing_one_is_told(server):
+    for taken in ("Connection: keep-alive, Upgrade\r\n", "Connection: upgrade,Keep-Alive\r\n"):
+        assert handshake(server, "OPTIONS", taken) == b"HTTP/1.1 101 Switching Protocols"
+    for missing in ("Connection: keep-alive\r\n", ""):
+        assert handshake(server, "NO-UPGRADE", missing) == b"HTTP/1.1 400 Bad Request"
+    _, page = server.api("GET", "/refusals")
+    assert {(one["station"], one["reason"], one["times"]) for one in page["items"] if one["station"] == "no-upgrade"} \
+        == {("no-upgrade", "its Connection header does not say Upgrade", 2)}
+    # It took no place in the registry.
+    assert server.api("GET", "/stations/NO-UPGRADE")[0] == 404
 
 
 async def too_early(server, name, is_strict):
@@ -192,9 +237,10 @@ def test_each_is_refused_with_its_error_where_the_station_is_strict(server):
         await too_exact(server, socket, "STRICT")
         await socket.socket.close()
         await too_early(server, "STRICT-EARLY", True)
+        await held_to_the_letter(server, "STRICT")
         return wrong
 
     assert asyncio.run(asyncio.wait_for(visit(), 60)) == {}
     # What is refused is counted as well: it is what the certificate hangs on.
     found = set(counted(server, "STRICT")) | set(counted(server, "STRICT-EARLY"))
-    assert KINDS - found == {"too-many-messages", "subprotocol-missing", "user-not-station", "password-as-hex"}
+    assert KINDS - found == {"too-many-messages", "user-not-station"}
