@@ -17,6 +17,10 @@ struct SessionBook: Sendable {
         var mayBePending: Bool
         /// When the last `session.updated` line was written; meter values within a second share one.
         var journalledAt: Timestamp
+        /// Rows of readings played into it.
+        var readings = 0
+        /// A late reading is a row and not played yet.
+        var isBehind = false
         /// Rated power in watts, where the plug says it.
         var ratedWatts: Int64?
         var stateOfCharge: Decimal?

@@ -205,12 +205,16 @@ extension Sessions {
                 ?? settings.chargesPerGroup
         }
         guard most > 0 || mostOfGroup ?? 0 > 0 else { return nil }
-        let running = book.withLock { book in
+        let open = book.withLock { book in
             (
-                token: book.open(token: token).filter { counts($0.session) }.count,
-                group: book.open(groupOf: token).filter { counts($0.session) }.count
+                token: book.open(token: token).map(\.session).filter(counts),
+                group: book.open(groupOf: token).map(\.session).filter(counts)
             )
         }
+        let running = (
+            token: try open.token.count { try !isOver($0, in: transaction) },
+            group: try open.group.count { try !isOver($0, in: transaction) }
+        )
         if most > 0, running.token >= most {
             return "\(running.token) charges of this token run already, \(most) may"
         }
@@ -218,6 +222,16 @@ extension Sessions {
             return "\(running.group) charges of its group run already, \(mostOfGroup) may"
         }
         return nil
+
+        // Its stop was lost: its plug is free.
+        func isOver(_ session: Session, in transaction: Transaction) throws -> Bool {
+            try transaction.queryOne(
+                """
+                SELECT at FROM station_connector WHERE station = ? AND number = ? AND status = ?
+                AND at > ?
+                """, session.station, session.connector, ConnectorStatus.available.rawValue,
+                max(session.startedAt, session.lastUpdated)) != nil
+        }
 
         func counts(_ session: Session) -> Bool {
             session.startedAt <= startedAt

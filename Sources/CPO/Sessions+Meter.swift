@@ -63,6 +63,7 @@ extension Sessions {
         }
         if let owner {
             report = try byMeter(report, of: owner, at: station, in: transaction)
+            try reopen(owner, by: report, receivedAt, in: transaction)
         }
         try take(report, into: owner, at: station, receivedAt: receivedAt, in: transaction)
     }
@@ -75,8 +76,9 @@ extension Sessions {
         var changed = false
         var isLate = false
         var last: Timestamp?
+        var clock = MessageClock(receivedAt)
         for reading in report.readings.prefix(Self.mostReadingsPerMessage) {
-            let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
+            let at = clock.time(of: reading)
             // A late message is normal; times that run back inside one are a clock that jumps.
             if let last, at < last, let owner {
                 try suspectOnce(
@@ -84,6 +86,7 @@ extension Sessions {
                     receivedAt, in: transaction)
             }
             last = at
+            if let owner, isTooDense(at, owner) { continue }
             let isNew = try store(
                 reading, at: at, session: owner ?? 0, station: station,
                 connector: report.connector, receivedAt, in: transaction)
@@ -94,8 +97,70 @@ extension Sessions {
                 isLate = try !take(reading, at: at, session: owner, receivedAt, in: transaction)
             }
         }
-        if isLate, let owner { try replay(owner, in: transaction) }
+        if isLate, let owner { try playLate(owner, in: transaction) }
         if changed, let owner { try touch(owner, receivedAt, always: false, in: transaction) }
+    }
+
+    /// Of so many that a minute's one says enough.
+    private func isTooDense(_ at: Timestamp, _ key: Int64) -> Bool {
+        book.withLock { book in
+            guard let entry = book.entries[key], entry.readings >= Self.mostReadings else {
+                return false
+            }
+            return at < entry.builder.lastReadingAt.advanced(bySeconds: Self.sparseSeconds)
+        }
+    }
+
+    /// Late ones are played with all the others; of a long charge that costs, so a station that sends
+    /// many holds up nobody.
+    private func playLate(_ key: Int64, in transaction: Transaction) throws {
+        let mayWait =
+            book.withLock { book in
+                book.change(key) { entry in
+                    entry.isBehind = entry.readings > Self.readingsPlayedAtOnce
+                    return entry.isBehind
+                }
+            } ?? false
+        if !mayWait { try replay(key, in: transaction) }
+    }
+
+    /// A charge that was closed for want of its stop, and of which its station tells now, goes on: as one
+    /// that is over nobody could stop it, and its plug would be taken for idle.
+    private func reopen(
+        _ key: Int64, by report: MeterReport, _ receivedAt: Timestamp, in transaction: Transaction
+    ) throws {
+        guard book.withLock({ $0.entries[key] == nil }),
+            let row = try transaction.queryOne(
+                "SELECT * FROM session WHERE key = ? AND closure = 'provisional'", key),
+            let ended = try row.timestampOrNil("ended_at"),
+            let newest = report.readings.compactMap(\.at).max(), newest > ended,
+            newest > receivedAt.advanced(bySeconds: -Self.freshSeconds),
+            newest <= receivedAt.advanced(bySeconds: StationTime.mostAheadSeconds)
+        else { return }
+        let (station, connector) = (try row.text("station"), try row.int64("connector"))
+        let later = try transaction.queryOne(
+            """
+            SELECT key FROM session WHERE station = ? AND connector = ? AND started_at >= ?
+            AND key <> ? LIMIT 1
+            """, station, connector, row.timestamp("started_at"), key)
+        let said = try transaction.queryOne(
+            "SELECT status, at FROM station_connector WHERE station = ? AND number = ?", station,
+            connector)
+        let isFree = try said.map {
+            try $0.text("status") == ConnectorStatus.available.rawValue
+                && $0.timestamp("at") >= newest
+        }
+        guard later == nil, isFree != true else { return }
+        try transaction.execute(
+            """
+            UPDATE session SET closure = 'open', ended_at = NULL, result = NULL, last_updated = ?
+            WHERE key = ?
+            """, receivedAt, key)
+        let id = try row.text("id")
+        try stores.suspicions.settle(
+            .orphanClosed, of: id, by: Self.wentOn, at: receivedAt, in: transaction)
+        try replay(key, in: transaction)
+        try stores.journal.append(.sessionUpdated, id, at: receivedAt, in: transaction)
     }
 
     /// False for one that is there already.
@@ -149,7 +214,13 @@ extension Sessions {
     ) throws -> Bool {
         // Asked of the book first: this is done for every message.
         if let owner, book.withLock({ $0.entries[owner]?.mayBePending }) == false { return true }
-        guard try stores.stations.isWaiting(station, in: transaction) else { return true }
+        guard try stores.stations.isWaiting(station, in: transaction) else {
+            // Of one that is over they only lie there.
+            guard let owner, book.withLock({ $0.entries[owner] == nil }) else { return true }
+            return try transaction.queryOne(
+                "SELECT at FROM meter_reading WHERE session = ? LIMIT 1 OFFSET ?", owner,
+                Self.mostReadings - 1) == nil
+        }
         // Of no charge: nothing is owed for it.
         guard let owner else { return report.transaction != nil }
         return try transaction.queryOne(
@@ -173,6 +244,7 @@ extension Sessions {
         let step = book.withLock { book in
             book.change(key) { entry in
                 let (register, since) = (entry.builder.meterLast, entry.builder.lastReadingAt)
+                entry.readings += 1
                 return Step(
                     outcome: Self.take(reading, at: at, into: &entry), register: register,
                     since: since, rated: entry.ratedWatts)
@@ -277,10 +349,30 @@ extension Sessions {
                 return (entry.session.id, entry.builder.meterLast, isDue)
             }
         }
-        guard let now, now.isDue else { return }
+        guard var now, now.isDue else { return }
+        if book.withLock({ $0.entries[key]?.isBehind }) == true {
+            try replay(key, in: transaction)
+            now.register = book.withLock { $0.entries[key]?.builder.meterLast } ?? now.register
+        }
         try transaction.execute(
             "UPDATE session SET meter_last_wh = ?, last_updated = ? WHERE key = ?",
             now.register.value, receivedAt, key)
         try stores.journal.append(.sessionUpdated, now.id, at: receivedAt, in: transaction)
+    }
+}
+
+/// The times of one message's readings: those that cannot be stand at its arrival, a millisecond apart, in
+/// the order they came, or all but the first would be taken for it once more.
+struct MessageClock {
+    private let receivedAt: Timestamp
+    private var repaired: Int64 = 0
+
+    init(_ receivedAt: Timestamp) { self.receivedAt = receivedAt }
+
+    mutating func time(of reading: MeterReading) -> Timestamp {
+        let (at, wasRepaired) = StationTime.repaired(reading.at, receivedAt: receivedAt)
+        guard wasRepaired else { return at }
+        defer { repaired += 1 }
+        return Timestamp(milliseconds: at.milliseconds + repaired)
     }
 }

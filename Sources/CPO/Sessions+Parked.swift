@@ -7,8 +7,10 @@ extension Sessions {
     /// Readings of unknown transactions kept for one station; a charger that was moved here in the
     /// middle of a charge sends a few hundred.
     static let mostParkedReadings = 5000
-    /// Stops of one station that wait or lie beside a session's stop: a year of offline charges.
+    /// Stops of one station that wait: a year of offline charges.
     static let mostParkedStops = 1000
+    /// Stops kept beside the one a session has.
+    static let mostSecondStops = 10
     /// The same of a station that nobody took in: it is asked to keep silent.
     static let mostParkedOfPending = 20
     /// Their bodies together, of one kind.
@@ -67,11 +69,17 @@ extension Sessions {
             stores.erasureKey.value(in: transaction).mark(finger: finger)) != nil
     }
 
-    /// False where no more of the kind are kept for the station; a person is told so once.
+    /// False where no more of the kind are kept for the station, or beside the stop that `session` has; a
+    /// person is told so once.
     func hasRoom(
-        for content: ParkedMessage.Content, _ station: String, _ now: Timestamp,
-        in transaction: Transaction
+        for content: ParkedMessage.Content, beside session: String? = nil, _ station: String,
+        _ now: Timestamp, in transaction: Transaction
     ) throws -> Bool {
+        if let session {
+            return try transaction.queryOne(
+                "SELECT id FROM parked WHERE session = ? AND kind = ? LIMIT 1 OFFSET ?", session,
+                content.kind, Self.mostSecondStops - 1) == nil
+        }
         let isStop = content.connector == nil
         let isPending = try stores.stations.isWaiting(station, in: transaction)
         let most =
@@ -81,8 +89,8 @@ extension Sessions {
         let there = try transaction.queryOne(
             """
             SELECT COUNT(*) AS n, COALESCE(SUM(LENGTH(payload)), 0) AS bytes FROM parked
-            WHERE station = ? AND kind = ? AND state IN ('waiting', ?)
-            """, station, content.kind, isStop ? "kept" : "waiting")
+            WHERE station = ? AND kind = ? AND state = 'waiting'
+            """, station, content.kind)
         guard let there, try there.int("n") >= most || there.int("bytes") >= mostBytes else {
             return true
         }
@@ -201,6 +209,7 @@ extension Sessions {
     /// Stands where a person's name stands otherwise.
     static let startCame = "its start came"
     static let stopCame = "its stop came"
+    static let wentOn = "it went on"
 
     /// By tag, register and time. A station that never learnt its number says 0 or −1, and need not
     /// tell a tag where it has one outlet; a number of its own making is believed only with the tag.

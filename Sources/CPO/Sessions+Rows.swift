@@ -94,8 +94,9 @@ extension Sessions {
     ///
     /// - Parameter end: leave out what lies after it.
     /// - Parameter highest: leave out registers above it.
+    /// - Parameter credible: leave out registers that cannot be, as nothing but them says what to bill.
     func entry(
-        row: Row, until end: Timestamp? = nil, highest: WattHours? = nil,
+        row: Row, until end: Timestamp? = nil, highest: WattHours? = nil, credible: Bool = false,
         in transaction: Transaction
     ) throws -> SessionBook.Entry {
         let session = try session(row: row)
@@ -113,28 +114,80 @@ extension Sessions {
             ratedWatts: Self.ratedWatts(session.location.evses.first?.connectors.first),
             raised: Set(session.suspicions.compactMap { Suspicion.Code(rawValue: $0) }))
         let limit = end?.milliseconds ?? .max
-        for row in try transaction.query(
-            """
-            SELECT at, status FROM status_change
-            WHERE station = ? AND connector = ? AND at >= ? AND at < ? ORDER BY at, received_at
-            """, session.station, session.connector,
-            session.startedAt.advanced(bySeconds: -UsageBuilder.leadSeconds), limit)
-        {
-            guard let status = ConnectorStatus(rawValue: try row.text("status")) else { continue }
-            _ = entry.builder.take(.init(at: try row.timestamp("at"), status: status))
+        try eachStatus(of: session, before: limit, in: transaction) { at, status in
+            _ = entry.builder.take(.init(at: at, status: status))
         }
-        for row in try transaction.query(
-            """
-            SELECT at, samples FROM meter_reading WHERE session = ? AND at >= ? AND at <= ?
-            ORDER BY at, finger
-            """, key, session.startedAt, limit)
-        {
-            let reading = try MeterReading(
-                at: row.timestamp("at"), storedSamples: row.text("samples"))
-            if let highest, let register = reading.register, register > highest { continue }
-            Self.take(reading, at: try row.timestamp("at"), into: &entry)
+        var credibility = credible ? CredibleRegisters(of: entry) : nil
+        if credible {
+            try eachReading(of: key, from: session.startedAt, to: limit, in: transaction) {
+                credibility?.take($0.register, at: $1)
+            }
+        }
+        try eachReading(of: key, from: session.startedAt, to: limit, in: transaction) {
+            reading, at in
+            entry.readings += 1
+            if let register = reading.register {
+                if let highest, register > highest { return }
+                if let credibility, !credibility.contains(register, at: at) { return }
+            }
+            Self.take(reading, at: at, into: &entry)
         }
         return entry
+    }
+
+    /// Rows read at once: a session's may be more than one query gives.
+    private static let rowsAPage = 5000
+
+    /// In order, page by page.
+    private func eachStatus(
+        of session: Session, before limit: Int64, in transaction: Transaction,
+        _ body: (Timestamp, ConnectorStatus) -> Void
+    ) throws {
+        var at = session.startedAt.advanced(bySeconds: -UsageBuilder.leadSeconds).milliseconds
+        var (receivedAt, text, code) = (Int64.min, "", "")
+        while true {
+            let rows = try transaction.query(
+                """
+                SELECT at, received_at, status, error_code FROM status_change
+                WHERE station = ? AND connector = ? AND at >= ? AND at < ?
+                AND (at > ? OR received_at > ? OR (received_at = ?
+                AND (status > ? OR (status = ? AND error_code > ?))))
+                ORDER BY at, received_at, status, error_code LIMIT ?
+                """, session.station, session.connector, at, limit, at, receivedAt, receivedAt,
+                text, text, code, Self.rowsAPage)
+            for row in rows {
+                guard let status = ConnectorStatus(rawValue: try row.text("status")) else {
+                    continue
+                }
+                body(try row.timestamp("at"), status)
+            }
+            guard rows.count == Self.rowsAPage, let last = rows.last else { return }
+            (at, receivedAt) = (try last.int64("at"), try last.int64("received_at"))
+            (text, code) = (try last.text("status"), try last.text("error_code"))
+        }
+    }
+
+    /// In order, page by page.
+    func eachReading(
+        of key: Int64, from start: Timestamp, to limit: Int64, in transaction: Transaction,
+        _ body: (MeterReading, Timestamp) -> Void
+    ) throws {
+        var (at, finger) = (start.milliseconds, Int64.min)
+        while true {
+            let rows = try transaction.query(
+                """
+                SELECT at, finger, samples FROM meter_reading WHERE session = ? AND at >= ? AND at <= ?
+                AND (at > ? OR finger >= ?) ORDER BY at, finger LIMIT ?
+                """, key, at, limit, at, finger, Self.rowsAPage)
+            for row in rows {
+                let at = try row.timestamp("at")
+                body(try MeterReading(at: at, storedSamples: row.text("samples")), at)
+            }
+            guard rows.count == Self.rowsAPage, let last = rows.last else { return }
+            (at, finger) = (try last.int64("at"), try last.int64("finger"))
+            // The next one behind it; of the last finger there is none at this time.
+            if finger == .max { (at, finger) = (at + 1, .min) } else { finger += 1 }
+        }
     }
 
     /// What one reading does to an entry.

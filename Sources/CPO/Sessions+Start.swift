@@ -71,13 +71,19 @@ extension Sessions {
         let key = try stores.erasureKey.value(in: transaction)
         return try transaction.queryOne(
             """
-            SELECT * FROM session WHERE station = ? AND connector = ? AND id_tag IN (?, ?)
-            AND natural_at = ? AND meter_start_wh = ? ORDER BY repetition DESC LIMIT 1
-            """, station, connector, idTag,
-            // The same start, whose driver was erased meanwhile.
+            SELECT * FROM session WHERE station = ? AND connector IN (?, ?)
+            AND id_tag IN (?, ?, ?) AND natural_at = ? AND meter_start_wh = ?
+            ORDER BY repetition DESC, key DESC LIMIT 1
+            """, station, connector, start.connector, idTag, mark(connector),
+            mark(start.connector), natural, start.meterStart.value)
+
+        // The same start, whose driver was erased meanwhile; or of a connector 0 that nobody could
+        // tell for another one then.
+        func mark(_ connector: ConnectorNumber) -> String {
             key.mark(
                 tag: idTag, station: station, connector: connector, at: natural,
-                register: start.meterStart.value), natural, start.meterStart.value)
+                register: start.meterStart.value)
+        }
     }
 
     /// Chargers that count per session and never set their clock repeat 0 and 1970. A register that

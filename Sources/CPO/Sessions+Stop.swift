@@ -50,7 +50,8 @@ extension Sessions {
         if try row.text("closure") == Closure.closed.rawValue {
             guard try row.textOrNil("stop_raw") != Self.raw(stop),
                 try !isParked(.stop(stop), station, in: transaction),
-                try hasRoom(for: .stop(stop), station, receivedAt, in: transaction)
+                try hasRoom(
+                    for: .stop(stop), beside: session.id, station, receivedAt, in: transaction)
             else { return }
             let suspicion = try suspect(
                 .secondStopDiffers, &session, key: key, Self.raw(stop), at: receivedAt,
@@ -63,8 +64,9 @@ extension Sessions {
         // Closed for want of it: that waits for nobody any more.
         try stores.suspicions.settle(
             .orphanClosed, of: session.id, by: Self.stopCame, at: receivedAt, in: transaction)
+        var clock = MessageClock(receivedAt)
         for reading in stop.readings.prefix(Self.mostReadingsPerMessage) {
-            let (at, _) = StationTime.repaired(reading.at, receivedAt: receivedAt)
+            let at = clock.time(of: reading)
             _ = try store(
                 reading, at: at, session: key, station: station, connector: session.connector,
                 receivedAt, in: transaction)
@@ -74,6 +76,9 @@ extension Sessions {
             in: transaction)
     }
 
+    /// The others have their turn at the next look.
+    static let mostOrphansAtOnce = 500
+
     /// Bills provisionally closed sessions whose stop did not come within the grace period, and closes
     /// those of which nothing was heard for as long although nothing charges there.
     package func settleOrphans(at now: Timestamp, in transaction: Transaction) throws {
@@ -81,14 +86,16 @@ extension Sessions {
         let since = now.advanced(bySeconds: -settings.orphanGraceSeconds)
         try closeSilent(since: since, now, in: transaction)
         for row in try transaction.query(
-            "SELECT * FROM session WHERE closure = 'provisional' AND last_updated < ?", since)
+            """
+            SELECT * FROM session WHERE closure = 'provisional' AND last_updated < ?
+            ORDER BY key LIMIT ?
+            """, since, Self.mostOrphansAtOnce)
         {
             let session = try session(row: row)
             // Readings that came after it was closed are its own as well.
-            let told = try entry(row: row, in: transaction).builder
+            let told = try entry(row: row, credible: true, in: transaction).builder
             let stop = SessionStop(
-                transaction: session.transaction ?? .number(0),
-                meterStop: max(session.meterLast, told.meterLast),
+                transaction: session.transaction ?? .number(0), meterStop: told.meterLast,
                 at: session.endedAt.map { max($0, told.lastReadingAt) }, reason: .other)
             try close(row, stop, as: .ruled, receivedAt: now, settledAt: now, in: transaction)
         }
@@ -199,7 +206,9 @@ extension Sessions {
             end = end.advanced(bySeconds: 1)
         }
         // From the rows, so that a late reading, or one after the end, stands where it belongs.
-        var entry = try entry(row: row, until: end, highest: register, in: transaction)
+        var entry = try entry(
+            row: row, until: end, highest: register, credible: stop.meterStop != register,
+            in: transaction)
         if let leap = Self.leap(to: register, at: end, of: entry, session) {
             try suspect(
                 .registerFellOrJumped, &session, key: key, leap, at: receivedAt, in: transaction)
@@ -323,9 +332,12 @@ extension Sessions {
                     .registerFellOrJumped, &session, key: key,
                     "\(Self.raw(stop)): more than any charge takes; billed up to the last register "
                         + "that can be", at: receivedAt, in: transaction)
-                return try entry(row: row, highest: most, in: transaction).builder.meterLast
+                return try entry(row: row, highest: most, credible: true, in: transaction)
+                    .builder.meterLast
             }
-            let last = book.withLock { $0.entries[key]?.builder.meterLast } ?? session.meterLast
+            // From the rows: those the stop brought, and those that came while it was awaited, are in
+            // no book.
+            let last = try entry(row: row, highest: most, in: transaction).builder.meterLast
             if stop.meterStop < last {
                 try suspect(
                     .registerFellOrJumped, &session, key: key,
@@ -337,7 +349,8 @@ extension Sessions {
         try suspect(
             .stopRegisterBelowStart, &session, key: key, Self.raw(stop), at: receivedAt,
             in: transaction)
-        return max(session.meterLast, session.meterStart)
+        let most = session.meterStart + Self.mostEnergy
+        return try entry(row: row, highest: most, credible: true, in: transaction).builder.meterLast
     }
 
     /// In watt-hours: a stop tells the second, and its register may be read before or after it.

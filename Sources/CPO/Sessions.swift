@@ -14,6 +14,14 @@ package final class Sessions: Remembering {
     /// Readings kept of one charge, and charges a day, of a station that nobody took in.
     static let mostReadingsOfPending = 2000
     static let mostSessionsOfPending = 50
+    /// Readings of one charge that are all kept: six days of one every ten seconds. Beyond them one is kept
+    /// in `sparseSeconds`.
+    static let mostReadings = 50_000
+    static let sparseSeconds: Int64 = 60
+    /// A charge of more readings than these is played again once a second at most.
+    static let readingsPlayedAtOnce = 2000
+    /// A charge that was closed for want of its stop goes on where it is heard of within so long.
+    static let freshSeconds: Int64 = 900
     /// The most that one charge is believed to come to: a heavy truck, several times over.
     static let mostEnergy = WattHours(10_000_000)
 
@@ -247,14 +255,16 @@ package final class Sessions: Remembering {
     /// What was measured during a session, in order, as the station sent it.
     package func readings(of id: String) async throws -> [MeterReading] {
         try await database.read { transaction in
-            try transaction.query(
-                """
-                SELECT at, samples FROM meter_reading
-                WHERE session = (SELECT key FROM session WHERE id = ?) ORDER BY at
-                """, id
-            ).map {
-                try MeterReading(at: $0.timestamp("at"), storedSamples: $0.text("samples"))
+            guard
+                let key = try transaction.queryOne("SELECT key FROM session WHERE id = ?", id)?
+                    .int64("key")
+            else { return [] }
+            var readings: [MeterReading] = []
+            let first = Timestamp(milliseconds: .min)
+            try self.eachReading(of: key, from: first, to: .max, in: transaction) { reading, _ in
+                readings.append(reading)
             }
+            return readings
         }
     }
 

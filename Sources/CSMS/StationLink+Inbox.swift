@@ -33,7 +33,12 @@ extension StationLink {
 
     private func answer(_ item: Inbound, on shard: isolated Shard) async {
         var deviations = Deviations()
+        var isRepeated = false
         switch replies.find(item.id, fingerprint: item.fingerprint) {
+        // What changes nothing is asked anew: the time goes on, and so may a token's state.
+        case .repeated where item.isQuestion:
+            isRepeated = true
+            deviations.insert(.messageRepeated)
         case .repeated(let bytes):
             connection.send(bytes, on: shard)
             center.log.count(Deviations(.messageRepeated), of: station, at: item.receivedAt)
@@ -54,7 +59,7 @@ extension StationLink {
         }
         connection.send(bytes, on: shard)
         // An error of ours and the answer to a boot are not repeated: trying again may be served.
-        if note == nil, !item.isBoot {
+        if note == nil, !item.isBoot, !isRepeated {
             replies.remember(item.id, fingerprint: item.fingerprint, reply: bytes)
         }
         center.log.count(deviations, of: station, at: item.receivedAt)

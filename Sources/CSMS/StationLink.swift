@@ -26,6 +26,15 @@ final class StationLink: WebSocketSession, @unchecked Sendable {
         let receivedAt: Timestamp
         let startedAt: Int64
 
+        /// It changes nothing here, however often it comes.
+        var isQuestion: Bool {
+            guard case .event(let event) = content else { return false }
+            switch event.value {
+            case .alive, .authorizing: return true
+            default: return false
+            }
+        }
+
         var isBoot: Bool {
             if case .event(let event) = content, case .booted = event.value { true } else { false }
         }

@@ -92,12 +92,16 @@ extension Console {
         case "accept":
             let now = house.clock.now
             let isDecided = try await house.write { transaction in
+                // First: one that was decided meanwhile is left as it is.
+                guard
+                    try self.house.suspicions.decide(
+                        id, .accepted, by: request.caller.name, at: now, in: transaction)
+                else { return false }
                 try self.audit.note(
                     request.caller, "suspicion.accept", text, ["reason": .string(reason)],
                     in: transaction)
                 try self.house.sessions.settleParked(id, .kept, in: transaction)
-                return try self.house.suspicions.decide(
-                    id, .accepted, by: request.caller.name, at: now, in: transaction)
+                return true
             }
             guard isDecided else { throw APIProblem(409, "already decided") }
             return .noContent
