@@ -275,5 +275,12 @@ extension ChargePointOperator {
             """
             ALTER TABLE station ADD COLUMN waits_since BIGINT;
             """),
+        Migration(
+            41, "answers that told a password are forgotten",
+            """
+            UPDATE command SET answer = '(not kept: it names a password)', effect = NULL
+            WHERE name IN ('getSettings', 'foreign') AND (LOWER(answer) LIKE '%authorizationkey%'
+            OR LOWER(answer) LIKE '%password%');
+            """),
     ]
 }
