@@ -16,6 +16,8 @@ package struct Alert: Hashable, Sendable {
         case connectorFaulted
         /// A plug has tariffs, and none that is valid now: charging there costs nothing.
         case tariffEnded
+        /// Plugs that stand in no location charged within a day, all in one: nobody pays for that.
+        case chargesForNothing
         /// Something suspect about a bill waits in the review list.
         case moneyWaits
         /// What a partner refused, or did not take in all tries, was set aside and waits for a person.
@@ -34,6 +36,7 @@ package struct Alert: Hashable, Sendable {
             case .stationReplaced: "a station is another device"
             case .connectorFaulted: "connector faulted"
             case .tariffEnded: "a plug's tariff is over"
+            case .chargesForNothing: "charges cost nothing"
             case .moneyWaits: "money waits for a decision"
             case .deliveryStuck: "a partner does not take deliveries"
             case .billsWait: "bills do not reach a partner"

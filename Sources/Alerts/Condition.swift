@@ -33,7 +33,8 @@ extension Alerts {
         let found =
             try stations(at: now, in: transaction) + neverCame(at: now, in: transaction)
             + waiting(in: transaction) + replaced(at: now, in: transaction)
-            + withoutPrice(at: now) + money(at: now, in: transaction)
+            + withoutPrice(at: now) + withoutPlace(at: now, in: transaction)
+            + money(at: now, in: transaction)
             + deliveries(at: now, in: transaction) + campaigns(in: transaction)
         return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -95,6 +96,23 @@ extension Alerts {
                     + "charging there costs nothing")
         }
     }
+
+    private func withoutPlace(at now: Timestamp, in transaction: Transaction) throws -> [Condition]
+    {
+        let plugs = try house.homelessPlugs(
+            withChargesSince: now.advanced(bySeconds: -Self.homelessSeconds), in: transaction)
+        guard let first = plugs.first else { return [] }
+        return [
+            Condition(
+                key: Condition.Key(.chargesForNothing, "registry"),
+                detail:
+                    "plugs that charged within a day and stand in no location: \(plugs.count), the "
+                    + "first is \(first); give them a place and a tariff (PUT /locations/ID), and correct "
+                    + "the bills", count: Int64(plugs.count))
+        ]
+    }
+
+    private static let homelessSeconds: Int64 = 86_400
 
     /// For a week: whoever exchanged it knows, and two by one id tell of themselves again.
     private func replaced(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {

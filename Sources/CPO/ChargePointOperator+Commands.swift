@@ -132,7 +132,8 @@ extension ChargePointOperator {
         }
     }
 
-    func reachable(
+    /// - Throws: `CommandRefusal` where no order reaches it.
+    package func reachable(
         _ id: String, in transaction: Transaction
     ) throws -> StationRecord {
         guard let station = try stations.station(id, in: transaction),

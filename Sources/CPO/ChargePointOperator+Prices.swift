@@ -47,4 +47,21 @@ extension ChargePointOperator {
         }.prefix(Self.mostHomeless).map { "\($0)/\($1)" }
         return Unpriced(plugs: plugs, homeless: Array(homeless))
     }
+
+    /// `STATION/CONNECTOR` of accepted stations' plugs that stand in no location and had a charge that
+    /// began since, 100 at most: nobody pays for those.
+    package func homelessPlugs(
+        withChargesSince since: Timestamp, in transaction: Transaction
+    ) throws -> [String] {
+        // A charge without a place has its station's id for one.
+        try transaction.query(
+            """
+            SELECT DISTINCT c.station, c.connector FROM session c JOIN station s ON s.id = c.station
+            WHERE c.started_at >= ? AND c.location = c.station AND s.registration = ?
+            ORDER BY c.station, c.connector LIMIT ?
+            """, since, RegistrationStatus.accepted.rawValue, Self.mostHomeless
+        ).map { (try $0.text("station"), try $0.int("connector")) }
+            .filter { locations.place(station: $0, connector: $1) == nil }
+            .map { "\($0)/\($1)" }
+    }
 }

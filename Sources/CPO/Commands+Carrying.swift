@@ -81,7 +81,8 @@ extension Commands {
         do throws(StationLinkError) {
             let answer = try await links.carry(
                 command, deadlineSeconds: settings.commandDeadlineSeconds)
-            return Self.read(answer)
+            let (state, text) = Self.read(answer)
+            return (state, SecretWords.hidden(in: text))
         } catch {
             return switch error {
             case .offline: (.failed, "the station is offline")
@@ -89,7 +90,8 @@ extension Commands {
             case .lost: (.timedOut, "the connection was lost before the answer")
             case .notSupported: (.failed, "not in the station's protocol version")
             case .refused(let code, let description): (.failed, "\(code): \(description)")
-            case .notUnderstood(let text): (.failed, "answer not understood: \(text)")
+            case .notUnderstood(let text):
+                (.failed, "answer not understood: \(SecretWords.hidden(in: text))")
             case .busy: (.failed, "too many calls wait for this station")
             case .cancelled: (.failed, Self.cancelledText)
             case .replaced: (.failed, "a newer command took its place before it was sent")

@@ -89,6 +89,8 @@ extension Locations {
         if before.status == .planned || before.status == .removed, !isPersons {
             evse.status = .unknown
         }
+        // Nobody tells any more what a plug does that has no station.
+        if evse.station == nil, before.station != nil, !isPersons { evse.status = .unknown }
         evse.connectors = wanted.connectors.map { connector in
             var connector = connector
             let previous = before.connectors.first { same($0.id, connector.id) }

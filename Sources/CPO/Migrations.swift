@@ -275,5 +275,13 @@ extension ChargePointOperator {
             """
             ALTER TABLE station ADD COLUMN waits_since BIGINT;
             """),
+        Migration(
+            41, "answers that told a password are forgotten; which charges had no place",
+            """
+            UPDATE command SET answer = '(not kept: it names a password)', effect = NULL
+            WHERE name IN ('getSettings', 'foreign') AND (LOWER(answer) LIKE '%authorizationkey%'
+            OR LOWER(answer) LIKE '%password%');
+            CREATE INDEX session_homeless ON session(started_at) WHERE location = station;
+            """),
     ]
 }

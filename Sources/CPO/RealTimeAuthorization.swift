@@ -19,7 +19,7 @@ package final class RealTimeAuthorization: Sendable {
     static let mostCounted = 10_000
 
     /// What owners said of one tag at one station.
-    struct Words: Sendable {
+    package struct Words: Sendable {
         /// By owner, with their way to spell the uid.
         var byOwner: [PartyID: OwnerAnswer] = [:]
         /// Of a tag that nobody here knows.

@@ -4,15 +4,15 @@ import Service
 
 extension Sessions {
     /// What is known of a tag at the moment it is shown.
-    struct Authorization {
-        var info: AuthorizationInfo
-        var token: Token?
+    package struct Authorization {
+        package var info: AuthorizationInfo
+        package var token: Token?
         /// The remote start that this tag was announced by.
         var command: Command?
         /// Its owner was asked and allowed it.
         var isOwnersWord = false
         /// What the owner wants in session and bill.
-        var reference: String?
+        package var reference: String?
     }
 
     // MARK: Before the transaction
@@ -48,6 +48,28 @@ extension Sessions {
             return try stores.tokens.candidates(idTag: idTag, in: transaction)
         }
         guard let candidates else { return nil }
+        return await words(
+            of: candidates, idTag: idTag, at: station, connector: connector,
+            receivedAt: receivedAt)
+    }
+
+    /// Asks the owners of a tag that no order speaks for, as when it is shown to a reader.
+    nonisolated(nonsending) package func words(
+        of idTag: String, at station: String, connector: ConnectorNumber?, receivedAt: Timestamp
+    ) async throws -> RealTimeAuthorization.Words? {
+        guard stores.realTime.isNeeded else { return nil }
+        let candidates = try await database.read { [stores] transaction in
+            try stores.tokens.candidates(idTag: idTag, in: transaction)
+        }
+        return await words(
+            of: candidates, idTag: idTag, at: station, connector: connector,
+            receivedAt: receivedAt)
+    }
+
+    nonisolated(nonsending) private func words(
+        of candidates: [Token], idTag: String, at station: String, connector: ConnectorNumber?,
+        receivedAt: Timestamp
+    ) async -> RealTimeAuthorization.Words {
         let (location, evses) = whereabouts(of: station, connector: connector)
         return await stores.realTime.words(
             of: candidates, idTag: Tokens.trimmed(idTag), station: station, location: location,
@@ -93,6 +115,17 @@ extension Sessions {
             return Authorization(
                 info: AuthorizationInfo(.accepted), token: command.token, command: command)
         }
+        return try judge(
+            idTag, at: station, connector: connector, startedAt: startedAt,
+            receivedAt: receivedAt, words: words, in: transaction)
+    }
+
+    /// The same of a tag that no order speaks for, as when it is shown to a reader.
+    package func judge(
+        _ idTag: String, at station: String, connector: ConnectorNumber?,
+        startedAt: Timestamp? = nil, receivedAt: Timestamp, words: RealTimeAuthorization.Words?,
+        in transaction: Transaction
+    ) throws -> Authorization {
         let moment = min(startedAt ?? receivedAt, receivedAt)
         var found: Authorization?
         for token in try stores.tokens.candidates(idTag: idTag, in: transaction) {

@@ -160,6 +160,11 @@ package final class Sessions: Remembering {
         }
     }
 
+    /// The ids of the charges that run at a station, oldest first.
+    package func open(station: String) -> [String] {
+        book.withLock { $0.open(station: station) }.sorted { $0.key < $1.key }.map(\.session.id)
+    }
+
     /// A running session with its usage and cost as of the last report; nil when it does not run.
     package func running(_ id: String) -> Session? {
         guard let entry = book.withLock({ book in book.key(id: id).flatMap { book.entries[$0] } })

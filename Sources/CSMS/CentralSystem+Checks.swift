@@ -20,9 +20,11 @@ extension CentralSystem {
         let dialect = dialect(of: station)
         guard case .foreign(let action, let payload) = command else {
             _ = try Self.request(command, dialect)
+            try Self.checkPassword(in: command, "value")
             return command
         }
         let meaning = try Self.read(action, payload, dialect)
+        try Self.checkPassword(in: meaning.value, "payload.value")
         let request = try Self.request(meaning.value, dialect)
         let sent = String(decoding: request.payload, as: UTF8.self)
         let (given, ours): (JSONValue, JSONValue)
@@ -41,6 +43,21 @@ extension CentralSystem {
                 field: "payload", detail: "departs from the specification: \(deviation.rawValue)")
         }
         return .foreign(action: action, payload: sent)
+    }
+
+    /// A station decodes the digits: of fewer it would have a password that is quickly guessed, and of
+    /// other text one that nobody knows. OCPP 1.6 security white paper A00.FR.205.
+    private static func checkPassword(
+        in command: StationCommand, _ field: String
+    ) throws(CommandProblem) {
+        guard case .changeSetting(let key, let value) = command,
+            key.lowercased() == "authorizationkey",
+            StationVerifier.bytes(fromHex: Array(value.utf8)) == nil
+        else { return }
+        throw CommandProblem(
+            field: field,
+            detail: "must be 32 to 40 hexadecimal digits, two for each of the password's 16 to 20 "
+                + "bytes")
     }
 
     /// What a command asks for; a raw one in neutral words where it has some.

@@ -294,7 +294,7 @@ final class MessageLog: Sendable {
         }
         // A frame that cannot be read cannot be masked: then nothing of it is kept.
         guard let tree = try? JSONValue(parsing: frame) else { return "(not kept: \(secretKey))" }
-        return String(decoding: maskedTree(tree).encoded().prefix(limit), as: UTF8.self)
+        return String(decoding: SecretWords.hidden(in: tree).encoded().prefix(limit), as: UTF8.self)
     }
 
     private static let fileActions: Set = [
@@ -325,21 +325,6 @@ final class MessageLog: Sendable {
         guard frame.contains(UInt8(ascii: "@")) else { return false }
         return zip(frame, frame.dropFirst()).contains { first, second in
             second == UInt8(ascii: "/") && (first == second || first == UInt8(ascii: "\\"))
-        }
-    }
-
-    private static func maskedTree(_ value: JSONValue) -> JSONValue {
-        switch value {
-        case .array(let elements): return .array(elements.map(maskedTree))
-        case .object(var members):
-            if let key = members["key"]?.string, StationCommand.isSecret(key),
-                members["value"] != nil
-            {
-                members["value"] = "***"
-            }
-            return .object(members.mapValues(maskedTree))
-        case .string(let text): return .string(ConfigSection.hidingPassword(text))
-        case .null, .bool, .number: return value
         }
     }
 }

@@ -80,7 +80,8 @@ package struct StationVerifier: Hashable, Sendable {
             password, salt: salt, cost: PasswordHash.Cost(logN: stretch, r: 8, p: 1))
     }
 
-    private static func bytes(fromHex password: [UInt8]) -> [UInt8]? {
+    /// The bytes that the digits of `AuthorizationKey` stand for; nil where they are none.
+    static func bytes(fromHex password: [UInt8]) -> [UInt8]? {
         guard (32...40).contains(password.count) else { return nil }
         return Hex.decode(String(decoding: password, as: UTF8.self))
     }

@@ -15,7 +15,8 @@ extension Console {
                 method: "POST", path: "/stations/{id}/commands", need: .role(.operator),
                 summary: "Orders a station to do something", query: [.wait],
                 body: """
-                    {"command": "start", "evse": 1, "token": "…"} and its kin (stop, unlock, reset, \
+                    {"command": "start", "evse": 1, "token": "…"} (an unknown token only with \
+                    "unknownToken": true) and its kin (stop, unlock, reset, \
                     setAvailability, changeSetting, getSettings, clearCache, trigger, setLimit with \
                     amperes or watts, until and stackLevel, clearLimits, getComposite, reserve, \
                     cancelReservation, sendLocalList, getLocalListVersion, data, updateFirmware, \
@@ -49,15 +50,9 @@ extension Console {
         let now = house.clock.now
         let command: Command
         switch order {
-        case .start(let connector, let tag):
-            command = try await house.write { transaction in
-                let token = try self.token(tag, at: now, in: transaction)
-                let command = try self.house.start(
-                    .station(station, connector: connector), token: token, origin: origin, at: now,
-                    in: transaction)
-                try self.note(command, caller, in: transaction)
-                return command
-            }
+        case .start(let connector, let tag, let isUnknown):
+            command = try await start(
+                tag, at: station, connector, isUnknown: isUnknown, origin, caller)
         case .stop(let session):
             command = try await house.write { transaction in
                 guard
@@ -105,13 +100,13 @@ extension Console {
             headers: ["Location": "/api/v1/commands/\(command.id)"])
     }
 
-    private func note(_ command: Command, _ caller: Caller, in transaction: Transaction) throws {
+    func note(_ command: Command, _ caller: Caller, in transaction: Transaction) throws {
         try audit.note(
             caller, "command.\(command.command.name)", command.station,
             ["command": .string(command.id)], status: 202, in: transaction)
     }
 
-    /// Whose account a start is on: the token that is known by this tag, else one for this once.
+    /// Whose account a reservation is on: the token that is known by this tag, else one for this once.
     private func token(
         _ tag: String, at now: Timestamp, in transaction: Transaction
     ) throws -> Token {
@@ -119,9 +114,7 @@ extension Console {
             guard known.isValid else { throw APIProblem.field("token", "is known, but not valid") }
             return known
         }
-        return Token(
-            party: house.settings.party, uid: tag, kind: .adHocUser, contractID: tag,
-            issuer: house.settings.name, whitelist: .never, lastUpdated: now)
+        return adHoc(tag, at: now)
     }
 
     private func commandPage(_ request: APIRequest) async throws -> HTTPResponse {

@@ -41,10 +41,13 @@ extension Console {
         let newest = try await journal.newest()
         let first = min(start ?? newest, newest)
         let log = house.log
-        return .events { stream in
+        return .events { [self] stream in
             stream.send(event: "hello", id: "\(first)", data: "{\"seq\":\(first)}")
             do {
-                try await Self.follow(journal, announcements, first, kinds, stream)
+                try await Self.follow(journal, announcements, first, kinds, stream) {
+                    // A key that was revoked meanwhile hears no more.
+                    try await self.caller(of: request.http, isSeen: false) != nil
+                }
             } catch {
                 log.warning("event stream ended", ["error": "\(error)"])
             }
@@ -53,7 +56,7 @@ extension Console {
 
     private static func follow(
         _ journal: Journal, _ announcements: AsyncStream<Int64>, _ first: Int64, _ kinds: [String],
-        _ stream: EventStream
+        _ stream: EventStream, _ isAdmitted: @Sendable () async throws -> Bool
     ) async throws {
         var seq = first
         var next = announcements.makeAsyncIterator()
@@ -63,6 +66,7 @@ extension Console {
                 guard await next.next() != nil else { return }
                 continue
             }
+            guard try await isAdmitted() else { return }
             for line in page {
                 let kind = line.kind.rawValue
                 guard kinds.isEmpty || kinds.contains(where: { kind.hasPrefix($0) }) else {

@@ -23,7 +23,11 @@ extension Console {
                 handler: putStation),
             APIRoute(
                 method: "DELETE", path: "/stations/{id}", need: .role(.admin),
-                summary: "Takes a station out of the registry; its sessions and bills stay",
+                summary:
+                    "Takes a station out of the registry; its sessions and bills stay. 409 while charges run "
+                    + "there or EVSEs are tied to it, unless forced: those are untied and UNKNOWN, and what "
+                    + "charges there afterwards has no price",
+                query: [.init(name: "force", about: "true: in spite of charges and EVSEs")],
                 handler: deleteStation),
         ]
         if connections.enrolStation != nil {
@@ -223,13 +227,46 @@ extension Console {
 
     private func deleteStation(_ request: APIRequest) async throws -> HTTPResponse {
         let id = request[parameter: "id"]
+        let isForced = try request.flag("force")
         let now = house.clock.now
         let found = try await house.write { transaction in
-            try self.audit.note(request.caller, "station.delete", id, in: transaction)
-            return try self.house.stations.remove(id, at: now, in: transaction)
+            guard let station = try self.house.stations.station(id, in: transaction) else {
+                return false
+            }
+            let charges = self.house.sessions.open(station: station.id)
+            let evses = self.house.locations.places(station: station.id).map {
+                "\($0.location.id)/\($0.evse.uid)"
+            }
+            if !isForced { try Self.mayGo(charges, evses) }
+            try self.audit.note(
+                request.caller, "station.delete", station.id,
+                [
+                    "charges": .array(charges.map { .string($0) }),
+                    "evses": .array(evses.map { .string($0) }),
+                ], in: transaction)
+            return try self.house.stations.remove(station.id, at: now, in: transaction)
         }
         guard found else { throw APIProblem.notFound("station", id) }
         return .noContent
+    }
+
+    /// Whoever adopts the station again has plugs without a place, and so without a price.
+    private static func mayGo(_ charges: [String], _ evses: [String]) throws(APIProblem) {
+        var held: [String] = []
+        if !charges.isEmpty { held.append("charges run there: \(named(charges)); stop them") }
+        if !evses.isEmpty {
+            held.append("EVSEs are tied to it: \(named(evses)); give them another `station`")
+        }
+        guard !held.isEmpty else { return }
+        throw APIProblem(
+            409, "the station is in use",
+            detail: held.joined(separator: ". ") + ". Or say `force=true`: they are untied")
+    }
+
+    private static func named(_ ids: [String]) -> String {
+        let most = 10
+        return ids.prefix(most).joined(separator: ", ")
+            + (ids.count > most ? " and \(ids.count - most) more" : "")
     }
 
     private func messagePage(_ request: APIRequest) async throws -> HTTPResponse {

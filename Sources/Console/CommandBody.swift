@@ -4,7 +4,8 @@ import JSON
 
 /// An order as the API spells it.
 enum CommandBody {
-    case start(connector: ConnectorNumber?, token: String)
+    /// `isUnknown`: the caller vouches for a token that nobody here knows.
+    case start(connector: ConnectorNumber?, token: String, isUnknown: Bool)
     case stop(session: String)
     case reserve(connector: ConnectorNumber, token: String, expires: Timestamp, replacing: Int?)
     case cancelReservation(Int)
@@ -28,7 +29,11 @@ enum CommandBody {
             guard let token = body["token"]?.string, (1...36).contains(token.utf8.count) else {
                 throw .field("token", "must say who pays, in 1 to 36 characters")
             }
-            self = .start(connector: connector, token: token)
+            let vouched = body["unknownToken"] ?? false
+            guard let isUnknown = vouched.bool else {
+                throw .field("unknownToken", "must be true or false")
+            }
+            self = .start(connector: connector, token: token, isUnknown: isUnknown)
         case "stop":
             guard let session = body["session"]?.string else {
                 throw .field("session", "must be the id of a running session")

@@ -194,7 +194,8 @@ package final class Console: Sendable {
         return caller
     }
 
-    func caller(of request: HTTPRequest) async throws -> Caller? {
+    /// - Parameter isSeen: false for an answer that still runs, which keeps no log-in open.
+    func caller(of request: HTTPRequest, isSeen: Bool = true) async throws -> Caller? {
         if let header = request.headers["Authorization"] {
             let parts = header.split(separator: " ", maxSplits: 1)
             guard parts.count == 2, parts[0].lowercased() == "bearer",
@@ -203,9 +204,9 @@ package final class Console: Sendable {
             return Caller(
                 name: "key \(key.name)", role: key.role, address: request.remoteAddress)
         }
-        guard let token = Cookie.value(in: request), let login = try await logins.find(token) else {
-            return nil
-        }
+        guard let token = Cookie.value(in: request),
+            let login = try await logins.find(token, isSeen: isSeen)
+        else { return nil }
         return Caller(
             name: "user \(login.user)", role: login.role, address: request.remoteAddress,
             csrf: login.csrf)

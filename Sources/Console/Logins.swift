@@ -40,7 +40,8 @@ struct Logins: Sendable {
         return (token, csrf)
     }
 
-    func find(_ token: String) async throws -> Login? {
+    /// - Parameter isSeen: somebody asks by it now, so that it is not idle.
+    func find(_ token: String, isSeen: Bool = true) async throws -> Login? {
         let hash = Self.hash(token)
         let now = clock.now
         let row = try await database.read { transaction in
@@ -55,7 +56,7 @@ struct Logins: Sendable {
         guard now.seconds(since: seen) < Self.idleSeconds,
             now.seconds(since: try row.timestamp("created_at")) < Self.longestSeconds
         else { return nil }
-        if now.seconds(since: seen) >= Self.touchSeconds {
+        if isSeen, now.seconds(since: seen) >= Self.touchSeconds {
             try await database.write { transaction in
                 try transaction.execute(
                     "UPDATE console_login SET seen_at = ? WHERE token_hash = ?", now, hash)

@@ -81,12 +81,28 @@ package struct Users: Sendable {
 package enum AccountError: Error, Hashable, Sendable, CustomStringConvertible {
     case badName
     case badPassword
+    case unknownUser(String)
+    case lastAdmin(String)
+    case unknownKey(String)
+    case severalKeys(String, prefixes: [String])
+
+    /// What was typed is wrong, and not what is asked for.
+    package var isMistyped: Bool { self == .badName || self == .badPassword }
 
     package var description: String {
         switch self {
         case .badName: "a name has 1 to 64 printable ASCII characters, without blank, : and /"
         case .badPassword:
             "a password has at least \(Users.minimumPasswordLength) characters"
+        case .unknownUser(let name): "\(name) is no user; `kerb-cpo user list` names them"
+        case .lastAdmin(let name):
+            "\(name) is the last admin, and nobody could let others in; make another one first: "
+                + "`kerb-cpo user add NAME --role admin`"
+        case .unknownKey(let name):
+            "\(name) is no key that counts; `kerb-cpo key list` names them by their prefix"
+        case .severalKeys(let name, let prefixes):
+            "\(name) is the name of several keys; name one by its prefix: "
+                + prefixes.joined(separator: ", ")
         }
     }
 }

@@ -216,11 +216,11 @@ extension Program {
         return role
     }
 
-    private static func account<Value>(_ body: () async throws -> Value) async throws -> Value {
+    static func account<Value>(_ body: () async throws -> Value) async throws -> Value {
         do {
             return try await body()
         } catch let error as AccountError {
-            throw Failure(code: .usage, text: "\(error)")
+            throw Failure(code: error.isMistyped ? .usage : .refused, text: "\(error)")
         }
     }
 

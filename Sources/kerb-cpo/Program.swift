@@ -39,8 +39,7 @@ struct Program {
             .init(
                 "key add", arguments: ["NAME"], flags: [config, role],
                 "make an API key and print it once"),
-            stationEnrolCommand,
-        ] + authorityCommands + [
+        ] + accountCommands + [stationEnrolCommand] + authorityCommands + [
             .init(
                 "tariffs test", arguments: ["CASES.json"], "price every case of a file"),
             .init(
@@ -127,6 +126,8 @@ struct Program {
             case "beckn keygen": return try makeBecknKey(invocation)
             case "user add": return try await addUser(invocation)
             case "key add": return try await addKey(invocation)
+            case "user list", "user remove", "key list", "key revoke":
+                return try await accounts(invocation)
             case "station enrol": return try await enrolStation(invocation)
             case let name where name.hasPrefix("authority "): return try authority(invocation)
             case "ocpi invite": return try await invite(invocation)

@@ -70,4 +70,51 @@ extension `Alerts of a house` {
         #expect(found.subject == "L-1/1")
         #expect(found.detail.contains("T-1"))
     }
+
+    @Test func `tell of plugs that charge without a place, until they have one`() async throws {
+        let house = try await house()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])
+        let now = clock.now
+        for id in ["CS-1", "CS-2"] { _ = try await attach(house, id) }
+        func open() async throws -> [Alert] {
+            try await alerts.look(at: clock.now)
+            return try await alerts.list(onlyOpen: true).filter { $0.kind == .chargesForNothing }
+        }
+        #expect(try await open().isEmpty)
+        for connector in 1...2 {
+            let start = SessionStart(
+                connector: connector, token: "T", meterStart: WattHours(0), at: now)
+            _ = try await house.sessions.apply(
+                .sessionStarted(start), from: "CS-1", receivedAt: now)
+        }
+        let found = try await open()
+        #expect(found.map(\.subject) == ["registry"])
+        #expect(found.first?.detail.contains("location: 2") == true)
+        #expect(found.first?.detail.contains("CS-1/1") == true)
+        // CS-2 never charged, so a place for it changes nothing.
+        try await put("CS-2", in: house)
+        #expect(try await open().first?.detail.contains("location: 2") == true)
+        try await put("CS-1", in: house)
+        #expect(try await open().isEmpty)
+    }
+
+    private func put(_ station: String, in house: ChargePointOperator) async throws {
+        let now = clock.now
+        let evses = (1...2).map { number in
+            EVSE(
+                uid: "\(station)-\(number)", evseID: nil, status: .unknown,
+                connectors: [
+                    Connector(
+                        id: "1", standard: "IEC_62196_T2", format: "SOCKET",
+                        powerType: "AC_3_PHASE", maxVoltage: 230, maxAmperage: 32, tariffIDs: [],
+                        lastUpdated: now)
+                ], station: station, stationConnector: number, lastUpdated: now)
+        }
+        let location = Location(
+            party: house.settings.party, id: "L-\(station)", name: "Yard", address: "1 Road",
+            city: "Delhi", country: "IND",
+            coordinates: Coordinates(latitude: .zero, longitude: .zero), timeZone: "UTC",
+            evses: evses, lastUpdated: now)
+        _ = try await house.write { try house.locations.put(location, at: now, in: $0) }
+    }
 }

@@ -134,6 +134,31 @@ struct ScriptedLinks: StationLinks {
         #expect(stored?.command == .changeSetting(key: "AuthorizationKey", value: "***"))
     }
 
+    @Test(arguments: [
+        CommandAnswer.settings(
+            [
+                Setting(key: "AuthorizationKey", value: "30313233", isReadOnly: false),
+                Setting(key: "HeartbeatInterval", value: "300", isReadOnly: false),
+            ], unknown: []),
+        .foreign(
+            payload: #"{"configurationKey":[{"key":"WifiPassword","value":"30313233"},"#
+                + #"{"key":"HeartbeatInterval","value":"300"}]}"#),
+        .foreign(payload: #"{"status":"Accepted","wifiPassword":"30313233","beat":300}"#),
+    ])
+    func `keeps no password that the station tells`(_ answer: CommandAnswer) async throws {
+        let house = try await House()
+        let stored = try await Self.carrying(house, .success(answer)) { _ in
+            let command = try await house.cpo.send(
+                .getSettings(keys: []), to: "CS-1", origin: Self.origin)
+            return try await house.cpo.commands.settled(command.id, withinSeconds: 5)
+        }
+        let kept = try #require(stored?.answer)
+        #expect(!kept.contains("30313233"))
+        #expect(stored?.effect?.contains("30313233") == false)
+        // All else stays as it was told.
+        #expect(kept.contains("***") && kept.contains("300"))
+    }
+
     @Test func `to start under a profile joins the session that follows as well`() async throws {
         let house = try await House()
         let profile = ChargingProfile(

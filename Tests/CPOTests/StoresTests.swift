@@ -106,11 +106,14 @@ import Testing
         try await tell(2)
         let place = house.cpo.locations.place(station: "CS-2", connector: 1)
         #expect(place?.evse.uid == "CS-2-1" && place?.evse.status != .removed)
-        // Taken out of the registry, it leaves no plug behind.
+        _ = try await house.apply(House.status(3, .charging, connector: 2))
+        #expect(house.cpo.locations.evse("E-2")?.evse.status == .charging)
+        // Taken out of the registry, it leaves no plug behind, and nobody tells its status any more.
         let removed = try await house.cpo.write { transaction in
             try house.cpo.stations.remove("CS-1", at: House.noon, in: transaction)
         }
         #expect(removed)
+        #expect(house.cpo.locations.evse("E-2")?.evse.status == .unknown)
         for connector in 1...2 {
             #expect(house.cpo.locations.place(station: "CS-1", connector: connector) == nil)
         }

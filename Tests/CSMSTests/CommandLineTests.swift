@@ -43,6 +43,10 @@ import Web
         ),
         ("GetConfiguration", #"{"key":["A"],"keys":["B"]}"#, "payload.keys"),
         ("ClearCache", "[]", "payload"),
+        (
+            "ChangeConfiguration", #"{"key":"authorizationKey","value":"41424344"}"#,
+            "payload.value"
+        ),
     ])
     func `is refused with the field`(action: String, payload: String, field: String)
         async throws
@@ -60,6 +64,28 @@ import Web
             try rig.center.checked(
                 .changeSetting(key: String(repeating: "k", count: 51), value: "1"), for: "CS-1")
         } throws: { ($0 as? CommandProblem)?.field == "key" }
+        await rig.end()
+    }
+
+    @Test(arguments: [
+        ("41424344", false), ("a-password-in-clear", false),
+        ("a-password-in-clear-of-32-or-more", false),
+        (String(repeating: "4f", count: 15), false), (String(repeating: "4f", count: 21), false),
+        ("4" + String(repeating: "4f", count: 16), false),
+        (String(repeating: "4f", count: 16), true), (String(repeating: "4F", count: 20), true),
+    ])
+    func `sets only a password that a station and we decode alike`(value: String, isTaken: Bool)
+        async throws
+    {
+        let rig = try await Rig()
+        let command = StationCommand.changeSetting(key: "AuthorizationKey", value: value)
+        if isTaken {
+            #expect(try rig.center.checked(command, for: "CS-1") == command)
+        } else {
+            #expect {
+                try rig.center.checked(command, for: "CS-1")
+            } throws: { ($0 as? CommandProblem)?.field == "value" }
+        }
         await rig.end()
     }
 }

@@ -154,10 +154,12 @@ function action(station, connector, me) {
 /** @param {any} station @param {any} connector @param {string} where */
 function ask(station, connector, where) {
   const input = el("input", { name: "token", required: true, maxlength: 36, autocomplete: "off" });
+  const unknown = el("input", { type: "checkbox", name: "unknownToken" });
   const dialog = el("dialog", { "aria-label": `Start ${where}`, on: { close: () => dialog.remove() } },
     el("form", { method: "dialog", on: { submit } },
       el("h2", {}, `Start ${where}`),
       el("label", {}, "Token that pays", input),
+      el("label", {}, unknown, " it is not registered, and I vouch for it"),
       el("div", { class: "row" },
         el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
         el("button", { type: "submit", class: "main" }, "Start charging"))));
@@ -165,7 +167,8 @@ function ask(station, connector, where) {
   dialog.showModal();
 
   function submit() {
-    order(null, station.id, { command: "start", evse: connector.number, token: input.value },
+    order(null, station.id,
+      { command: "start", evse: connector.number, token: input.value, unknownToken: unknown.checked },
       `Start of ${where}`);
   }
 }
