@@ -31,7 +31,7 @@ extension Console {
         guard http.headers["Content-Type"]?.lowercased().hasPrefix("application/json") == true,
             Self.isSameOrigin(http)
         else { throw APIProblem(415, "log in with JSON from our own page") }
-        let body = try request.object()
+        let body = try request.object(only: ["user", "password"])
         guard let user = body["user"]?.string, let password = body["password"]?.string else {
             throw APIProblem.field("user", "and `password` are needed")
         }

@@ -11,7 +11,8 @@ extension Console {
         return [
             APIRoute(
                 method: "GET", path: "/campaigns", need: .role(.viewer),
-                summary: "Firmware campaigns, newest first", handler: campaignPage),
+                summary: "Firmware campaigns, newest first", query: [.limit],
+                handler: campaignPage),
             APIRoute(
                 method: "POST", path: "/campaigns", need: .role(.operator),
                 summary:
@@ -67,7 +68,7 @@ extension Console {
     private func makeCampaign(
         _ request: APIRequest, _ source: any FirmwareSource
     ) async throws -> HTTPResponse {
-        let body = try request.object()
+        let body = try request.object(only: CampaignBody.members)
         guard let name = try Self.text(body, "name", 1...100) else {
             throw APIProblem.field("name", "has 1 to 100 characters")
         }
@@ -82,7 +83,7 @@ extension Console {
             }
             var selection = selection
             // An image for one model is never sent to another by leaving a word out.
-            let anyModel = body["anyModel"]?.bool == true
+            let anyModel = try body.flag("anyModel") == true
             if !anyModel {
                 selection.vendor = selection.vendor ?? image.vendor
                 selection.model = selection.model ?? image.model
@@ -127,10 +128,11 @@ extension Console {
     private static func plan(
         _ body: JSONValue, name: String, _ image: FirmwareImage
     ) throws(APIProblem) -> CampaignPlan {
-        if body["signed"]?.bool == true, !image.isSigned {
+        let isSigned = try body.flag("signed")
+        if isSigned == true, !image.isSigned {
             throw .field("signed", "needs an image with certificate and signature")
         }
-        var plan = CampaignPlan(name: name, image: image, isSigned: body["signed"]?.bool)
+        var plan = CampaignPlan(name: name, image: image, isSigned: isSigned)
         func number(
             _ key: String, _ range: ClosedRange<Int>, _ fallback: Int
         ) throws(APIProblem) -> Int {
@@ -159,7 +161,7 @@ extension Console {
         _ request: APIRequest, _ source: any FirmwareSource
     ) async throws -> HTTPResponse {
         let (id, act) = (request[parameter: "id"], request[parameter: "act"])
-        let body = request.http.body.isEmpty ? [:] : try request.object()
+        let body = try request.optionalObject(only: CampaignBody.members(of: act))
         let input = try Self.input(act, body)
         guard act == "rollback" || input != nil else { throw APIProblem(404, "not found") }
         let now = house.clock.now
@@ -169,14 +171,14 @@ extension Console {
                     return try self.house.campaigns.handle(input, id, at: now, in: transaction)
                 }
                 var image: FirmwareImage?
-                if let wanted = body["image"]?.string {
+                if let wanted = try Self.text(body, "image", 1...100) {
                     image = try source.image(wanted, in: transaction)
                     if image == nil {
                         throw APIProblem.field("image", "is no image that is here whole")
                     }
                 }
                 return try self.house.campaigns.rollback(
-                    id, image: image, anyModel: body["anyModel"]?.bool == true, in: self.house,
+                    id, image: image, anyModel: try body.flag("anyModel") == true, in: self.house,
                     source: source, by: request.caller.name, at: now, transaction: transaction)
             }
             if let record {

@@ -78,7 +78,7 @@ extension Console {
 
     private func dismissDelivery(_ request: APIRequest) async throws -> HTTPResponse {
         let id = request[parameter: "id"]
-        let reason = try Self.reason(try request.object())
+        let reason = try Self.reason(try request.object(only: ["reason"]))
         let found = try await house.write { [house] transaction in
             let found = try house.deliveries.dismiss(id, in: transaction)
             if found {

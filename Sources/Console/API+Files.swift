@@ -132,7 +132,9 @@ extension Console {
     private func announce(
         _ request: APIRequest, _ files: Connections.FileLines
     ) async throws -> HTTPResponse {
-        let body = try request.object()
+        let body = try request.object(only: [
+            "name", "vendor", "model", "version", "sha256", "certificate", "signature",
+        ])
         var label = Connections.ImageLabel(name: try Self.text(body, "name", 1...100) ?? "")
         guard !label.name.isEmpty else { throw APIProblem.field("name", "has 1 to 100 characters") }
         label.vendor = try Self.text(body, "vendor", 1...50)
@@ -168,7 +170,7 @@ extension Console {
     private func orderLog(
         _ request: APIRequest, _ files: Connections.FileLines
     ) async throws -> HTTPResponse {
-        let body = request.http.body.isEmpty ? [:] : try request.object()
+        let body = try request.optionalObject(only: ["kind", "extended", "from", "until"])
         let id = request[parameter: "id"]
         guard
             let kind = LogKind(
@@ -182,7 +184,7 @@ extension Console {
             return time
         }
         let wish = Connections.LogWish(
-            kind: kind, isExtended: body["extended"]?.bool ?? (kind == .security),
+            kind: kind, isExtended: try body.flag("extended") ?? (kind == .security),
             from: try moment("from"), until: try moment("until"))
         guard wish.isExtended || kind == .diagnostics else {
             throw APIProblem.field("extended", "must be true for SecurityLog: only GetLog knows it")

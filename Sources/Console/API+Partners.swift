@@ -24,7 +24,7 @@ extension Console {
                     body:
                         "{\"name\"}: token and address for its side, shown this once; {\"name\", \"versionsURL\", \"token\"}: its own"
                 ) { request in
-                    let body = try request.object()
+                    let body = try request.object(only: ["name", "versionsURL", "token"])
                     guard let name = body["name"]?.string, (1...100).contains(name.utf8.count)
                     else { throw APIProblem.field("name", "must be 1 to 100 characters") }
                     let partner: JSONValue

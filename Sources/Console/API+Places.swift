@@ -136,6 +136,7 @@ extension Console {
                 let id = request[parameter: "id"]
                 let now = self.house.clock.now
                 let body = try self.own(request, "id", id, at: now)
+                try TariffBody.refuseStrangers(body)
                 let tariff = try self.read(body, self.connections.readTariff)
                 try await self.house.write { transaction in
                     try self.house.tariffs.put(tariff, at: now, in: transaction)

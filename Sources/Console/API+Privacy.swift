@@ -21,7 +21,7 @@ extension Console {
                 method: "POST", path: "/erasure/report", need: .role(.admin),
                 summary: "Everything that is kept of a person", body: body
             ) { request in
-                let query = try Self.person(request.object())
+                let query = try Self.person(request.object(only: Self.personMembers))
                 let found = try await self.house.privacy.find(query)
                 try await self.house.write { transaction in
                     try self.audit.note(
@@ -33,7 +33,7 @@ extension Console {
     }
 
     private func erase(_ request: APIRequest) async throws -> HTTPResponse {
-        let body = try request.object()
+        let body = try request.object(only: Self.personMembers.union(["dryRun"]))
         let query = try Self.person(body)
         let isDry: Bool
         switch body["dryRun"] {
@@ -80,6 +80,8 @@ extension Console {
 
     /// The longest name of anybody: longer ones are no names.
     private static let longestName = 255
+
+    private static let personMembers: Set = ["token", "party", "order", "phone", "email"]
 
     private static func person(_ body: JSONValue) throws(APIProblem) -> Person.Query {
         func text(_ name: String) throws(APIProblem) -> String? {

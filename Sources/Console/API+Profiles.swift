@@ -58,6 +58,7 @@ extension Console {
         guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F })
         else { throw APIProblem.field("name", "must be 1 to 64 characters without blanks") }
         let body = try request.object()
+        try ProfileBody.refuseStrangers(body)
         let now = house.clock.now
         var connector = 0
         if let member = body["connector"], !member.isNull {
@@ -67,8 +68,10 @@ extension Console {
             connector = number
         }
         var session: String?
-        if let id = body["session"]?.string {
-            guard let running = house.sessions.running(id), running.station == station.id else {
+        if let member = body.given("session") {
+            guard let id = member.string, let running = house.sessions.running(id),
+                running.station == station.id
+            else {
                 throw APIProblem.field("session", "must be the id of a charge that runs there")
             }
             session = id

@@ -87,6 +87,9 @@ extension Console {
                 detail: "\(suspicion.state.rawValue) by \(suspicion.decidedBy ?? "somebody")")
         }
         let body = try request.object()
+        let isBound = body["decision"]?.string == "bind"
+        try body.refuseStrangers(
+            isBound ? ["decision", "reason", "session"] : ["decision", "reason"])
         let reason = try Self.reason(body)
         switch body["decision"]?.string {
         case "accept":
@@ -163,13 +166,10 @@ extension Console {
     }
 
     private func correct(_ request: APIRequest) async throws -> HTTPResponse {
-        let body = try request.object()
+        let body = try request.object(only: [
+            "reason", "void", "meterStartWh", "meterStopWh", "startedAt", "endedAt",
+        ])
         let reason = try Self.reason(body)
-        let known: Set = ["reason", "void", "meterStartWh", "meterStopWh", "startedAt", "endedAt"]
-        if let stray = body.object?.keys.first(where: { !known.contains($0) }) {
-            throw APIProblem.field(
-                stray, "is unknown; give \(known.sorted().joined(separator: ", "))")
-        }
         let kind: Correction.Kind
         if body["void"]?.bool == true {
             guard body.object?.count == 2 else {

@@ -69,6 +69,8 @@ extension Console {
         }
         let body = try request.object()
         let now = house.clock.now
+        try SiteBody.refuseStrangers(
+            body, standing: house.sites.limits(of: id, at: now).map(Self.shape))
         let tree = try await checked {
             let wanted = try FuseTree(json: body, id: id)
             return try await self.house.write { transaction in
@@ -94,6 +96,7 @@ extension Console {
     private func limitNode(_ request: APIRequest) async throws -> HTTPResponse {
         let (id, node) = (request[parameter: "id"], request[parameter: "node"])
         let body = try request.object()
+        try SiteBody.refuseStrangers(ofLimit: body)
         let now = house.clock.now
         guard let until = body["validTo"]?.time else {
             throw APIProblem.field("validTo", "must say until when, like 2026-01-31T12:00:00Z")
@@ -105,7 +108,7 @@ extension Console {
             }
             from = time
         }
-        let source = body["source"]?.string ?? request.caller.name
+        let source = body.given("source").map { $0.string ?? "" } ?? request.caller.name
         guard (1...64).contains(source.utf8.count) else {
             throw APIProblem.field("source", "must be a name of 1 to 64 bytes")
         }

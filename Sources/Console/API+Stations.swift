@@ -125,7 +125,7 @@ extension Console {
 
     private func putStation(_ request: APIRequest) async throws -> HTTPResponse {
         let id = request[parameter: "id"]
-        let body = try request.object()
+        let body = try request.object(only: ["registration", "password"])
         guard let registration = body["registration"]?.string.flatMap(RegistrationStatus.init)
         else { throw APIProblem.field("registration", "must be Accepted, Pending or Rejected") }
         guard id.utf8.count <= 48, !id.isEmpty else {
@@ -173,7 +173,7 @@ extension Console {
     private func putLocalList(_ request: APIRequest) async throws -> HTTPResponse {
         guard let keep = connections.keepLocalList else { throw APIProblem(404, "not found") }
         let id = request[parameter: "id"]
-        let kept = try request.object()["kept"] ?? .string("missing")
+        let kept = try request.object(only: ["kept"])["kept"] ?? .string("missing")
         guard kept.isNull || kept.bool != nil else {
             throw APIProblem.field("kept", "must be true, false or null")
         }
@@ -205,7 +205,7 @@ extension Console {
         guard Self.isStationID(id) else {
             throw APIProblem.field("id", "has 1 to 48 characters, none of them / or :")
         }
-        let body = request.http.body.isEmpty ? [:] : try request.object()
+        let body = try request.optionalObject(only: ["minutes"])
         let minutes = body["minutes"].map { $0.int ?? 0 } ?? 1440
         guard (1...10_080).contains(minutes) else {
             throw APIProblem.field("minutes", "must be from 1 to 10080, which is a week")

@@ -70,7 +70,10 @@ extension Console {
 
     private func putTemplate(_ request: APIRequest) async throws -> HTTPResponse {
         let id = request[parameter: "id"]
-        let body = try request.object()
+        // `id`, `changedAt` and `stations` stand in an answer.
+        let body = try request.object(only: [
+            "vendor", "model", "settings", "id", "changedAt", "stations",
+        ])
         guard (1...50).contains(id.unicodeScalars.count) else {
             throw APIProblem.field("id", "has 1 to 50 characters")
         }
@@ -99,6 +102,7 @@ extension Console {
         var seen: Set<String> = []
         var settings: [SettingTemplate.Setting] = []
         for (index, one) in list.enumerated() {
+            try one.refuseStrangers(["key", "value"], at: "settings[\(index)]")
             guard let key = one["key"]?.string,
                 SettingTemplate.keyCharacters.contains(key.unicodeScalars.count)
             else { throw .field("settings[\(index)].key", "has 1 to 50 characters") }

@@ -64,6 +64,7 @@ extension Console {
         let uid = request[parameter: "uid"]
         let now = house.clock.now
         let body = try own(request, "uid", uid, at: now)
+        try body.refuseStrangers(TokenBody.members)
         var token = try read(body, connections.readToken)
         try TokenBody.own(body, into: &token)
         let put = token
@@ -90,7 +91,9 @@ extension Console {
                     "{\"max_charges\": 0 is no bound, \"country_code\"?, \"party_id\"?: the owner}"
             ) { request in
                 let id = request[parameter: "id"]
-                let body = try request.object()
+                let body = try request.object(only: [
+                    "max_charges", "country_code", "party_id", "id",
+                ])
                 guard let most = body["max_charges"]?.int, TokenBody.charges.contains(most) else {
                     throw APIProblem.field("max_charges", TokenBody.chargesText)
                 }

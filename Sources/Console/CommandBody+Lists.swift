@@ -45,18 +45,21 @@ extension CommandBody {
         guard let version = body["version"]?.int, (1...Int(Int32.max)).contains(version) else {
             throw .field("version", "must be a number above 0")
         }
-        let values = body["entries"]?.array ?? []
+        let values = body.given("entries").map { $0.array ?? [.null] } ?? []
         guard values.count <= LocalListUpdate.mostEntries else {
             throw .field("entries", "must be at most \(LocalListUpdate.mostEntries)")
         }
         var entries: [LocalListUpdate.Entry] = []
-        for value in values { entries.append(try entry(value, kind)) }
+        for (index, value) in values.enumerated() {
+            entries.append(try entry(value, "entries[\(index)]", kind))
+        }
         return LocalListUpdate(kind: kind, version: version, entries: entries)
     }
 
     private static func entry(
-        _ value: JSONValue, _ kind: LocalListUpdate.Kind
+        _ value: JSONValue, _ path: String, _ kind: LocalListUpdate.Kind
     ) throws(APIProblem) -> LocalListUpdate.Entry {
+        try value.refuseStrangers(entryMembers, at: path)
         guard let token = value["token"]?.string, (1...20).contains(token.utf8.count) else {
             throw .field("entries", "each must have a `token` of 1 to 20 characters")
         }
@@ -69,9 +72,15 @@ extension CommandBody {
         guard let status = AuthorizationStatus(rawValue: word) else {
             throw .field("entries", "`status` must be Accepted, Blocked, Expired or Invalid")
         }
+        let (group, expires) = (value.given("group"), value.given("expires"))
+        guard group == nil || group?.string != nil else {
+            throw .field("\(path).group", "must be a text")
+        }
+        guard expires == nil || expires?.time != nil else {
+            throw .field("\(path).expires", "must be a time as 2027-01-31T12:00:00Z")
+        }
         return LocalListUpdate.Entry(
             token: token,
-            info: AuthorizationInfo(
-                status, group: value["group"]?.string, expires: value["expires"]?.time))
+            info: AuthorizationInfo(status, group: group?.string, expires: expires?.time))
     }
 }

@@ -12,6 +12,7 @@ enum CommandBody {
     case other(StationCommand)
 
     init(_ body: JSONValue, now: Timestamp) throws(APIProblem) {
+        try Self.refuseStrangers(body)
         if let action = body["action"]?.string {
             guard !action.isEmpty, action.utf8.allSatisfy({ $0 > 0x40 && $0 < 0x7B }) else {
                 throw .field("action", "must be an OCPP action's name")
@@ -46,13 +47,6 @@ enum CommandBody {
         }
     }
 
-    private static let known =
-        "must be start, stop, unlock, reset, setAvailability, changeSetting, getSettings, "
-        + "clearCache, trigger, setLimit, clearLimits, getComposite, reserve, "
-        + "cancelReservation, sendLocalList, getLocalListVersion, data, "
-        + MaintenanceOrder.names.sorted().joined(separator: ", ")
-        + "; or send `action` and `payload`"
-
     /// What the station gets as it stands.
     private static func plain(
         _ name: String, _ body: JSONValue, _ connector: ConnectorNumber?
@@ -60,7 +54,9 @@ enum CommandBody {
         switch name {
         case "unlock": return .unlock(connector: connector ?? 1)
         case "reset":
-            guard let kind = ResetKind(rawValue: body["kind"]?.string ?? "Soft") else {
+            guard
+                let kind = ResetKind(rawValue: body.given("kind").map { $0.string ?? "" } ?? "Soft")
+            else {
                 throw .field("kind", "must be Soft or Hard")
             }
             return .reset(kind)
@@ -75,7 +71,12 @@ enum CommandBody {
             }
             return .changeSetting(key: key, value: value)
         case "getSettings":
-            return .getSettings(keys: (body["keys"]?.array ?? []).compactMap(\.string))
+            let values = body.given("keys").map { $0.array ?? [.null] } ?? []
+            let keys = values.compactMap(\.string)
+            guard keys.count == values.count else {
+                throw .field("keys", "must be a list of names; left out: all")
+            }
+            return .getSettings(keys: keys)
         case "clearCache": return .clearCache
         case "trigger":
             guard let message = body["message"]?.string else {
@@ -90,8 +91,10 @@ enum CommandBody {
                 DataMessage(
                     vendor: vendor, message: body["message"]?.string, data: body["data"]?.string))
         case _ where MaintenanceOrder.names.contains(name):
+            var order = body
+            if name == "extendedTrigger" { order["connector"] = connector.map { .number($0) } }
             do {
-                return .maintenance(try MaintenanceOrder(stored: body))
+                return .maintenance(try MaintenanceOrder(stored: order))
             } catch let error as StoredError {
                 throw .field(error.key, "is missing, or is not what this command takes")
             } catch {
@@ -102,7 +105,11 @@ enum CommandBody {
     }
 
     static func connector(_ body: JSONValue) throws(APIProblem) -> ConnectorNumber? {
-        guard let value = body["evse"] ?? body["connector"], !value.isNull else { return nil }
+        let (evse, plug) = (body.given("evse"), body.given("connector"))
+        guard evse == nil || plug == nil || evse == plug else {
+            throw .field("connector", "and `evse` are names of one thing: give one")
+        }
+        guard let value = evse ?? plug else { return nil }
         guard let number = value.int, (0...Stations.mostConnectors).contains(number) else {
             throw .field("evse", "must be a connector's number")
         }

@@ -152,6 +152,7 @@ package final class Console: Sendable {
     private func answer(_ request: HTTPRequest, _ route: APIRoute) async -> HTTPResponse {
         do {
             let caller = try await admit(request, route)
+            try route.refuseStrangers(of: request)
             return try await route.handler(APIRequest(http: request, caller: caller))
         } catch let problem as APIProblem {
             return problem.response

@@ -19,6 +19,13 @@ extension ImportPlan {
         "max_electric_power", "tariff_ids",
     ]
 
+    /// What would be right where a cell is not.
+    private static let good: [String: JSONValue] = [
+        "address": "?", "city": "?", "country": "IND", "time_zone": "UTC",
+        "coordinates": ["latitude": 0, "longitude": 0], "uid": "?", "id": "?", "standard": "?",
+        "format": "SOCKET", "power_type": "DC", "max_voltage": 1, "max_amperage": 1,
+    ]
+
     static func locations(_ table: CSVTable, _ house: ChargePointOperator) -> ImportPlan {
         var plan = ImportPlan()
         let required = ["location_id", "evse_uid", "connector_id"]
@@ -42,108 +49,53 @@ extension ImportPlan {
         var owners: [String: String] = [:]
         for id in order {
             guard let rows = groups[id.lowercased()], let line = rows.first?.line else { continue }
-            do {
-                for row in rows {
-                    guard let uid = row["evse_uid"] else { continue }
-                    let owner = owners[uid.lowercased(), default: id]
-                    owners[uid.lowercased()] = owner
-                    guard owner == id else {
-                        throw Problem(
-                            line: row.line, field: "evse_uid",
-                            detail: "the uid \(uid) stands in location \(owner)")
-                    }
+            var found = Findings()
+            for row in rows {
+                guard let uid = row["evse_uid"] else {
+                    found.note(row, "evse_uid", "is empty")
+                    continue
                 }
-                let body = try body(of: rows)
-                let wanted = try LocationBody(house, at: now).read(body, id: id)
-                let isPublishSaid = rows.contains { $0["publish"] != nil }
-                let said = isPublishSaid ? columns : columns.subtracting(["publish"])
-                let work = Work(
-                    judge: { _ in
-                        let old = house.locations.location(id)
-                        let kept = wanted.keeping(old, said)
-                        try LocationBody.refuseHalfTies(kept)
-                        try house.locations.refuseTwice(kept, leaving: leaving)
-                        guard let new = try house.locations.change(to: kept, at: now) else {
-                            return Judgement([])
-                        }
-                        guard let old else { return .created }
-                        let fields = new.changes(from: old)
-                        return Judgement(fields.isEmpty ? ["evses"] : fields)
-                    },
-                    apply: { transaction in
-                        let old = house.locations.location(id)
-                        let kept = wanted.keeping(old, said)
-                        try house.locations.refuseTwice(kept, leaving: leaving)
-                        try house.locations.put(kept, at: now, in: transaction)
-                    })
-                plan.steps.append(Step(line: line, id: id, work: work))
-            } catch { plan.note(error, line: line) }
+                let owner = owners[uid.lowercased(), default: id]
+                owners[uid.lowercased()] = owner
+                if owner != id {
+                    found.note(row, "evse_uid", "\(uid) stands in location \(owner)")
+                }
+            }
+            let lines = PlaceLines(rows)
+            let body = lines.body(&found)
+            let wanted = found.whole(body, good: good, told: lines.told) {
+                try LocationBody(house, at: now).read($0, id: id)
+            }
+            for problem in found.problems.sorted(by: { $0.line < $1.line }) {
+                plan.note(problem, line: problem.line)
+            }
+            guard found.problems.isEmpty, let wanted else { continue }
+            let isPublishSaid = rows.contains { $0["publish"] != nil }
+            let said = isPublishSaid ? columns : columns.subtracting(["publish"])
+            let work = Work(
+                judge: { _ in
+                    let old = house.locations.location(id)
+                    let kept = wanted.keeping(old, said)
+                    do { try LocationBody.refuseHalfTies(kept) } catch {
+                        throw lines.told(error).problem
+                    }
+                    try house.locations.refuseTwice(kept, leaving: leaving)
+                    guard let new = try house.locations.change(to: kept, at: now) else {
+                        return Judgement([])
+                    }
+                    guard let old else { return .created }
+                    let fields = new.changes(from: old)
+                    return Judgement(fields.isEmpty ? ["evses"] : fields)
+                },
+                apply: { transaction in
+                    let old = house.locations.location(id)
+                    let kept = wanted.keeping(old, said)
+                    try house.locations.refuseTwice(kept, leaving: leaving)
+                    try house.locations.put(kept, at: now, in: transaction)
+                })
+            plan.steps.append(Step(line: line, id: id, work: work))
         }
         return plan
-    }
-
-    private static func body(of rows: [CSVTable.Row]) throws(Problem) -> JSONValue {
-        var shared: [String: String] = [:]
-        for row in rows {
-            for name in place {
-                guard let text = row[name] else { continue }
-                if let first = shared[name], first != text {
-                    throw Problem(
-                        line: row.line, field: name,
-                        detail: "`\(name)` is another than in the place's first line")
-                }
-                shared[name] = text
-            }
-        }
-        let head = CSVTable.Row(line: rows[0].line, cells: shared)
-        var value = JSONValue.members([
-            "name": head.text("name"), "address": head.text("address"), "city": head.text("city"),
-            "postal_code": head.text("postal_code"), "state": head.text("state"),
-            "country": head.text("country"), "time_zone": head.text("time_zone"),
-            "publish": .bool(try head.flag("publish", standard: true)),
-            "evses": .array(try evses(of: rows)),
-        ])
-        if let latitude = head.text("latitude"), let longitude = head.text("longitude") {
-            value["coordinates"] = ["latitude": latitude, "longitude": longitude]
-        }
-        return value
-    }
-
-    private static func evses(of rows: [CSVTable.Row]) throws(Problem) -> [JSONValue] {
-        var (order, groups) = ([String](), [String: [CSVTable.Row]]())
-        for row in rows {
-            guard let uid = row["evse_uid"] else { throw .missing("evse_uid", row) }
-            if groups[uid.lowercased()] == nil { order.append(uid) }
-            groups[uid.lowercased(), default: []].append(row)
-        }
-        var found: [JSONValue] = []
-        for uid in order {
-            guard let rows = groups[uid.lowercased()], let head = rows.first else { continue }
-            var connectors: [JSONValue] = []
-            for row in rows { connectors.append(try connector(of: row)) }
-            found.append(
-                .members([
-                    "uid": .string(uid), "evse_id": head.text("evse_id"),
-                    "physical_reference": head.text("physical_reference"),
-                    "station": head.text("station"),
-                    "station_connector": try head.whole("station_connector"),
-                    "connectors": .array(connectors),
-                ]))
-        }
-        return found
-    }
-
-    private static func connector(of row: CSVTable.Row) throws(Problem) -> JSONValue {
-        .members([
-            "id": row.text("connector_id"), "standard": row.text("standard"),
-            "format": row.text("format"), "power_type": row.text("power_type"),
-            "max_voltage": try row.whole("max_voltage"),
-            "max_amperage": try row.whole("max_amperage"),
-            "max_electric_power": try row.whole("max_electric_power"),
-            // A cell holds several, separated by blanks.
-            "tariff_ids": .array(
-                (row["tariff_ids"] ?? "").split(separator: " ").map { .string(String($0)) }),
-        ])
     }
 }
 

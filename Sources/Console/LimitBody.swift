@@ -19,7 +19,7 @@ enum LimitBody {
             guard let connector else { return .clearProfiles(ProfileFilter()) }
             return .clearProfiles(ProfileFilter(id: firstProfile + connector))
         case "getComposite":
-            let seconds = body["seconds"]?.int ?? 86_400
+            let seconds = body.given("seconds").map { $0.int ?? -1 } ?? 86_400
             guard ChargingProfile.Bounds.seconds.contains(seconds) else {
                 throw .field("seconds", "must be from 0 to a year")
             }
@@ -30,8 +30,8 @@ enum LimitBody {
     }
 
     private static func unit(_ body: JSONValue) throws(APIProblem) -> ChargingSchedule.Unit? {
-        guard let word = body["unit"]?.string else { return nil }
-        guard let unit = ChargingSchedule.Unit(rawValue: word) else {
+        guard let word = body.given("unit") else { return nil }
+        guard let unit = word.string.flatMap(ChargingSchedule.Unit.init(rawValue:)) else {
             throw .field("unit", "must be A or W")
         }
         return unit
@@ -43,7 +43,7 @@ enum LimitBody {
     ) throws(APIProblem) -> ChargingProfile {
         let unit: ChargingSchedule.Unit
         let tenths: Int64
-        switch (body["amperes"], body["watts"]) {
+        switch (body.given("amperes"), body.given("watts")) {
         case (let value?, nil):
             guard let limit = value.tenths else {
                 throw .field("amperes", "must be a number from 0, per phase")
@@ -63,7 +63,7 @@ enum LimitBody {
             }
             until = time
         }
-        let level = body["stackLevel"]?.int ?? 0
+        let level = body.given("stackLevel").map { $0.int ?? -1 } ?? 0
         guard ChargingProfile.Bounds.stackLevel.contains(level) else {
             throw .field("stackLevel", "must be from 0 to 1000")
         }

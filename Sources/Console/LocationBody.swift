@@ -41,7 +41,7 @@ struct LocationBody {
     }
 
     func read(_ body: JSONValue, id: String) throws(APIProblem) -> Location {
-        try refuseStrangers(body, Self.place, "")
+        try body.refuseStrangers(Self.place)
         var evses: [EVSE] = []
         for (index, value) in try list(body, "evses", "").enumerated() {
             evses.append(try evse(value, "evses.\(index)"))
@@ -58,7 +58,7 @@ struct LocationBody {
             throw .field("country", "must be ISO 3166-1 alpha-3, like IND")
         }
         return Location(
-            party: party, id: id, publish: try flag(body, "publish") ?? true,
+            party: party, id: id, publish: try body.flag("publish") ?? true,
             name: try optionalText(body, "name", 255), address: try text(body, "address", 45),
             city: try text(body, "city", 45),
             postalCode: try optionalText(body, "postal_code", 10),
@@ -68,7 +68,7 @@ struct LocationBody {
     }
 
     private func evse(_ value: JSONValue, _ path: String) throws(APIProblem) -> EVSE {
-        try refuseStrangers(value, Self.evse, path)
+        try value.refuseStrangers(Self.evse, at: path)
         var connectors: [Connector] = []
         for (index, connector) in try list(value, "connectors", path).enumerated() {
             connectors.append(try self.connector(connector, "\(path).connectors.\(index)"))
@@ -95,14 +95,14 @@ struct LocationBody {
             physicalReference: try optionalText(value, "physical_reference", 16, path),
             station: station, stationConnector: number, lastUpdated: now)
         // Unsaid it is what every OCPP charger can; without it no app offers to start there.
-        if given(value, "capabilities") != nil {
+        if value.given("capabilities") != nil {
             evse.capabilities = try texts(value, "capabilities", path)
         }
         return evse
     }
 
     private func connector(_ value: JSONValue, _ path: String) throws(APIProblem) -> Connector {
-        try refuseStrangers(value, Self.connector, path)
+        try value.refuseStrangers(Self.connector, at: path)
         let tariffs = try texts(value, "tariff_ids", path)
         guard tariffs.count <= Self.mostTariffs else {
             throw .field("\(path).tariff_ids", "has more than \(Self.mostTariffs)")
@@ -150,32 +150,14 @@ struct LocationBody {
 // MARK: Kinds
 
 extension LocationBody {
-    private func refuseStrangers(
-        _ value: JSONValue, _ known: Set<String>, _ path: String
-    ) throws(APIProblem) {
-        guard let members = value.object else { throw .field(path, "must be an object") }
-        let strangers = members.filter { !known.contains($0.key) && !$0.value.isNull }
-        guard let stranger = strangers.keys.min() else { return }
-        throw .field(
-            at(stranger, path),
-            "is not kept here: leave it out, or mend its spelling (\(known.sorted().joined(separator: ", ")))"
-        )
-    }
-
     private func at(_ key: String, _ path: String) -> String {
         path.isEmpty ? key : "\(path).\(key)"
-    }
-
-    /// Absent or null: nil.
-    private func given(_ value: JSONValue, _ key: String) -> JSONValue? {
-        guard let found = value[key], !found.isNull else { return nil }
-        return found
     }
 
     private func list(
         _ value: JSONValue, _ key: String, _ path: String
     ) throws(APIProblem) -> [JSONValue] {
-        guard let found = given(value, key) else { return [] }
+        guard let found = value.given(key) else { return [] }
         guard let list = found.array else { throw .field(at(key, path), "must be a list: […]") }
         return list
     }
@@ -205,7 +187,7 @@ extension LocationBody {
     private func optionalText(
         _ value: JSONValue, _ key: String, _ most: Int, _ path: String = ""
     ) throws(APIProblem) -> String? {
-        guard let found = given(value, key), found.string != "" else { return nil }
+        guard let found = value.given(key), found.string != "" else { return nil }
         guard let text = found.string, text.count <= most else {
             throw .field(at(key, path), "must be a text of 1 to \(most) characters")
         }
@@ -215,16 +197,10 @@ extension LocationBody {
     private func choice(
         _ value: JSONValue, _ key: String, _ words: [String], _ path: String
     ) throws(APIProblem) -> String {
-        guard let text = given(value, key)?.string, words.contains(text) else {
+        guard let text = value.given(key)?.string, words.contains(text) else {
             throw .field(at(key, path), "must be one of \(words.joined(separator: ", "))")
         }
         return text
-    }
-
-    private func flag(_ value: JSONValue, _ key: String) throws(APIProblem) -> Bool? {
-        guard let found = given(value, key) else { return nil }
-        guard let flag = found.bool else { throw .field(key, "must be true or false") }
-        return flag
     }
 
     private func number(
@@ -239,7 +215,7 @@ extension LocationBody {
     private func optionalNumber(
         _ value: JSONValue, _ key: String, _ path: String
     ) throws(APIProblem) -> Int? {
-        guard let found = given(value, key) else { return nil }
+        guard let found = value.given(key) else { return nil }
         guard let number = found.int, (1...Int(Int32.max)).contains(number) else {
             throw .field(at(key, path), "must be a whole number above 0")
         }

@@ -3,6 +3,11 @@ import JSON
 
 /// What the API says of a token besides OCPI's fields: only the house knows it.
 enum TokenBody {
+    /// OCPI's that are kept, and the house's own.
+    static let members: Set = [
+        "country_code", "party_id", "uid", "type", "contract_id", "visual_number", "issuer",
+        "group_id", "valid", "whitelist", "language", "last_updated", "expires", "max_charges",
+    ]
     static let charges = 0...10_000
     static let chargesText = "must be a whole number from 0 to 10000; 0 is no bound"
 

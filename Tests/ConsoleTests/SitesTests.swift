@@ -34,6 +34,11 @@ import Testing
             #expect(answer.status == 200)
         }
         #expect(try await api.get("/sites/yard")["limits"]?.array?.count == 1)
+        // What is got, with its limits and state, can be changed and put again.
+        let shown = try await api.get("/sites/yard").json
+        #expect(
+            try await api.call("PUT", "/api/v1/sites/yard", key: api.admin, body: shown).status
+                == 200)
         try await api.house.grid.once(api.house, over: ObedientStations())
         let state = try await api.get("/sites/yard")["state"]
         #expect(state?["nodes"]?.array?.first?["limit"]?["L3"]?.decimal == Decimal(20))
@@ -89,6 +94,37 @@ import Testing
             "windows[0].amperes"
         ),
         ("/stations/CS-1/profiles/x", #"{"session":"no","connector":1}"#, "session"),
+        (
+            "/stations/CS-1/profiles/x", #"{"connector":1,"validto":"2027-02-01T00:00:00Z"}"#,
+            "validto"
+        ),
+        (
+            "/stations/CS-1/profiles/x",
+            #"{"kind":"absolute","schedule":{"unit":"A","duration":60,"periods":[]}}"#,
+            "schedule.duration"
+        ),
+        (
+            "/stations/CS-1/profiles/x",
+            #"{"windows":[{"from":"22:00","until":"06:00","ampere":5}],"otherwise":32}"#,
+            "windows[0].ampere"
+        ),
+        ("/sites/yard", #"{"nodes":[{"id":"a","amperes":9,"wats":100}]}"#, "nodes[0].wats"),
+        ("/sites/yard", #"{"nodes":[{"id":"a","amperes":9,"window":[]}]}"#, "nodes[0].window"),
+        (
+            "/sites/yard", #"{"nodes":[{"id":"a","amperes":{"L1":9,"L2":9,"L3":9,"N":9}}]}"#,
+            "nodes[0].amperes.N"
+        ),
+        (
+            "/sites/yard",
+            #"{"nodes":[{"id":"a","amperes":9}],"connectors":[{"station":"CS-1","connector":1,"node":"a","ampere":6}]}"#,
+            "connectors[0].ampere"
+        ),
+        ("/sites/there", #"{"nodes":[{"id":"a","amperes":9}],"limits":[{"node":"a"}]}"#, "limits"),
+        (
+            "/sites/there/nodes/main/limit",
+            #"{"amperes":20,"validTo":"2027-01-15T13:00:00Z","valid_from":"2027-01-15T12:30:00Z"}"#,
+            "valid_from"
+        ),
     ])
     func `names the field that is wrong`(path: String, body: String, field: String) async throws {
         let api = try await TestConsole()

@@ -1,4 +1,4 @@
-import { all, call } from "./api.js";
+import { call } from "./api.js";
 import { el, fill, notice } from "./dom.js";
 
 export const title = "Sites";
@@ -20,7 +20,7 @@ const template = {
 
 /** @param {Element} place @param {any} me */
 export async function draw(place, me) {
-  const list = await all("/sites");
+  const list = (await call("GET", "/sites")).items;
   const sites = await Promise.all(list.map((one) => call("GET", `/sites/${encodeURIComponent(one.id)}`)));
   fill(place, el("h1", {}, title),
     el("p", { class: "quiet" }, "Amperes per phase. Allotted is what stations confirmed; counted is what they may draw "
