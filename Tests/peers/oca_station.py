@@ -5,6 +5,8 @@ import contextlib
 import datetime
 import itertools
 import json
+import time
+import urllib.request
 from decimal import Decimal
 
 import pytest
@@ -20,8 +22,26 @@ NUMBERS = itertools.count(1)
 
 
 def stamp(seconds=0):
+    """A moment from now; one that was kept stays as it is."""
+    if isinstance(seconds, str):
+        return seconds
     moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def journal_line(server, kind, fits):
+    """The first line of the journal of this kind that fits; what is not there is waited for in vain."""
+    key = (server.folder / "demo-api-key").read_text().strip()
+    request = urllib.request.Request(
+        f"{server.http}/api/v1/events?after=0&kinds={kind}", headers={"Authorization": f"Bearer {key}"})
+    deadline = time.monotonic() + 10
+    with urllib.request.urlopen(request, timeout=10) as stream:
+        for text in stream:
+            assert time.monotonic() < deadline, f"no such line of {kind}"
+            line = json.loads(text[5:]) if text.startswith(b"data:") else {}
+            if line.get("kind") == kind and fits(line):
+                return line
+    raise AssertionError(f"the journal ended without such a line of {kind}")
 
 
 class Station:
@@ -99,6 +119,18 @@ class Station:
 
     async def sessions(self):
         return (await self.api("GET", f"/sessions?station={self.name}"))["items"]
+
+    async def reservation(self, made):
+        """The row of what a command reserved."""
+        rows = (await self.api("GET", f"/reservations?station={self.name}"))["items"]
+        return next(row for row in rows if row["reservation"] == made["reservation"])
+
+    async def security_event(self, kind):
+        """What the journal keeps of an event that the station told."""
+        line = await asyncio.to_thread(
+            journal_line, self.server, "station.security",
+            lambda line: line["subject"] == self.name and line["body"]["type"] == kind)
+        return line["body"]
 
     async def connector(self, number=1):
         station = await self.api("GET", f"/stations/{self.name}")

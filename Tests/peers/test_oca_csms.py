@@ -225,14 +225,18 @@ def test_037_1_039_a_charge_without_the_line(server):
         async with connected(server, "OCA-LINE"):
             pass
         async with connected(server, "OCA-LINE", reboots=False) as station:
-            transaction, status = await station.start(at=-900)
+            began, sampled, ended = stamp(-900), stamp(-600), stamp(-300)
+            transaction, status = await station.start(at=began)
             assert status == "Accepted"
             await station.tell("MeterValues", connectorId=1, transactionId=transaction, meterValue=[
-                {"timestamp": stamp(-600), "sampledValue": [{"value": "1300"}]}])
-            await station.stop(transaction, at=-300)
+                {"timestamp": sampled, "sampledValue": [{"value": "1300"}]}])
+            await station.stop(transaction, at=ended)
             session = (await station.sessions())[0]
             assert session["status"] == "COMPLETED" and session["energyWh"] == 500
-            assert session["startedAt"] == stamp(-900) or session["startedAt"].endswith("Z")
+            # The station's times, not those at which it could tell them.
+            assert (session["startedAt"], session["endedAt"]) == (began, ended)
+            series = (await station.api("GET", f"/sessions/{session['id']}"))["series"]
+            assert [(one["at"], one["energyWh"]) for one in series] == [(began, 0), (sampled, 300), (ended, 500)]
     run(play())
 
 

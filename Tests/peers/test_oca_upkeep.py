@@ -1,12 +1,13 @@
 """The OCA's public test cases for a 1.6 central system, by their ids: lists, firmware, reservations, triggers,
 profiles, security. `Sources/OCPP.md` says which test covers which case.
 """
+import asyncio
+import datetime
 import json
 
 import pytest
 
-from oca_station import CARD, at_station, connected, server, stamp  # noqa: F401 (fixtures)
-from test_ocpp16_station import run
+from oca_station import CARD, at_station, server, stamp  # noqa: F401 (fixtures)
 
 
 # Local lists.
@@ -82,19 +83,53 @@ def test_046_049_a_reserved_connector_is_used(at_station, evse):
         await station.status("Reserved", max(evse, 1))
         _, status = await station.start(reservationId=made["reservation"])
         assert status == "Accepted"
-        assert (await station.sessions())[0]["status"] == "ACTIVE"
+        session = (await station.sessions())[0]
+        assert session["status"] == "ACTIVE"
+        row = await station.reservation(made)
+        assert (row["state"], row.get("session")) == ("used", session["id"])
     at_station(play)
 
 
 def test_047_a_reservation_expires(at_station):
     async def play(station):
-        made = await station.order(
-            "ReserveNow", command="reserve", evse=1, token=CARD, expires=stamp(5))
+        end = stamp(3)
+        made = await station.order("ReserveNow", command="reserve", evse=1, token=CARD, expires=end)
         assert made["state"] == "seen", made
         await station.status("Reserved")
-        # No message says that it expired: the status does.
+        # No message says that it expired.
+        async with asyncio.timeout(30):
+            while (row := await station.reservation(made))["state"] == "held":
+                await asyncio.sleep(0.1)
+        assert (row["state"], row["expires"]) == ("expired", end)
+        assert datetime.datetime.now(datetime.timezone.utc) >= datetime.datetime.fromisoformat(end)
         await station.status("Available")
         assert (await station.connector())["status"] == "Available"
+    at_station(play)
+
+
+def test_053_another_card_of_the_group_uses_the_reservation(at_station):
+    async def play(station):
+        for card, group in [("OCA-MINE", "OCA-FAMILY"), ("OCA-YOURS", "OCA-FAMILY"), ("OCA-LONE", None)]:
+            await station.api("PUT", f"/tokens/{card}", {
+                "type": "RFID", "contract_id": card, "issuer": "Kerb Demo", "valid": True, "whitelist": "ALLOWED",
+                **({"group_id": group} if group else {})})
+        end = stamp(600)
+        made = await station.order(command="reserve", evse=1, token="OCA-MINE", expires=end)
+        assert await station.heard.get() == ("ReserveNow", {
+            "connectorId": 1, "expiryDate": end, "idTag": "OCA-MINE", "parentIdTag": "OCA-FAMILY",
+            "reservationId": made["reservation"]})
+        row = await station.reservation(made)
+        assert (row["state"], row["token"], row["group"]) == ("held", "OCA-MINE", "OCA-FAMILY")
+        await station.status("Reserved")
+        # By its group the station knows who may.
+        groups = {card: (await station.tell("Authorize", idTag=card))["idTagInfo"].get("parentIdTag")
+                  for card in ("OCA-LONE", "OCA-YOURS")}
+        assert groups == {"OCA-LONE": None, "OCA-YOURS": "OCA-FAMILY"}
+        _, status = await station.start(tag="OCA-YOURS", reservationId=made["reservation"])
+        assert status == "Accepted"
+        (session,) = await station.sessions()
+        row = await station.reservation(made)
+        assert (session["status"], row["state"], row.get("session")) == ("ACTIVE", "used", session["id"])
     at_station(play)
 
 
@@ -104,6 +139,7 @@ def test_048_a_reservation_is_refused(at_station, answer):
         station.script["ReserveNow"] = {"status": answer}
         made = await reserve(station)
         assert (made["state"], made["answer"]) == ("rejected", answer)
+        assert (await station.reservation(made))["state"] == "refused"
     at_station(play)
 
 
@@ -112,9 +148,12 @@ def test_051_052_a_reservation_is_cancelled(at_station, answer, state):
     async def play(station):
         station.script["CancelReservation"] = {"status": answer}
         made = await reserve(station)
+        assert (await station.reservation(made))["state"] == "held"
         gone = await station.order(
             "CancelReservation", command="cancelReservation", reservation=made["reservation"])
         assert (gone["state"], gone["answer"]) == (state, answer)
+        # One that the station does not know any more is gone as well.
+        assert (await station.reservation(made))["state"] == "cancelled"
     at_station(play)
 
 
@@ -215,12 +254,18 @@ def test_076_a_root_is_deleted(at_station):
     at_station(play)
 
 
-@pytest.mark.parametrize("kind", ["InvalidChargePointCertificate", "InvalidCentralSystemCertificate"])
-def test_077_078_a_certificate_is_invalid(at_station, kind):
+@pytest.mark.parametrize("action, body, kind", [
+    ("CertificateSigned", {"command": "certificateSigned", "chain": PEM}, "InvalidChargePointCertificate"),
+    ("InstallCertificate", {"command": "installRoot", "kind": "CentralSystemRootCertificate", "certificate": PEM},
+     "InvalidCentralSystemCertificate")])
+def test_077_078_a_certificate_is_invalid(at_station, action, body, kind):
     async def play(station):
-        assert (await station.order(
-            "CertificateSigned", command="certificateSigned", chain=PEM))["state"] == "seen"
-        assert await station.tell("SecurityEventNotification", type=kind, timestamp=stamp()) == {}
+        station.script[action] = {"status": "Rejected"}
+        made = await station.order(action, **body)
+        assert (made["state"], made["answer"]) == ("rejected", "Rejected")
+        at = stamp(-5)
+        assert await station.tell("SecurityEventNotification", type=kind, timestamp=at, techInfo="not signed") == {}
+        assert await station.security_event(kind) == {"type": kind, "at": at, "info": "not signed"}
     at_station(play)
 
 
@@ -249,17 +294,3 @@ def test_080_081_signed_firmware(at_station, told):
         seen = await station.command(made)
         assert (seen["state"], seen["effect"]) == ("seen", told[-1])
     at_station(play)
-
-
-def test_083_the_profile_is_raised(server):
-    async def play():
-        async with connected(server, "OCA-PROFILE") as station:
-            made = await station.order(
-                "ChangeConfiguration", command="changeSetting", key="SecurityProfile", value="2")
-            assert made["state"] == "seen"
-            access = (await station.api("GET", "/stations/OCA-PROFILE"))["access"]
-            # What it had counts until it came with the new one.
-            assert access["securityProfile"] == 2 and access["oldProfileUntil"], access
-        async with connected(server, "OCA-PROFILE", reboots=False) as station:
-            await station.tell("Heartbeat")
-    run(play())

@@ -4,8 +4,11 @@ import json
 
 import pytest
 import websockets
+from ocpp.v16 import call
 
+import test_ocpp16_station
 from cpo_server import ConfiguredServer
+from oca_station import stamp
 from storm import client_frame, greeting, resident_megabytes
 
 BOOT = '[2,"b","BootNotification",{"chargePointModel":"m","chargePointVendor":"v"}]'
@@ -184,6 +187,56 @@ def test_ten_unreadable_frames_in_a_row_close_the_socket_and_the_next_one_serves
         socket = await connected(server, "BAD-ROW")
         assert await socket.throw('[2,"1","Heartbeat",{}]')
         await socket.socket.close()
+    asyncio.run(asyncio.wait_for(visit(), 60))
+
+
+def test_another_stations_transaction_is_not_touched_and_what_came_waits_for_a_person(server):
+    card = {"type": "RFID", "contract_id": "C", "issuer": "Test", "valid": True, "whitelist": "ALWAYS"}
+
+    async def ask(path):
+        status, found = await asyncio.to_thread(server.api, "GET", path)
+        assert status == 200, found
+        return found
+
+    async def charge(station):
+        await station.boot()
+        started = await station.call(call.StartTransaction(
+            connector_id=1, id_tag="FOREIGN-CARD", meter_start=1000, timestamp=stamp(-600)))
+        assert started.id_tag_info["status"] == "Accepted"
+        return started.transaction_id
+
+    async def told(station, transaction, register, at):
+        """A reading and a stop, with an answer each."""
+        await station.call(call.MeterValues(connector_id=1, transaction_id=transaction, meter_value=[
+            {"timestamp": stamp(at), "sampledValue": [{"value": str(register)}]}]), suppress=False)
+        await station.call(call.StopTransaction(
+            transaction_id=transaction, meter_stop=register, timestamp=stamp(at), id_tag="FOREIGN-CARD",
+            reason="Local"), suppress=False)
+
+    async def session(station):
+        (one,) = (await ask(f"/sessions?station={station}"))["items"]
+        return await ask(f"/sessions/{one['id']}")
+
+    async def visit():
+        assert (await asyncio.to_thread(server.api, "PUT", "/tokens/FOREIGN-CARD", card))[0] == 200
+        async with (test_ocpp16_station.connected(server, "BAD-OWNER") as owner,
+                    test_ocpp16_station.connected(server, "BAD-OTHER") as other):
+            theirs, own = await charge(owner), await charge(other)
+            before = [await session("BAD-OWNER"), await session("BAD-OTHER")]
+            assert [one["status"] for one in before] == ["ACTIVE", "ACTIVE"]
+            await told(other, theirs, 9000, -60)
+            assert [await session("BAD-OWNER"), await session("BAD-OTHER")] == before
+            # Each ends as if nothing had been said.
+            await told(owner, theirs, 1500, -30)
+            await told(other, own, 1700, -30)
+            for station, energy in (("BAD-OWNER", 500), ("BAD-OTHER", 700)):
+                ended = await session(station)
+                assert (ended["status"], ended["energyWh"]) == ("COMPLETED", energy)
+            found = [one for one in (await ask("/suspicions?limit=500"))["items"]
+                     if one["station"] in ("BAD-OWNER", "BAD-OTHER")]
+            assert {(one["station"], one["code"]) for one in found} == {
+                ("BAD-OTHER", "stopOfUnknownTransaction"), ("BAD-OTHER", "meterValuesOfUnknownTransaction")}
+            assert all(f"transaction {theirs}" in one["detail"] and one["parkedCount"] == 1 for one in found), found
     asyncio.run(asyncio.wait_for(visit(), 60))
 
 

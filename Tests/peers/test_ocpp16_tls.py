@@ -1,10 +1,11 @@
-"""Security profile 3 against a `kerb-cpo` with TLS: certificates of PyPI `cryptography`, sockets of
-`websockets`. A valid certificate of another station opens nothing.
+"""Security profiles 2 and 3 against a `kerb-cpo` with TLS: certificates of PyPI `cryptography`, sockets of
+`websockets`, which verify the server's. A valid certificate of another station opens nothing.
 """
 import asyncio
 import base64
 import datetime
 import ipaddress
+import json
 import ssl
 
 import pytest
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cpo_server import free_port
-from test_ocpp16_links import BOOT, OLD, Operator, ask, run
+from test_ocpp16_links import BOOT, NEW, OLD, Operator, ask, run
 
 
 class Authority:
@@ -62,8 +63,9 @@ keyFile: {key}, clientCAFile: {authority.file}}}}}""", ocpp="  certificateOrgani
     operator.stop()
 
 
-async def knock(site, station, files=None, password=None):
-    context = ssl.create_default_context(cafile=str(site.authority.file))
+async def knock(site, station, files=None, password=None, trust=None):
+    """How a station is received that knows the operator's authority, or only `trust`."""
+    context = ssl.create_default_context(cafile=str((trust or site.authority).file))
     if files:
         context.load_cert_chain(*map(str, files))
     headers = {}
@@ -98,6 +100,43 @@ def test_087_a_certificate_opens_its_own_station_alone(site):
         assert ("tls-1", "the client certificate is of another operator") in reasons
         assert ("tls-1", "the security profile is not the station's") in reasons
     run(prove())
+
+
+def test_083_086_a_profile_is_raised_by_an_order_and_counts_once_the_station_came_with_it(site, tmp_path):
+    async def order(socket, body):
+        """A command of ours that the station accepts."""
+        ordered = asyncio.create_task(site.call("POST", "/stations/TLS-4/commands?wait=20", body))
+        _, number, action, payload = json.loads(await asyncio.wait_for(socket.recv(), 20))
+        await socket.send(json.dumps([3, number, {"status": "Accepted"}]))
+        code, made = await ordered
+        assert (code, made["state"]) == (200, "seen"), made
+        return action, payload
+
+    async def access():
+        return (await site.call("GET", "/stations/TLS-4"))[1]["access"]
+
+    async def climb():
+        await site.call("PUT", "/stations/TLS-4", {"registration": "Accepted", "password": OLD})
+        await site.call("PUT", "/stations/TLS-4/access", {"securityProfile": 1})
+        async with site.connect("TLS-4", OLD) as socket:
+            await ask(socket, BOOT)
+            assert await order(socket, {"command": "changeSetting", "key": "SecurityProfile", "value": "2"}) == (
+                "ChangeConfiguration", {"key": "SecurityProfile", "value": "2"})
+        raised = await access()
+        assert raised["securityProfile"] == 2 and raised["oldProfileUntil"], raised
+        # What it had counts until it came with the new one.
+        assert await site.status("TLS-4", OLD) == 101
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await knock(site, "TLS-4", password=OLD, trust=Authority(tmp_path, "stranger"))
+        assert await site.status("TLS-4", OLD) == 101
+        assert await knock(site, "TLS-4", password=NEW) == 401
+        assert await knock(site, "TLS-4", password=OLD) == "Accepted"
+        assert "oldProfileUntil" not in await access()
+        assert await site.status("TLS-4", OLD) == 403
+        _, refusals = await site.call("GET", "/refusals")
+        assert {(one["station"], one["reason"]) for one in refusals["items"]} == {
+            ("tls-4", "the password is wrong"), ("tls-4", "the security profile is not the station's")}
+    run(climb())
 
 
 def test_who_came_over_tls_is_refused_without_it_until_an_administrator_lifts_it(site):

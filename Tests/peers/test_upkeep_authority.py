@@ -60,14 +60,14 @@ drainSeconds: 0
         text = answer.read()
         return answer.status, json.loads(text) if text else None
 
-    def order(self, body):
-        status, answer = self.call("POST", "/stations/PEER-1/commands?wait=20", body)
+    def order(self, body, station="PEER-1"):
+        status, answer = self.call("POST", f"/stations/{station}/commands?wait=20", body)
         assert status == 200, answer
         return answer
 
-    def used(self):
-        """Certificates that the board came with, newest first."""
-        status, found = self.call("GET", "/stations/PEER-1/certificates")
+    def used(self, station="PEER-1"):
+        """Certificates that the station came with, newest first."""
+        status, found = self.call("GET", f"/stations/{station}/certificates")
         assert status == 200
         return [one for one in found["items"] if "usedAt" in one]
 
