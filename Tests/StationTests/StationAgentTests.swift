@@ -265,6 +265,24 @@ import Testing
         }
     }
 
+    @Test func `ends the charge and says so when the lock does not let the plug go`() async throws {
+        let station = try await TestStation.make(
+            path: folder.file("board.db"), capabilities: .bench(hasLock: true))
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            let board = station.board
+            board.change { $0.isPlugged = true }
+            await peer.hears(status: .preparing)
+            await station.controller.take(.token("T"))
+            await until { board.relayIsClosed }
+            board.change { $0.isBoltStuck = true }
+            #expect(try await peer.ask(.unlock(connector: 1)) == .status("UnlockFailed"))
+            #expect(!board.relayIsClosed)
+            await peer.hears { $0.stops.map(\.reason) == [.unlockCommand] }
+        }
+    }
+
     @Test func `answers what it cannot do`() async throws {
         let station = try await station()
         let peer = TestOperator()

@@ -23,6 +23,8 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
         /// Answers of the pilot are lost, and the last state is told again.
         var isPilotLost = false
         var isLocked = false
+        /// The bolt does not come out, whatever it is told.
+        var isBoltStuck = false
         /// The plug was let go while the relay was closed.
         var wasUnlockedHot = false
         /// How long ago meter, temperature and contactor were asked what they answer now.
@@ -120,6 +122,7 @@ final class TestBoard: Contactor, Pilot, EnergyMeter, EmergencyStop, ResidualCur
     }
     func set(locked: Bool) {
         state.withLock {
+            guard locked || !$0.isBoltStuck else { return }
             $0.isLocked = locked
             if !locked, $0.isClosed { $0.wasUnlockedHot = true }
         }

@@ -88,6 +88,11 @@ class Central(ChargePoint):
         self.note("Firmware", status=status)
         return call_result.FirmwareStatusNotification()
 
+    @on("SecurityEventNotification")
+    def on_security_event(self, **fields):
+        self.note("SecurityEventNotification", **fields)
+        return call_result.SecurityEventNotification()
+
     @on("StartTransaction")
     def on_start(self, **fields):
         self.note("StartTransaction", **fields)
@@ -169,10 +174,12 @@ def test_a_visit_of_the_whole_station(tmp_path):
                 await settings_are_read_and_written(system)
                 await triggers_are_obeyed(system)
                 await nonsense_is_refused(system)
+                await the_cache_is_cleared_where_there_is_one(system)
                 await availability_changes(system)
                 await a_remote_charge(system, site)
                 await a_local_charge_over_a_lost_link(system, site)
-                await a_reset(system, site)
+                await a_reset(system, site, 2, ResetType.soft, "SoftReset")
+                await a_reset(system, site, 1, ResetType.hard, "HardReset")
             except BaseException:
                 print(site.logs())
                 print(*system.events[-30:], sep="\n")
@@ -233,7 +240,6 @@ async def triggers_are_obeyed(system):
 
 async def nonsense_is_refused(system):
     central = system.central
-    assert (await central.call(call.ClearCache())).status in ("Accepted", "Rejected")
     assert (await central.call(call.UnlockConnector(connector_id=1))).status == "NotSupported"
     assert (await central.call(call.DataTransfer(vendor_id="x"))).status == "UnknownVendorId"
     assert (await central.call(call.RemoteStopTransaction(transaction_id=99))).status == "Rejected"
@@ -253,6 +259,19 @@ async def nonsense_is_refused(system):
         await system.socket.send(noise)
     since = len(system.events)
     await system.until("Heartbeat", lambda f: True, since)
+
+
+async def the_cache_is_cleared_where_there_is_one(system):
+    async def clear_with(enabled):
+        changed = await system.central.call(
+            call.ChangeConfiguration(key="AuthorizationCacheEnabled", value=enabled))
+        assert changed.status == "Accepted"
+        return (await system.central.call(call.ClearCache())).status
+
+    assert (await system.central.call(call.ClearCache())).status == "Accepted"
+    # A station that keeps no cache has nothing to clear, and says so. OCPP 1.6 §5.4.
+    assert await clear_with("false") == "Rejected"
+    assert await clear_with("true") == "Accepted"
 
 
 async def availability_changes(system):
@@ -347,22 +366,26 @@ async def a_local_charge_over_a_lost_link(system, site):
     await system.status(1, "Available", away)
 
 
-async def a_reset(system, site):
+async def a_reset(system, site, connector, kind, reason):
     since = len(system.events)
-    site.plug_in(2)
-    await system.status(2, "Preparing", since)
+    site.plug_in(connector)
+    await system.status(connector, "Preparing", since)
     answer = await system.central.call(
-        call.RemoteStartTransaction(id_tag="GOOD-2", connector_id=2))
+        call.RemoteStartTransaction(id_tag=f"GOOD-{connector}", connector_id=connector))
     assert answer.status == "Accepted"
-    await system.status(2, "Charging", since)
+    await system.status(connector, "Charging", since)
     number = list(system.transactions.values())[-1]
-    assert (await system.central.call(call.Reset(type=ResetType.soft))).status == "Accepted"
+    assert (await system.central.call(call.Reset(type=kind))).status == "Accepted"
     stop = await system.until("StopTransaction", lambda f: f["transaction_id"] == number, since)
-    assert stop["reason"] == "SoftReset"
+    assert stop["reason"] == reason
+    told = await system.until(
+        "SecurityEventNotification", lambda f: f["type"] == "ResetOrReboot", since)
+    assert told["tech_info"] == kind.value
     # The program ends; its supervisor, here the test, starts it again.
     assert await asyncio.to_thread(site.processes["kerb-edge"].wait, 30) == 0
-    assert not site.evse(2)["contactor"]["isClosed"]
+    assert not site.evse(connector)["contactor"]["isClosed"]
     since = len(system.events)
     site.start_edge()
     await system.until("BootNotification", lambda f: True, since)
-    await system.status(1, "Available", since)
+    site.unplug(connector)
+    await system.status(connector, "Available", since)

@@ -1,5 +1,5 @@
-"""PyPI `ocpp` as central system drives local lists, reservations, configuration keys, triggers and
-clock-aligned values of `kerb-edge run` on simulated hardware.
+"""PyPI `ocpp` as central system drives local lists, reservations, configuration keys (over
+a kill), triggers, a charge's limit and clock-aligned values of `kerb-edge run` on simulated hardware.
 
 Every frame the station sends is checked against the official schemas.
 """
@@ -78,6 +78,7 @@ def test_lists_reservations_keys_and_triggers(tmp_path):
                 await keys_have_their_types_and_bounds(system)
                 await triggers_are_all_obeyed(system)
                 await makers_messages_are_told_apart(system)
+                await a_charge_ends_at_its_limit(system, site)
                 await meters_are_read_by_the_clock(system)
                 await connectors_are_reserved(system)
                 await a_reservation_lasts_over_a_crash_and_is_used(system, site)
@@ -184,6 +185,34 @@ async def makers_messages_are_told_apart(system):
     assert status.status == "Accepted" and json.loads(status.data)["station"] == "PEER-1"
 
 
+async def a_charge_ends_at_its_limit(system, site):
+    async def limit(**order):
+        answer = await system.ask(call.DataTransfer(
+            vendor_id="kerb", message_id="ChargeLimit", data=json.dumps(order)))
+        return answer.status, json.loads(answer.data or "{}").get("reason")
+
+    assert await limit(connectorId=2, energyWh=5) == ("Rejected", "no such charge is running")
+    since = len(system.events)
+    site.plug_in(2)
+    await system.status(2, "Preparing", since)
+    assert (await system.ask(call.RemoteStartTransaction(
+        id_tag="GOOD-2", connector_id=2))).status == "Accepted"
+    start = await system.until("StartTransaction", lambda f: f["connector_id"] == 2, since)
+    await system.status(2, "Charging", since)
+    number = list(system.transactions.values())[-1]
+    status, why = await limit(transactionId=number, energyWh=0)
+    assert status == "Rejected" and "energyWh" in why
+    assert await limit(transactionId=number, energyWh=5) == ("Accepted", None)
+    stop = await system.until("StopTransaction", lambda f: f["transaction_id"] == number, since)
+    # OCPP 1.6 has no reason for it: the status after it tells which limit it was.
+    assert stop["reason"] == "Local" and stop["meter_stop"] >= start["meter_start"] + 5
+    finishing = await system.status(2, "Finishing", since)
+    assert finishing["info"] == "energy limit reached" and finishing["error_code"] == "NoError"
+    assert not site.evse(2)["contactor"]["isClosed"]
+    site.unplug(2)
+    await system.status(2, "Available", since)
+
+
 async def meters_are_read_by_the_clock(system):
     assert await system.change(
         "MeterValuesAlignedData", "Energy.Active.Import.Register,Voltage.L1") == "Accepted"
@@ -229,7 +258,23 @@ async def connectors_are_reserved(system):
     assert await cancel(11) == "Rejected"
 
 
+# None of them stands at its standard value; the first was written above.
+KEPT = {
+    "ResetRetries": "2", "AuthorizationCacheEnabled": "false", "ConnectionTimeOut": "45",
+    "TransactionMessageAttempts": "4", "MeterValuesSampledData": "Energy.Active.Import.Register,Voltage.L1",
+    "CpoName": "Example & Söhne",
+}
+
+
+async def kept_keys(system):
+    answer = await system.ask(call.GetConfiguration(key=[*KEPT, "HeartbeatInterval"]))
+    return {entry["key"]: entry["value"] for entry in answer.configuration_key}
+
+
 async def a_reservation_lasts_over_a_crash_and_is_used(system, site):
+    for key, value in list(KEPT.items())[1:]:
+        assert await system.change(key, value) == "Accepted", key
+    assert await kept_keys(system) == {**KEPT, "HeartbeatInterval": "600"}
     since = len(system.events)
     assert await reserve(system, 21, 1, "GOOD-MINE", parent_id_tag="FAMILY") == "Accepted"
     await system.status(1, "Reserved", since)
@@ -238,6 +283,8 @@ async def a_reservation_lasts_over_a_crash_and_is_used(system, site):
     site.start_edge()
     await system.status(1, "Reserved", since)
     assert (await system.ask(call.GetLocalListVersion())).list_version == 6
+    # The keys last as well, but for the one that the answer to a boot sets. OCPP 1.6 §4.2.
+    assert await kept_keys(system) == {**KEPT, "HeartbeatInterval": "2"}
     assert await system.change("MeterValueSampleInterval", "1") == "Accepted"
     assert await system.change(
         "StopTxnSampledData", "Energy.Active.Import.Register") == "Accepted"
