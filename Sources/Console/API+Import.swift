@@ -58,11 +58,9 @@ extension Console {
         guard plan.problems.isEmpty else { return Self.refusal(plan.problems) }
         let found: [ImportPlan.Judgement]
         do {
-            found = try await house.read { transaction in
-                try plan.steps.map { step in
-                    try Self.told(of: step) { try step.work.judge(transaction) }
-                }
-            }
+            let judged = try await house.read { try Self.judged(plan.steps, in: $0) }
+            guard judged.problems.isEmpty else { return Self.refusal(judged.problems) }
+            found = judged.found
             if !isDry {
                 let counts = Self.counts(found)
                 try await house.write { transaction in
@@ -88,6 +86,23 @@ extension Console {
                 ])
             })
         return .json(value)
+    }
+
+    private static func judged(
+        _ steps: [ImportPlan.Step], in transaction: Transaction
+    ) throws -> (found: [ImportPlan.Judgement], problems: [ImportPlan.Problem]) {
+        var found: [ImportPlan.Judgement] = []
+        var problems: [ImportPlan.Problem] = []
+        for step in steps where problems.count < ImportPlan.mostProblems {
+            do {
+                found.append(try told(of: step) { try step.work.judge(transaction) })
+            } catch let problem as ImportPlan.Problem {
+                problems.append(problem)
+                // Of no cell: the store fails, and would for each row.
+                if problem.field == nil { break }
+            }
+        }
+        return (found, problems)
     }
 
     /// What goes wrong with a row is told with its line.

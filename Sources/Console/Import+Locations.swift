@@ -9,14 +9,17 @@ import Service
 /// EVSEs that stand in the store and not in the table stay as they are, and so does what the table has no
 /// column for.
 extension ImportPlan {
-    private static let place = [
-        "name", "address", "city", "postal_code", "state", "country", "latitude", "longitude",
-        "time_zone", "publish",
-    ]
     private static let evse = ["evse_id", "physical_reference", "station", "station_connector"]
     private static let connector = [
         "connector_id", "standard", "format", "power_type", "max_voltage", "max_amperage",
         "max_electric_power", "tariff_ids",
+    ]
+
+    /// What would be right where a cell is not.
+    private static let good: [String: JSONValue] = [
+        "address": "?", "city": "?", "country": "IND", "time_zone": "UTC",
+        "coordinates": ["latitude": 0, "longitude": 0], "uid": "?", "id": "?", "standard": "?",
+        "format": "SOCKET", "power_type": "DC", "max_voltage": 1, "max_amperage": 1,
     ]
 
     static func locations(_ table: CSVTable, _ house: ChargePointOperator) -> ImportPlan {
@@ -24,13 +27,21 @@ extension ImportPlan {
         let required = ["location_id", "evse_uid", "connector_id"]
         plan.check(
             table, required: required,
-            optional: (place + evse + connector).filter { !required.contains($0) })
+            optional: (PlaceLines.columns + evse + connector).filter { !required.contains($0) })
         guard plan.problems.isEmpty else { return plan }
         let now = house.clock.now
         var (order, groups) = ([String](), [String: [CSVTable.Row]]())
         for row in table.rows {
             guard let id = row["location_id"] else {
-                plan.note(Problem.missing("location_id", row), line: row.line)
+                var found = Findings()
+                found.note(row, "location_id", "is empty")
+                var owner: [String: String] = [:]
+                own(row, "?", &owner, &found)
+                _ = read(PlaceLines([row]), "?", house, now, &found)
+                // Of a place that is not named nothing is known.
+                for problem in found.problems where !problem.isOfPlace {
+                    plan.note(problem, line: problem.line)
+                }
                 continue
             }
             if groups[id.lowercased()] == nil { order.append(id) }
@@ -42,109 +53,69 @@ extension ImportPlan {
         var owners: [String: String] = [:]
         for id in order {
             guard let rows = groups[id.lowercased()], let line = rows.first?.line else { continue }
-            do {
-                for row in rows {
-                    guard let uid = row["evse_uid"] else { continue }
-                    let owner = owners[uid.lowercased(), default: id]
-                    owners[uid.lowercased()] = owner
-                    guard owner == id else {
-                        throw Problem(
-                            line: row.line, field: "evse_uid",
-                            detail: "the uid \(uid) stands in location \(owner)")
+            var found = Findings()
+            for row in rows { own(row, id, &owners, &found) }
+            let lines = PlaceLines(rows)
+            let wanted = read(lines, id, house, now, &found)
+            for problem in found.problems.sorted(by: { $0.line < $1.line }) {
+                plan.note(problem, line: problem.line)
+            }
+            guard found.problems.isEmpty, let wanted else { continue }
+            let isPublishSaid = rows.contains { $0["publish"] != nil }
+            let said = isPublishSaid ? columns : columns.subtracting(["publish"])
+            let work = Work(
+                judge: { _ in
+                    let old = house.locations.location(id)
+                    let kept = wanted.keeping(old, said)
+                    do { try LocationBody.refuseHalfTies(kept) } catch {
+                        throw lines.told(error).problem
                     }
-                }
-                let body = try body(of: rows)
-                let wanted = try LocationBody(house, at: now).read(body, id: id)
-                let isPublishSaid = rows.contains { $0["publish"] != nil }
-                let said = isPublishSaid ? columns : columns.subtracting(["publish"])
-                let work = Work(
-                    judge: { _ in
-                        let old = house.locations.location(id)
-                        let kept = wanted.keeping(old, said)
-                        try LocationBody.refuseHalfTies(kept)
-                        try house.locations.refuseTwice(kept, leaving: leaving)
-                        guard let new = try house.locations.change(to: kept, at: now) else {
-                            return Judgement([])
-                        }
-                        guard let old else { return .created }
-                        let fields = new.changes(from: old)
-                        return Judgement(fields.isEmpty ? ["evses"] : fields)
-                    },
-                    apply: { transaction in
-                        let old = house.locations.location(id)
-                        let kept = wanted.keeping(old, said)
-                        try house.locations.refuseTwice(kept, leaving: leaving)
-                        try house.locations.put(kept, at: now, in: transaction)
-                    })
-                plan.steps.append(Step(line: line, id: id, work: work))
-            } catch { plan.note(error, line: line) }
+                    try house.locations.refuseTwice(kept, leaving: leaving)
+                    guard let new = try house.locations.change(to: kept, at: now) else {
+                        return Judgement([])
+                    }
+                    guard let old else { return .created }
+                    let fields = new.changes(from: old)
+                    return Judgement(fields.isEmpty ? ["evses"] : fields)
+                },
+                apply: { transaction in
+                    let old = house.locations.location(id)
+                    let kept = wanted.keeping(old, said)
+                    try house.locations.refuseTwice(kept, leaving: leaving)
+                    try house.locations.put(kept, at: now, in: transaction)
+                })
+            plan.steps.append(Step(line: line, id: id, work: work))
         }
         return plan
     }
 
-    private static func body(of rows: [CSVTable.Row]) throws(Problem) -> JSONValue {
-        var shared: [String: String] = [:]
-        for row in rows {
-            for name in place {
-                guard let text = row[name] else { continue }
-                if let first = shared[name], first != text {
-                    throw Problem(
-                        line: row.line, field: name,
-                        detail: "`\(name)` is another than in the place's first line")
-                }
-                shared[name] = text
-            }
+    private static func read(
+        _ lines: PlaceLines, _ id: String, _ house: ChargePointOperator, _ now: Timestamp,
+        _ found: inout Findings
+    ) -> Location? {
+        let body = lines.body(&found)
+        return found.whole(body, good: good, told: lines.told) {
+            try LocationBody(house, at: now).read($0, id: id)
         }
-        let head = CSVTable.Row(line: rows[0].line, cells: shared)
-        var value = JSONValue.members([
-            "name": head.text("name"), "address": head.text("address"), "city": head.text("city"),
-            "postal_code": head.text("postal_code"), "state": head.text("state"),
-            "country": head.text("country"), "time_zone": head.text("time_zone"),
-            "publish": .bool(try head.flag("publish", standard: true)),
-            "evses": .array(try evses(of: rows)),
-        ])
-        if let latitude = head.text("latitude"), let longitude = head.text("longitude") {
-            value["coordinates"] = ["latitude": latitude, "longitude": longitude]
-        }
-        return value
     }
 
-    private static func evses(of rows: [CSVTable.Row]) throws(Problem) -> [JSONValue] {
-        var (order, groups) = ([String](), [String: [CSVTable.Row]]())
-        for row in rows {
-            guard let uid = row["evse_uid"] else { throw .missing("evse_uid", row) }
-            if groups[uid.lowercased()] == nil { order.append(uid) }
-            groups[uid.lowercased(), default: []].append(row)
+    /// An EVSE's uid is there, and stands in one place of the table.
+    private static func own(
+        _ row: CSVTable.Row, _ id: String, _ owners: inout [String: String],
+        _ found: inout Findings
+    ) {
+        guard let uid = row["evse_uid"] else {
+            found.note(row, "evse_uid", "is empty")
+            return
         }
-        var found: [JSONValue] = []
-        for uid in order {
-            guard let rows = groups[uid.lowercased()], let head = rows.first else { continue }
-            var connectors: [JSONValue] = []
-            for row in rows { connectors.append(try connector(of: row)) }
-            found.append(
-                .members([
-                    "uid": .string(uid), "evse_id": head.text("evse_id"),
-                    "physical_reference": head.text("physical_reference"),
-                    "station": head.text("station"),
-                    "station_connector": try head.whole("station_connector"),
-                    "connectors": .array(connectors),
-                ]))
-        }
-        return found
+        let owner = owners[uid.lowercased(), default: id]
+        owners[uid.lowercased()] = owner
+        if owner != id { found.note(row, "evse_uid", "\(uid) stands in location \(owner)") }
     }
+}
 
-    private static func connector(of row: CSVTable.Row) throws(Problem) -> JSONValue {
-        .members([
-            "id": row.text("connector_id"), "standard": row.text("standard"),
-            "format": row.text("format"), "power_type": row.text("power_type"),
-            "max_voltage": try row.whole("max_voltage"),
-            "max_amperage": try row.whole("max_amperage"),
-            "max_electric_power": try row.whole("max_electric_power"),
-            // A cell holds several, separated by blanks.
-            "tariff_ids": .array(
-                (row["tariff_ids"] ?? "").split(separator: " ").map { .string(String($0)) }),
-        ])
-    }
+extension ImportPlan.Problem {
+    fileprivate var isOfPlace: Bool { PlaceLines.columns.contains(field ?? "") }
 }
 
 extension Location {

@@ -14,6 +14,11 @@ extension ImportPlan {
         "language", "expires", "max_charges",
     ]
 
+    /// What would be right where a cell is not.
+    private static let good: [String: JSONValue] = [
+        "uid": "?", "type": "RFID", "contract_id": "?", "issuer": "?", "whitelist": "ALLOWED",
+    ]
+
     static func tokens(
         _ table: CSVTable, _ house: ChargePointOperator,
         _ read: @escaping @Sendable (JSONValue) throws -> Token
@@ -23,7 +28,8 @@ extension ImportPlan {
         guard plan.problems.isEmpty else { return plan }
         let now = house.clock.now
         let party = house.settings.party
-        plan.read(table.rows, id: "uid") { row, uid in
+        plan.read(table.rows, id: "uid") { row, uid, found in
+            let isValid = found.tried(row, or: true) { try row.flag("valid", standard: true) }
             let body = JSONValue.members([
                 "country_code": .string(party.country), "party_id": .string(party.party),
                 "uid": .string(uid), "type": row.text("type") ?? "RFID",
@@ -31,13 +37,21 @@ extension ImportPlan {
                 "visual_number": row.text("visual_number"),
                 "issuer": row.text("issuer") ?? .string(party.description),
                 "group_id": row.text("group_id"),
-                "valid": .bool(try row.flag("valid", standard: true)),
+                "valid": .bool(isValid),
                 "whitelist": row.text("whitelist") ?? "ALLOWED", "language": row.text("language"),
                 "last_updated": .time(now),
             ])
-            var token = try read(body)
-            token.expires = try row.moment("expires")
-            token.mostCharges = try row.count("max_charges")
+            let expires = found.tried(row, or: nil) { try row.moment("expires") }
+            let mostCharges = found.tried(row, or: nil) { try row.count("max_charges") }
+            let token = found.whole(
+                body, good: good,
+                told: {
+                    let problem = Problem($0, line: row.line)
+                    return (problem, problem.field)
+                }, read)
+            guard var token else { return nil }
+            token.expires = expires
+            token.mostCharges = mostCharges
             let told = token
             let said = Set(table.columns.filter { isSaid($0, in: row) })
             return Work(

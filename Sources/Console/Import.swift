@@ -51,22 +51,32 @@ struct ImportPlan: Sendable {
     var steps: [Step] = []
     var problems: [Problem] = []
 
-    /// Reads rows one by one; the mistakes of each are told with its line, and one id stands once.
+    /// Reads rows one by one; every mistake of each is told with its line, and one id stands once.
     mutating func read(
         _ rows: [CSVTable.Row], id key: String,
-        _ work: (CSVTable.Row, String) throws -> Work
+        _ work: (CSVTable.Row, String, inout Findings) -> Work?
     ) {
         var lines: [String: Int] = [:]
         for row in rows {
-            do {
-                guard let id = row[key] else { throw Problem.missing(key, row) }
+            var found = Findings()
+            if let id = row[key] {
                 if let first = lines.updateValue(row.line, forKey: id.lowercased()) {
-                    throw Problem(
-                        line: row.line, field: key, detail: "\(id) stands in line \(first) too")
+                    found.note(row, key, "\(id) stands in line \(first) too")
                 }
-                steps.append(Step(line: row.line, id: id, work: try work(row, id)))
-            } catch { note(error, line: row.line) }
+            } else {
+                found.note(row, key, "is empty")
+            }
+            // An id that is missing keeps no other mistake from being found.
+            let id = row[key] ?? "?"
+            let made = work(row, id, &found)
+            note(found)
+            guard found.problems.isEmpty, let made else { continue }
+            steps.append(Step(line: row.line, id: id, work: made))
         }
+    }
+
+    mutating func note(_ found: Findings) {
+        for problem in found.problems { note(problem, line: problem.line) }
     }
 
     mutating func note(_ error: any Error, line: Int) {
@@ -91,10 +101,6 @@ struct ImportPlan: Sendable {
 }
 
 extension ImportPlan.Problem {
-    static func missing(_ field: String, _ row: CSVTable.Row) -> Self {
-        Self(line: row.line, field: field, detail: "`\(field)` is empty")
-    }
-
     var value: JSONValue {
         .members([
             "line": .number(line), "field": field.map { .string($0) }, "detail": .string(detail),
@@ -155,17 +161,14 @@ extension ImportPlan {
         plan.check(table, required: ["id"], optional: ["registration"])
         guard plan.problems.isEmpty else { return plan }
         let now = house.clock.now
-        plan.read(table.rows, id: "id") { row, id in
-            guard Console.isStationID(id) else {
-                throw Problem(
-                    line: row.line, field: "id",
-                    detail: "`id` has 1 to 48 characters, none of them / or :")
+        plan.read(table.rows, id: "id") { row, id, found in
+            if !Console.isStationID(id) {
+                found.note(row, "id", "has 1 to 48 characters, none of them / or :")
             }
             let text = row["registration"] ?? RegistrationStatus.accepted.rawValue
             guard let registration = RegistrationStatus(rawValue: text) else {
-                throw Problem(
-                    line: row.line, field: "registration",
-                    detail: "`registration` must be Accepted, Pending or Rejected")
+                found.note(row, "registration", "must be Accepted, Pending or Rejected")
+                return nil
             }
             let isSaid = row["registration"] != nil
             return Work(
