@@ -9,10 +9,6 @@ import Service
 /// EVSEs that stand in the store and not in the table stay as they are, and so does what the table has no
 /// column for.
 extension ImportPlan {
-    private static let place = [
-        "name", "address", "city", "postal_code", "state", "country", "latitude", "longitude",
-        "time_zone", "publish",
-    ]
     private static let evse = ["evse_id", "physical_reference", "station", "station_connector"]
     private static let connector = [
         "connector_id", "standard", "format", "power_type", "max_voltage", "max_amperage",
@@ -31,13 +27,21 @@ extension ImportPlan {
         let required = ["location_id", "evse_uid", "connector_id"]
         plan.check(
             table, required: required,
-            optional: (place + evse + connector).filter { !required.contains($0) })
+            optional: (PlaceLines.columns + evse + connector).filter { !required.contains($0) })
         guard plan.problems.isEmpty else { return plan }
         let now = house.clock.now
         var (order, groups) = ([String](), [String: [CSVTable.Row]]())
         for row in table.rows {
             guard let id = row["location_id"] else {
-                plan.note(Problem.missing("location_id", row), line: row.line)
+                var found = Findings()
+                found.note(row, "location_id", "is empty")
+                var owner: [String: String] = [:]
+                own(row, "?", &owner, &found)
+                _ = read(PlaceLines([row]), "?", house, now, &found)
+                // Of a place that is not named nothing is known.
+                for problem in found.problems where !problem.isOfPlace {
+                    plan.note(problem, line: problem.line)
+                }
                 continue
             }
             if groups[id.lowercased()] == nil { order.append(id) }
@@ -50,22 +54,9 @@ extension ImportPlan {
         for id in order {
             guard let rows = groups[id.lowercased()], let line = rows.first?.line else { continue }
             var found = Findings()
-            for row in rows {
-                guard let uid = row["evse_uid"] else {
-                    found.note(row, "evse_uid", "is empty")
-                    continue
-                }
-                let owner = owners[uid.lowercased(), default: id]
-                owners[uid.lowercased()] = owner
-                if owner != id {
-                    found.note(row, "evse_uid", "\(uid) stands in location \(owner)")
-                }
-            }
+            for row in rows { own(row, id, &owners, &found) }
             let lines = PlaceLines(rows)
-            let body = lines.body(&found)
-            let wanted = found.whole(body, good: good, told: lines.told) {
-                try LocationBody(house, at: now).read($0, id: id)
-            }
+            let wanted = read(lines, id, house, now, &found)
             for problem in found.problems.sorted(by: { $0.line < $1.line }) {
                 plan.note(problem, line: problem.line)
             }
@@ -97,6 +88,34 @@ extension ImportPlan {
         }
         return plan
     }
+
+    private static func read(
+        _ lines: PlaceLines, _ id: String, _ house: ChargePointOperator, _ now: Timestamp,
+        _ found: inout Findings
+    ) -> Location? {
+        let body = lines.body(&found)
+        return found.whole(body, good: good, told: lines.told) {
+            try LocationBody(house, at: now).read($0, id: id)
+        }
+    }
+
+    /// An EVSE's uid is there, and stands in one place of the table.
+    private static func own(
+        _ row: CSVTable.Row, _ id: String, _ owners: inout [String: String],
+        _ found: inout Findings
+    ) {
+        guard let uid = row["evse_uid"] else {
+            found.note(row, "evse_uid", "is empty")
+            return
+        }
+        let owner = owners[uid.lowercased(), default: id]
+        owners[uid.lowercased()] = owner
+        if owner != id { found.note(row, "evse_uid", "\(uid) stands in location \(owner)") }
+    }
+}
+
+extension ImportPlan.Problem {
+    fileprivate var isOfPlace: Bool { PlaceLines.columns.contains(field ?? "") }
 }
 
 extension Location {

@@ -3,7 +3,8 @@ import JSON
 
 /// The lines of one place in a table, by EVSE, and the body that they make.
 struct PlaceLines: Sendable {
-    private static let columns = [
+    /// Of the place itself.
+    static let columns = [
         "name", "address", "city", "postal_code", "state", "country", "latitude", "longitude",
         "time_zone", "publish",
     ]

@@ -101,10 +101,6 @@ struct ImportPlan: Sendable {
 }
 
 extension ImportPlan.Problem {
-    static func missing(_ field: String, _ row: CSVTable.Row) -> Self {
-        Self(line: row.line, field: field, detail: "`\(field)` is empty")
-    }
-
     var value: JSONValue {
         .members([
             "line": .number(line), "field": field.map { .string($0) }, "detail": .string(detail),

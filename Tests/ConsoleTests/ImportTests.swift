@@ -11,7 +11,7 @@ import Web
 @testable import Console
 
 @Suite(.timeLimit(.minutes(2))) struct `An import` {
-    private static let places = """
+    static let places = """
         location_id,name,address,city,country,latitude,longitude,time_zone,evse_uid,station,\
         station_connector,connector_id,standard,format,power_type,max_voltage,max_amperage
         L1,Depot,Ring 1,Delhi,IND,28.6139,77.2090,Asia/Kolkata,E1,CS-1,1,1,IEC_62196_T2,SOCKET,AC_3_PHASE,400,32

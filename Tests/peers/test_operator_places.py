@@ -65,6 +65,8 @@ def test_what_is_got_can_be_put_again(server):
     status, place = server.api("GET", "/locations/DEPOT")
     assert place["evses"][0]["station"] == "CS-1" and place["evses"][0]["station_connector"] == 1
     assert server.api("PUT", "/locations/DEPOT", place) == (200, place)
+    status, tariff = server.api("GET", "/tariffs/DAY-NIGHT")
+    assert server.api("PUT", "/tariffs/DAY-NIGHT", tariff)[0] == 200
     wanted = example("location")
     for evse, was in zip(place["evses"], wanted["evses"]):
         assert {key: evse[key] for key in was if key != "connectors"} == {
@@ -100,6 +102,25 @@ def test_a_mistake_in_a_place_is_named(server):
     status, answer = server.api("PUT", "/locations/OTHER", other)
     assert status == 422 and "YARD-1" in answer["detail"], answer
     assert server.api("GET", "/locations/DEPOT") == before
+
+
+def test_a_mistake_in_a_tariff_is_named(server):
+    put_examples(server)
+    before = server.api("GET", "/tariffs/DAY-NIGHT")
+
+    def refused(change, field):
+        body = copy.deepcopy(example("tariff"))
+        change(body)
+        status, answer = server.api("PUT", "/tariffs/DAY-NIGHT", body)
+        assert status == 422 and answer["field"] == field and answer["detail"], answer
+
+    night = lambda body: body["elements"][0]
+    refused(lambda body: body.update(energy_mix={"is_green_energy": True}), "energy_mix")
+    refused(lambda body: body.update(max_prise={"excl_vat": 20}), "max_prise")
+    refused(lambda body: night(body).update(restriction=night(body).pop("restrictions")), "elements[0].restriction")
+    refused(lambda body: night(body)["restrictions"].update(end_tme="06:00"), "elements[0].restrictions.end_tme")
+    refused(lambda body: night(body)["price_components"][0].update(vta=18), "elements[0].price_components[0].vta")
+    assert server.api("GET", "/tariffs/DAY-NIGHT") == before
 
 
 def test_a_plug_moves_when_it_is_said(server):
