@@ -46,14 +46,20 @@ package struct ConnectorDevices: Sendable {
 package struct PollIntervals: Hashable, Sendable {
     /// C to B has to open the contactor within 100 ms, the driver's filter included.
     package var pilot: Int64 = 50
+    /// As the pilot; where an input has a line, its edge opens before any poll.
     package var safety: Int64 = 50
+    /// Twice within the 250 ms in which a mirror contact has to follow (chargebyte, WARP).
     package var mirror: Int64 = 100
     /// Pilot, mirror contact and tick while nobody is there and the contactor is known to be open: a car that
     /// comes is offered current within 3 s (IEC 61851-1 Table A.6 sequence 3), and five rounds fit into
     /// `ConnectorTimings.inputIsLost`. A cabinet of four outlets asks its bus 20 times a second, not 120.
     package var resting: Int64 = 400
+    /// What over-current and the fuse's sharing reckon with; more than three meters do not fit into a second
+    /// of a line at 9600 baud.
     package var meter: Int64 = 1000
+    /// Heat moves in minutes; four of them fit into `ConnectorTimings.temperatureIsLost`.
     package var temperature: Int64 = 5000
+    /// So late may a time of `ConnectorTimings` end; the 6 s of `windDownEnds` leave room for two.
     package var tick: Int64 = 100
 
     package init() {}

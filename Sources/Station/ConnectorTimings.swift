@@ -2,6 +2,16 @@
 ///
 /// Names are of products whose firmware is public: EVerest, Tinkerforge's WARP, SmartEVSE, OpenEVSE,
 /// chargebyte's board support. What says "ours" follows from the others, by the reason given.
+///
+/// Known from them and not taken over:
+/// - F for 5 s before the plug is unlocked (EVerest): here the lock waits for the contactor to read open and
+///   for nothing else; a weld keeps it locked for good.
+/// - A trip of the residual current device tried again every 5 min, at most six times (OpenEVSE): a trip
+///   stays until a person has looked, for the next try would be somebody's shock.
+/// - Its input ignored for 1 s after a switch (WARP): a true fault shows in just that second. An input that
+///   takes the relay's own noise for a trip wants a filter on the board.
+/// - Waking a car by E or F for 4 s (EVerest, WARP): old hybrids latch on F, many boards cannot show it; X1
+///   for `wakeShows` is what Annex A has for it.
 package enum ConnectorTimings {
     /// State C must have stood this long before the contactor closes; below the 3 s of
     /// IEC 61851-1 Table A.6 sequence 4, above the 250 ms blips seen from cars in the field.

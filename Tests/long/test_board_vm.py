@@ -166,9 +166,13 @@ def test_outputs_are_safe_soon_after_exec_and_do_not_move_when_the_drivers_take_
     FIGURES["exec to safe outputs, ms"] = ", ".join(f"{each:.1f}" for each in took)
     FIGURES["of which loading the program (kerb-edge --version), ms"] = ", ".join(f"{each:.1f}" for each in loader)
     FIGURES["of which finding and taking the lines, ms"] = ", ".join(f"{each:.1f}" for each in own)
-    # Emulation runs what it meets for the first time some thirty times slower than a board: the 50 ms are held to
-    # below, without it. Here only a start that waits for something would show.
-    assert min(took) <= 5_000 and min(own) <= 500, FIGURES
+    # Loading is the emulator's: it runs what it meets for the first time some thirty times slower than a board. Here
+    # a load that waits for something would show, and below it is held to the 50 ms, on this machine.
+    assert min(took) <= 5_000, FIGURES
+    # The agent's own part, finding the lines and taking them, keeps within the 50 ms even emulated (20 to 37 ms). While
+    # others keep the cores it says little: then one that waits would show.
+    is_quiet = (figures.busy() or 0) < 10
+    assert statistics.median(own) <= 50 if is_quiet else min(own) <= 500, FIGURES
 
 
 def test_safe_lines_are_read_within_50_ms_of_exec_on_this_machine(tmp_path):
@@ -266,9 +270,9 @@ def test_a_car_that_goes_from_c_to_b_opens_within_its_time(board):
         stop_charge(board)
     FIGURES["C to B seen from outside to the relay line, us"] = (
         f"median {statistics.median(outside):.0f}, max {max(outside)}")
-    # One look, 50 ms apart, sees it; an emulated one waits for its turn
-    # as well, so the best of them is held to the bound and all of them to the dead-man's second.
-    assert min(outside) <= 100_000 and max(outside) <= 1_000_000, outside
+    # One look, 50 ms apart, sees it: half of all trips and more must keep the bound. An emulated board waits for its
+    # turn as well, so the last of them is held to the dead-man's second.
+    assert statistics.median(outside) <= 100_000 and max(outside) <= 1_000_000, outside
 
 
 def test_the_emergency_stop_opens_at_its_edge(board):

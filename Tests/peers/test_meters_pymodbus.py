@@ -153,6 +153,57 @@ MORE_EXPECTED = {
     6: {"registerWh": 12_345_670, "powerW": 10_974, "voltagesV": [230.2, 229.9, 231.4], "currentsA": [16, 0, 31.5]},
     7: {"registerWh": 1_234_567_890, "powerW": -3730, "voltagesV": [230.2, 229.87, 231.46], "frequencyHz": 49.98},
 }
+JANITZA = {  # 19060 is import minus export: nobody's bill.
+    19000: f32(230.2), 19002: f32(229.87), 19004: f32(231.456), 19012: f32(15.998), 19014: f32(0.0), 19016: f32(31.5),
+    19020: f32(3682.7), 19022: f32(0.0), 19024: f32(7290.9), 19026: f32(10973.6), 19050: f32(49.98),
+    19060: f32(8_000_000.0), 19068: f32(8_123_456.0), 19076: f32(123_456.0),
+}
+UMG604 = {  # The energy alone stands where its sister has it.
+    1317: f32(230.2), 1319: f32(229.87), 1321: f32(231.456), 1325: f32(15.998), 1327: f32(0.0), 1329: f32(31.5),
+    1333: f32(3682.7), 1335: f32(0.0), 1337: f32(7290.9), 1369: f32(10973.6), 1439: f32(50.02),
+    19060: f32(1.0), 19068: f32(9_876_544.0), 19076: f32(0.0),
+}
+INEPRO = {  # Kilowatts, with volts and amperes as they are.
+    0x5002: f32(230.2), 0x5004: f32(229.87), 0x5006: f32(231.456), 0x5008: f32(49.98), 0x500C: f32(15.998),
+    0x500E: f32(0.0), 0x5010: f32(31.5), 0x5012: f32(10.9736), 0x5014: f32(3.6827), 0x5016: f32(0.0),
+    0x5018: f32(7.2909), 0x502A: f32(0.987), 0x6000: f32(900.0), 0x600C: f32(812.3457), 0x6018: f32(0.001),
+}
+ORNO = {
+    0x0E: f32(230.2), 0x10: f32(229.87), 0x12: f32(231.456), 0x14: f32(50.01), 0x16: f32(15.998), 0x18: f32(0.0),
+    0x1A: f32(31.5), 0x1C: f32(10.9736), 0x1E: f32(3.6827), 0x20: f32(0.0), 0x22: f32(7.2909),
+    0x0100: f32(900.0), 0x0108: f32(654.321), 0x0110: f32(0.0),
+}
+EM24 = {**{address: words for address, words in EM340.items() if address < 0x30},
+        0x0035: [0xFC18], 0x0037: [499], 0x0042: i32_low_word_first(7_654_321), 0x005C: i32_low_word_first(12)}
+SDM72 = {0x0034: f32(10973.6), 0x0048: f32(812.3457), 0x004A: f32(1.5), 0x0156: f32(813.9)}
+SDM230 = {**SDM120, 0x0000: f32(231.5), 0x0048: f32(16_777.217)}
+ABB_B21 = {
+    **{address: words for address, words in ABB_B23.items() if address < 0x5B00}, 0x5B00: u32(2305), 0x5B0C: u32(1601),
+    0x5B14: u32(368_949), 0x5B16: u32(0x7FFFFFFF), 0x5B2C: [5001], 0x5B3A: [0xFC19], 0x8960: [0x4232, 0x3120],
+}
+COUNTIS_E3X = {**COUNTIS, 0xC55E: u32(4998), 0xC568: u32(1097), 0xC708: u32(7)}
+REST_OF_METERS = {
+    8: ("janitza-umg96", 3, JANITZA), 9: ("janitza-umg604", 3, UMG604), 10: ("inepro-pro380", 3, INEPRO),
+    11: ("orno-we516", 3, ORNO), 12: ("em24-old", 4, EM24), 13: ("sdm72", 4, SDM72), 14: ("sdm230", 4, SDM230),
+    15: ("abb-b21", 3, ABB_B21), 16: ("socomec-countis-e3x", 3, COUNTIS_E3X),
+}
+PHASES = {"voltagesV": [230.2, 229.87, 231.456], "currentsA": [15.998, 0, 31.5], "powersW": [3683, 0, 7291],
+          "powerW": 10_974}
+REST_EXPECTED = {
+    8: {**PHASES, "registerWh": 8_123_456, "exportedWh": 123_456, "frequencyHz": 49.98},
+    9: {**PHASES, "registerWh": 9_876_544, "exportedWh": 0, "frequencyHz": 50.02},
+    10: {**PHASES, "registerWh": down(stored(812.3457)), "exportedWh": 1, "frequencyHz": 49.98, "powerFactor": 0.987},
+    11: {**PHASES, "registerWh": down(stored(654.321)), "exportedWh": 0, "frequencyHz": 50.01},
+    12: {"registerWh": 765_432_100, "exportedWh": 1200, "powerW": -3680, "voltagesV": [230.1, 230.2, 230.3],
+         "currentsA": [16.001, 70, -0.001], "frequencyHz": 49.9, "powerFactor": -1},
+    13: {"registerWh": down(stored(812.3457)), "exportedWh": 1500, "powerW": 10_974},
+    14: {"registerWh": down(stored(16_777.217)), "exportedWh": 0, "powerW": 7299, "voltagesV": [231.5],
+         "currentsA": [32], "frequencyHz": 50.02, "powerFactor": 1},
+    15: {"registerWh": 42_949_672_990, "powerW": 3689, "voltagesV": [230.5], "currentsA": [16.01],
+         "frequencyHz": 50.01, "powerFactor": -0.999},
+    16: {"registerWh": 1_234_567_890, "exportedWh": 70, "powerW": 10_970, "voltagesV": [230.2, 229.87, 231.46],
+         "currentsA": [15.998, 0, 31.5], "frequencyHz": 49.98},
+}
 EXPECTED = {
     1: {"registerWh": down(stored(812.3457)), "powerW": 10974, "voltagesV": [230.2, 229.87, 231.456],
         "currentsA": [15.998, 0, 31.5], "frequencyHz": 49.98, "powerFactor": nearest(Fraction("0.9876"), 3)},
@@ -239,6 +290,11 @@ def check(found, expected):
     assert found["ageMilliseconds"] < 10_000
 
 
+def test_every_profile_is_read_here():
+    profiles = {path.stem for path in (ROOT / "hal" / "profiles" / "meters").glob("*.yaml")}
+    assert {name for name, _, _ in (*METERS.values(), *MORE_METERS.values(), *REST_OF_METERS.values())} == profiles
+
+
 def test_four_meters_over_tcp_to_the_digit(tmp_path):
     path = configuration(tmp_path, tcp_meters(METERS), METERS)
     found, code = read(path)
@@ -248,9 +304,10 @@ def test_four_meters_over_tcp_to_the_digit(tmp_path):
 
 
 def test_every_other_encoding_over_tcp_to_the_digit(tmp_path):
-    found, code = read(configuration(tmp_path, tcp_meters(MORE_METERS), MORE_METERS))
+    meters = {**MORE_METERS, **REST_OF_METERS}
+    found, code = read(configuration(tmp_path, tcp_meters(meters), meters))
     assert code == 0, found
-    for connector, expected in MORE_EXPECTED.items():
+    for connector, expected in {**MORE_EXPECTED, **REST_EXPECTED}.items():
         check(found[connector], expected)
 
 

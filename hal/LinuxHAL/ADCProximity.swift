@@ -8,8 +8,11 @@ package final class ADCProximity: Proximity {
     private let clock: any ServiceClock
     private let sampler: Sampler<Int>
 
+    /// Five times as often as the 500 ms that chargebyte finds enough: a cable pulled under load is seen by the pilot, this
+    /// only says so too.
     package static let sampleMilliseconds: Int64 = 100
-    /// An older sample tells nothing: the thread or the ADC hangs.
+    /// An older sample tells nothing: the thread or the ADC hangs. Ours: five samples; well below
+    /// `ConnectorTimings.inputIsLost`, so that a hung ADC counts as a lost input and not as a cable.
     package static let staleMilliseconds: Int64 = 500
 
     package init(

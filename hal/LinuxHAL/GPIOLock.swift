@@ -14,7 +14,7 @@ package final class GPIOLock: ConnectorLock, GPIOClockwork {
 
     /// A bolt that jams is driven again so often, then a person has to look.
     package static let tries = 3
-    /// Between two tries, so that the motor does not burn.
+    /// Between two tries, so that the motor does not burn. Ours: about as long as it is driven.
     package static let pauseMilliseconds: Int64 = 500
 
     private struct State: Sendable {

@@ -35,15 +35,19 @@ package final class ModbusBus: Sendable {
     private let queue = BusQueue()
     private let report: Lock<Report>
 
-    /// Failures in a row after which a device rests.
+    /// Failures in a row after which a device rests: EVerest's first try and two more.
     package static let failuresBeforeRest = 3
+    /// Doubled with each further failure. Ours: one poll of a meter.
     package static let firstRestMilliseconds: Int64 = 1000
     /// On a shared line a dead device rests longer where its trials are dear, so that they take at
     /// most a tenth of the line's time.
     package static let longestRestMilliseconds: Int64 = 5000
+    /// An adapter that was pulled, or a connection that was cut, is opened again after this, doubled with each
+    /// failure. Ours: an adapter's node is back within a second, a switch of the LAN within seconds.
     package static let firstReopenMilliseconds: Int64 = 100
     package static let longestReopenMilliseconds: Int64 = 5000
-    /// How long a request may wait in the queue.
+    /// How long a request may wait in the queue. Ours: an answer later than `ConnectorTimings.meterIsFresh` would
+    /// be of no use.
     package static let waitsMilliseconds: Int64 = 3000
 
     /// What happened so far, for `status` and `doctor`.

@@ -20,8 +20,10 @@ struct ModbusLink: ~Copyable {
     /// connection is given up after any error.
     private static let transaction: UInt16 = 0
 
-    /// Longest silence within one answer.
+    /// Longest silence within one answer. EVerest's; a USB adapter holds bytes for 16 ms.
     static let betweenBytesMilliseconds = 100
+    /// Ours: on a LAN a connection takes milliseconds, and whoever asks waits
+    /// `ModbusBus.waitsMilliseconds` at most.
     static let connectMilliseconds = 1000
     /// libmodbus waits with select(), which writes outside its set from here on.
     static let descriptorLimit: Int32 = 1024
