@@ -28,6 +28,13 @@ enum Shape {
         ])
     }
 
+    static func securityEvent(_ event: StationSecurityEvent) -> JSONValue {
+        [
+            "type": .string(event.type), "at": .time(event.at),
+            "receivedAt": .time(event.receivedAt), "alarming": .bool(event.isAlarming),
+        ]
+    }
+
     private static func identity(_ identity: StationIdentity) -> JSONValue {
         .members([
             "vendor": .string(identity.vendor), "model": .string(identity.model),
