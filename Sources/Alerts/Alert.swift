@@ -12,6 +12,8 @@ package struct Alert: Hashable, Sendable {
         case stationWaits
         /// Another device came by a station's id.
         case stationReplaced
+        /// A station told of a security event that a person must look at.
+        case stationSecurity
         /// A connector is faulted for longer than the settings allow.
         case connectorFaulted
         /// A plug has tariffs, and none that is valid now: charging there costs nothing.
@@ -34,6 +36,7 @@ package struct Alert: Hashable, Sendable {
             case .stationsNeverCame: "stations never connected"
             case .stationWaits: "a registered station waits in the inbox"
             case .stationReplaced: "a station is another device"
+            case .stationSecurity: "a station's security"
             case .connectorFaulted: "connector faulted"
             case .tariffEnded: "a plug's tariff is over"
             case .chargesForNothing: "charges cost nothing"

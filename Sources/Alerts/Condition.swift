@@ -33,8 +33,13 @@ extension Alerts {
         let found =
             try stations(at: now, in: transaction) + neverCame(at: now, in: transaction)
             + waiting(in: transaction) + replaced(at: now, in: transaction)
+<<<<<<< HEAD
             + withoutPrice(at: now) + withoutPlace(at: now, in: transaction)
             + money(at: now, in: transaction)
+=======
+            + security(at: now, in: transaction)
+            + withoutPrice(at: now) + money(at: now, in: transaction)
+>>>>>>> c2
             + deliveries(at: now, in: transaction) + campaigns(in: transaction)
         return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -120,7 +125,7 @@ extension Alerts {
             """
             SELECT id, vendor, model, serial, former_identity, replaced_at, replaced_times
             FROM station WHERE replaced_at > ? AND registration = ? ORDER BY id LIMIT ?
-            """, now.advanced(bySeconds: -Self.replacedSeconds),
+            """, now.advanced(bySeconds: -Self.newsSeconds),
             RegistrationStatus.accepted.rawValue, Self.most
         ).map { row in
             let times = try row.int64("replaced_times")
@@ -133,7 +138,30 @@ extension Alerts {
         }
     }
 
-    private static let replacedSeconds: Int64 = 7 * 86_400
+    /// For a week: whoever looked knows, and the next one tells of itself.
+    private func security(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
+        try transaction.query(
+            """
+            SELECT e.station, e.type, e.at, e.number FROM station_security e
+            JOIN station s ON s.id = e.station
+            WHERE e.is_alarming = 1 AND e.received_at > ? AND s.registration = ?
+            AND e.number = (SELECT MAX(n.number) FROM station_security n
+                WHERE n.station = e.station AND n.is_alarming = 1)
+            ORDER BY e.station LIMIT ?
+            """, now.advanced(bySeconds: -Self.newsSeconds), RegistrationStatus.accepted.rawValue,
+            Self.most
+        ).map { row in
+            let number = try row.int64("number")
+            return Condition(
+                key: Condition.Key(.stationSecurity, try row.text("station")),
+                detail:
+                    "\(try row.text("type")) at \(try row.timestamp("at")); such events so far: "
+                    + "\(number)", count: number)
+        }
+    }
+
+    /// What happened once, and does not end by itself, is told of for so long.
+    private static let newsSeconds: Int64 = 7 * 86_400
 
     private func neverCame(at now: Timestamp, in transaction: Transaction) throws -> [Condition] {
         let which = "registration = ? AND link_changed_at IS NULL AND created_at <= ?"

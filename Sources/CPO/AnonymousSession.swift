@@ -49,6 +49,7 @@ enum AnonymousSession {
             cdr.session.authorizationReference = ownReference(
                 cdr.session.authorizationReference, cdr.session.token)
             cdr.session.token = cdr.session.token.anonymous(at: created)
+            cdr.signed = []
             try transaction.execute(
                 "UPDATE cdr SET body = ? WHERE id = ?", cdr.storedText, bill.text("id"))
         }

@@ -20,12 +20,14 @@ package final class CDRs: Sendable {
 
     /// Stores the bill of a session that ended; false when it has one already.
     @discardableResult
-    func create(_ session: Session, cost: Cost, at: Timestamp, in transaction: Transaction) throws
-        -> Bool
-    {
+    func create(
+        _ session: Session, cost: Cost, signed: [SignedReading], at: Timestamp,
+        in transaction: Transaction
+    ) throws -> Bool {
         try insert(
-            CDR(id: Self.id(for: session), session: session, cost: cost, createdAt: at),
-            in: transaction)
+            CDR(
+                id: Self.id(for: session), session: session, cost: cost, createdAt: at,
+                signed: signed), in: transaction)
     }
 
     /// Takes back the bill that stands for a session; nil when none does.
@@ -41,21 +43,23 @@ package final class CDRs: Sendable {
         let number = try bills(of: session, in: transaction)
         let credit = CDR(
             id: "\(session)-\(number)C", session: bill.session, cost: bill.cost, createdAt: at,
-            creditOf: bill.id)
+            creditOf: bill.id, signed: bill.signed)
         guard try insert(credit, in: transaction) else { throw CorrectionRefusal.tooMany }
         return credit.id
     }
 
     /// The next bill of a session whose former one was taken back.
     func createNext(
-        _ session: Session, cost: Cost, at: Timestamp, in transaction: Transaction
+        _ session: Session, cost: Cost, signed: [SignedReading], at: Timestamp,
+        in transaction: Transaction
     ) throws -> String {
         let number = try bills(of: session.id, in: transaction) + 1
         guard number <= Self.mostBills else { throw CorrectionRefusal.tooMany }
         let id = number == 1 ? Self.id(for: session) : "\(session.id)-\(number)"
         guard
             try insert(
-                CDR(id: id, session: session, cost: cost, createdAt: at), in: transaction)
+                CDR(id: id, session: session, cost: cost, createdAt: at, signed: signed),
+                in: transaction)
         else { throw CorrectionRefusal.tooMany }
         return id
     }

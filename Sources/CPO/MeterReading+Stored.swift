@@ -67,6 +67,8 @@ extension MeterReading {
             mix(sample.phase ?? "")
             mix(sample.context.rawValue)
             mix(sample.location ?? "")
+            // Some stations give a value and its signed record in two readings of one instant.
+            if sample.signed != nil { mix("signed") }
         }
         return Int64(bitPattern: hash)
     }

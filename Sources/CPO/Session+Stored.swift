@@ -45,6 +45,7 @@ extension CDR: Stored {
         .members([
             "id": .string(id), "session": session.stored, "cost": cost.stored,
             "createdAt": .time(createdAt), "creditOf": .text(creditOf),
+            "signed": signed.isEmpty ? Optional<JSONValue>.none : signed.stored,
         ])
     }
 
@@ -52,6 +53,20 @@ extension CDR: Stored {
         self.init(
             id: try stored.text("id"), session: try stored.nested("session"),
             cost: try stored.nested("cost"), createdAt: try stored.time("createdAt"),
-            creditOf: try stored.textOrNil("creditOf"))
+            creditOf: try stored.textOrNil("creditOf"), signed: try stored.list("signed"))
+    }
+}
+
+extension SignedReading: Stored {
+    package var stored: JSONValue {
+        .members([
+            "at": .time(at), "context": .string(context.rawValue), "record": .string(record),
+        ])
+    }
+
+    package init(stored: JSONValue) throws {
+        self.init(
+            at: try stored.time("at"), context: try stored.choice("context"),
+            record: try stored.text("record"))
     }
 }

@@ -62,7 +62,8 @@ extension Sessions {
         var bill: String?
         if session.status == .completed {
             bill = try stores.cdrs.createNext(
-                session, cost: session.cost ?? Self.free(session), at: now, in: transaction)
+                session, cost: session.cost ?? Self.free(session),
+                signed: signed(of: session.id, in: transaction), at: now, in: transaction)
         }
         return CorrectedBill(session: session, credit: credit, bill: bill)
     }

@@ -8,7 +8,7 @@ extension Sessions {
 
     /// Keeps what a station tells of its upkeep and says what to answer.
     ///
-    /// Security events of any kind are kept as they came; a request for a certificate is kept too and
+    /// Security events of any kind are kept as they came, each once, and the newest of a flood; a request for a certificate is kept too and
     /// refused, because an operator without an authority cannot keep a promise to sign it.
     func maintained(
         _ report: MaintenanceReport, at station: String, receivedAt: Timestamp,
@@ -36,6 +36,9 @@ extension Sessions {
                 .members(["status": .string(status.rawValue), "request": .int(request)]))
             try log(status, request, station, receivedAt, in: transaction)
         case .security(let event):
+            let isDue = try stores.stations.told(
+                event, by: station, receivedAt: receivedAt, in: transaction)
+            guard isDue else { return .noted }
             try note(
                 .stationSecurity,
                 .members([

@@ -244,7 +244,8 @@ extension Sessions {
         // What was refused and gave nothing owes nothing; everything else has exactly one bill.
         guard session.status == .completed else { return }
         try stores.cdrs.create(
-            session, cost: session.cost ?? Self.free(session), at: settledAt, in: transaction)
+            session, cost: session.cost ?? Self.free(session),
+            signed: signed(of: session.id, in: transaction), at: settledAt, in: transaction)
     }
 
     /// The stop of a charge that was billed by rule turned up: the bill is corrected if it was wrong.

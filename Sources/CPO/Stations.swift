@@ -8,7 +8,7 @@ package final class Stations: Sendable {
     /// Connectors of one station; absurd numbers are clamped away. Quirk list, NumberOfConnectors.
     package static let mostConnectors = 64
 
-    private let database: Database
+    let database: Database
     private let journal: Journal
     private let news: HouseNews
     private let locations: Locations
@@ -124,7 +124,7 @@ package final class Stations: Sendable {
     /// Takes a station out of the registry. Its sessions and bills stay.
     package func remove(_ id: String, at: Timestamp, in transaction: Transaction) throws -> Bool {
         guard let known = try station(id, in: transaction) else { return false }
-        for table in ["station_connector", "shown_tag", "cache_clear"] {
+        for table in ["station_connector", "station_security", "shown_tag", "cache_clear"] {
             try transaction.execute("DELETE FROM \(table) WHERE station = ?", known.id)
         }
         try transaction.execute("DELETE FROM station WHERE id = ?", known.id)

@@ -177,6 +177,24 @@ package struct SecurityEvent: Hashable, Sendable {
         case invalidChargePointCertificate = "InvalidChargePointCertificate"
         case invalidTLSVersion = "InvalidTLSVersion"
         case invalidTLSCipherSuite = "InvalidTLSCipherSuite"
+
+        /// Whether a person must look: traces that went, a tampered device, forged firmware, a line that
+        /// somebody may sit on. What the white paper calls critical besides comes with each boot, clock and
+        /// update; an alert for those would bury the others.
+        package var isAlarming: Bool {
+            switch self {
+            case .securityLogWasCleared, .memoryExhaustion, .tamperDetectionActivated,
+                .invalidFirmwareSignature, .invalidFirmwareSigningCertificate,
+                .invalidCentralSystemCertificate, .invalidChargePointCertificate,
+                .invalidTLSVersion, .invalidTLSCipherSuite:
+                true
+            case .firmwareUpdated, .failedToAuthenticateAtCentralSystem,
+                .centralSystemFailedToAuthenticate, .settingSystemTime, .startupOfTheDevice,
+                .resetOrReboot, .reconfigurationOfSecurityParameters, .invalidMessages,
+                .attemptedReplayAttacks:
+                false
+            }
+        }
     }
 
     /// One of `Kind`, or whatever a peer calls it.

@@ -131,6 +131,20 @@ package struct Session: Hashable, Sendable {
     }
 }
 
+/// A meter's signed record of a charge, as its station sent it.
+package struct SignedReading: Hashable, Sendable {
+    package var at: Timestamp
+    package var context: ReadingContext
+    /// Byte for byte: a changed one proves nothing.
+    package var record: String
+
+    package init(at: Timestamp, context: ReadingContext, record: String) {
+        self.at = at
+        self.context = context
+        self.record = record
+    }
+}
+
 /// The bill of one session, sealed. Exactly one per session for ever; corrections are new CDRs.
 package struct CDR: Hashable, Sendable {
     package var id: String
@@ -139,14 +153,18 @@ package struct CDR: Hashable, Sendable {
     package var createdAt: Timestamp
     /// Set on a credit: the CDR it takes back. Then only the total is negative.
     package var creditOf: String?
+    /// What the meter signed of it, as far as it had come when the bill was made; begin first, end last.
+    package var signed: [SignedReading]
 
     package init(
-        id: String, session: Session, cost: Cost, createdAt: Timestamp, creditOf: String? = nil
+        id: String, session: Session, cost: Cost, createdAt: Timestamp, creditOf: String? = nil,
+        signed: [SignedReading] = []
     ) {
         self.id = id
         self.session = session
         self.cost = cost
         self.createdAt = createdAt
         self.creditOf = creditOf
+        self.signed = signed
     }
 }

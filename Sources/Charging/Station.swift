@@ -98,6 +98,20 @@ package enum Measurand: String, Hashable, Sendable, CaseIterable {
     case powerFactor = "Power.Factor"
     case temperature = "Temperature"
     case stateOfCharge = "SoC"
+
+    /// What its values are counted in here, as OCPP 1.6 §7.46 spells it; a power factor has none.
+    package var unit: String? {
+        switch self {
+        case .energyImport, .energyExport: "Wh"
+        case .powerImport, .powerOffered: "W"
+        case .currentImport, .currentOffered: "A"
+        case .voltage: "V"
+        case .frequency: "Hz"
+        case .powerFactor: nil
+        case .temperature: "Celsius"
+        case .stateOfCharge: "Percent"
+        }
+    }
 }
 
 /// Why a sample was taken. Raw values are OCPP 1.6 §7.34.

@@ -15,7 +15,9 @@ extension Console {
                 handler: stationPage),
             APIRoute(
                 method: "GET", path: "/stations/{id}", need: .role(.viewer),
-                summary: "One station, with the deviations it showed", handler: station),
+                summary:
+                    "One station, with the deviations it showed and its newest security events",
+                handler: station),
             APIRoute(
                 method: "PUT", path: "/stations/{id}", need: .role(.operator),
                 summary: "Registers a station or changes how it is registered",
@@ -120,6 +122,8 @@ extension Console {
             value["clockMeasuredAt"] = .time(skew.measuredAt)
         }
         value["access"] = try await connections.stationAccess?(station.id)
+        let events = try await house.stations.securityEvents(of: station.id)
+        value["securityEvents"] = .array(events.map(Shape.securityEvent))
         return .json(.object(value))
     }
 

@@ -28,6 +28,13 @@ enum Shape {
         ])
     }
 
+    static func securityEvent(_ event: StationSecurityEvent) -> JSONValue {
+        [
+            "type": .string(event.type), "at": .time(event.at),
+            "receivedAt": .time(event.receivedAt), "alarming": .bool(event.isAlarming),
+        ]
+    }
+
     private static func identity(_ identity: StationIdentity) -> JSONValue {
         .members([
             "vendor": .string(identity.vendor), "model": .string(identity.model),
@@ -100,15 +107,20 @@ enum Shape {
             "at": reading.at.map { .time($0) },
             "samples": .array(
                 reading.samples.map { sample in
-                    let name =
+                    let (name, unit) =
                         switch sample.quantity {
-                        case .known(let measurand): measurand.rawValue
-                        case .foreign(let name, _): name
+                        case .known(let measurand): (measurand.rawValue, measurand.unit)
+                        case .foreign(let name, let unit): (name, unit)
                         }
+                    // What a record says is in the record; nobody read it.
+                    let value = sample.signed == nil ? sample.value : Optional<Decimal>.none
                     return .members([
-                        "measurand": .string(name), "value": .number(sample.value),
+                        "measurand": .string(name), "value": value.map { .number($0) },
+                        "unit": unit.map { .string($0) },
                         "phase": sample.phase.map { .string($0) },
                         "context": .string(sample.context.rawValue),
+                        "location": sample.location.map { .string($0) },
+                        "signed": sample.signed.map { .string($0) },
                     ])
                 }),
         ])

@@ -17,7 +17,7 @@ extension CDR {
             "authorization_reference": session.authorizationReference.map { .string($0) },
             "cdr_location": session.cdrLocation, "currency": .string(cost.currency),
             "tariffs": session.tariff.map { .array([$0.ocpi221]) },
-            "charging_periods": .array(periods.wire),
+            "charging_periods": .array(periods.wire), "signed_data": signedData,
             // A credit takes back the total; energy and sub-totals stay as they were.
             "total_cost": (isCredit ? cost.total.negated : cost.total).ocpi221,
             "total_fixed_cost": cost.fixed?.ocpi221,

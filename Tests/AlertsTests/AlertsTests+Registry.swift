@@ -34,6 +34,52 @@ extension `Alerts of a house` {
         #expect(try await alerts.list(onlyOpen: true).isEmpty)
     }
 
+    @Test func `tell of a station's security once, more as more comes, and for a week`()
+        async throws
+    {
+        let house = try await house()
+        let channel = TestChannel()
+        let alerts = Alerts(house: house, settings: AlertSettings(), channels: ["test"])
+        _ = try await attach(house, "CS-1")
+        func tell(_ kind: SecurityEvent.Kind) async throws {
+            _ = try await house.sessions.apply(
+                .maintenance(.security(SecurityEvent(kind, at: clock.now))), from: "CS-1",
+                receivedAt: clock.now)
+            try await alerts.look(at: clock.now)
+            try await alerts.tell(channel)
+        }
+        // What comes with each boot is none of a person's business.
+        for kind in [SecurityEvent.Kind.startupOfTheDevice, .settingSystemTime, .firmwareUpdated] {
+            try await tell(kind)
+        }
+        #expect(try await alerts.list().isEmpty)
+        try await tell(.invalidFirmwareSignature)
+        let first = try #require(try await alerts.list().first)
+        #expect(first.kind == .stationSecurity)
+        #expect(first.subject == "CS-1")
+        #expect(
+            first.detail
+                == "InvalidFirmwareSignature at \(clock.now); such events so far: 1")
+        for _ in 0..<60 {
+            clock.advance(milliseconds: 1000)
+            try await tell(.tamperDetectionActivated)
+        }
+        let grown = try await alerts.list()
+        #expect(grown.map(\.id) == [first.id])
+        #expect(
+            grown.first?.detail
+                == "TamperDetectionActivated at \(clock.now); such events so far: 61")
+        #expect(channel.told.map(\.count).reduce(0, +) == 1)
+        let now = clock.now
+        let isNoted = try await house.write {
+            try alerts.acknowledge(first.id, by: "anna", at: now, in: $0)
+        }
+        #expect(isNoted)
+        clock.advance(milliseconds: 7 * 86_400_000)
+        try await alerts.look(at: clock.now)
+        #expect(try await alerts.list(onlyOpen: true).isEmpty)
+    }
+
     @Test func `tell of a plug whose tariffs are over`() async throws {
         let house = try await house()
         let alerts = Alerts(house: house, settings: AlertSettings(), channels: [])

@@ -255,7 +255,9 @@ struct Traces {
                     ])), at: 60)
         _ = try await traces.house.apply(House.stop(number, 1200, 3000), at: 1200)
         let before = try await traces.bills()
+        #expect(before[0].signed.map(\.record) == ["T0NNRnx7IklEIjoiRFJJVkVSLTEifQ"])
         _ = try await traces.erase()
+        #expect(try await traces.bills()[0].signed == [])
         let id = before[0].session.id
         let samples = try await traces.cpo.sessions.readings(of: id).flatMap(\.samples)
         #expect(samples.map(\.signed) == [nil])

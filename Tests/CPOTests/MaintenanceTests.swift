@@ -18,6 +18,47 @@ import Testing
         #expect(types == ["TamperDetectionActivated", "SomethingNew"])
     }
 
+    private static func tell(
+        _ house: House, _ kind: String, stamped second: Int64, at seconds: Int64
+    ) async throws {
+        let event = SecurityEvent(type: kind, at: House.noon.advanced(bySeconds: second))
+        _ = try await house.apply(.maintenance(.security(event)), at: seconds)
+    }
+
+    private static func lines(_ house: House) async throws -> Int {
+        try await house.cpo.journal.lines(after: 0, limit: 1000)
+            .filter { $0.kind == .stationSecurity }.count
+    }
+
+    @Test func `keeps the newest security events, and no flood hides what alarms`() async throws {
+        let house = try await House()
+        let most = Stations.mostSecurityEvents
+        try await Self.tell(house, "TamperDetectionActivated", stamped: 0, at: 0)
+        // Its answer was lost.
+        try await Self.tell(house, "TamperDetectionActivated", stamped: 0, at: 1)
+        for number in 0..<(3 * most) {
+            try await Self.tell(house, "Noise\(number)", stamped: 0, at: 2 + Int64(number))
+        }
+        let shown = try await house.cpo.stations.securityEvents(of: "CS-1", limit: 1000)
+        #expect(shown.count == most + 1)
+        #expect(shown.first?.type == "Noise\(3 * most - 1)")
+        #expect(shown.last?.type == "TamperDetectionActivated")
+        #expect(shown.map(\.isAlarming) == Array(repeating: false, count: most) + [true])
+        #expect(try await Self.lines(house) == most + 1)
+        // An hour later it is no flood any more.
+        try await Self.tell(house, "Noise", stamped: 3700, at: 3700)
+        #expect(try await Self.lines(house) == most + 2)
+    }
+
+    @Test func `goes from the registry with the station`() async throws {
+        let house = try await House()
+        try await Self.tell(house, "MemoryExhaustion", stamped: 0, at: 0)
+        _ = try await house.cpo.write { [cpo = house.cpo] in
+            try cpo.stations.remove("CS-1", at: House.noon, in: $0)
+        }
+        #expect(try await house.cpo.stations.securityEvents(of: "CS-1").isEmpty)
+    }
+
     @Test func `refuses to sign what it has no authority for, and keeps the request`() async throws
     {
         let house = try await House()

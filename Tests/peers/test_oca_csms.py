@@ -1,6 +1,7 @@
 """The OCA's public test cases for a 1.6 central system, by their ids: charges, orders from the centre, power and
 line failures. `Sources/OCPP.md` says which test covers which case.
 """
+import base64
 import datetime
 import json
 import urllib.error
@@ -45,6 +46,37 @@ def test_003_004_1_007_a_charge_at_the_station(at_station, first):
         await station.status("Available")
         session = (await station.sessions())[0]
         assert session["status"] == "COMPLETED" and session["energyWh"] == 500
+    at_station(play)
+
+
+def test_signed_values_come_back_byte_for_byte(at_station):
+    """OCMF as meters write it: quotes, bars, a blank, an umlaut and escapes must come through as they are."""
+    begin, end = (f'OCMF|{{"FV":"1.0","GI":"M\u00fcller \\"M\\" \\\\ \\/","RD":[{{"TX":"{which}","RV":{value}}}]}}'
+                  f'|{{"SD":"30{which}"}}' for which, value in (("B", "1.000"), ("E", "1.500")))
+
+    def signed(record, context, at):
+        return [{"timestamp": stamp(at), "sampledValue": [
+            {"value": "1000", "context": context, "location": "Outlet", "unit": "Wh"},
+            {"value": record, "context": context, "format": "SignedData", "location": "Outlet",
+             "measurand": "Energy.Active.Import.Register"}]}]
+
+    async def play(station):
+        transaction, _ = await station.start(at=-60)
+        assert await station.tell("MeterValues", connectorId=1, transactionId=transaction,
+                                  meterValue=signed(begin, "Transaction.Begin", -60)) == {}
+        await station.stop(transaction, transactionData=signed(end, "Transaction.End", 0))
+        (listed,) = await station.sessions()
+        session = await station.api("GET", f"/sessions/{listed['id']}")
+        samples = [sample for reading in session["readings"] for sample in reading["samples"]]
+        assert [sample["signed"] for sample in samples if "signed" in sample] == [begin, end]
+        assert all(sample["location"] == "Outlet" and sample["unit"] == "Wh" for sample in samples)
+        assert [sample["value"] for sample in samples if "signed" not in sample] == [1000, 1000]
+        assert not any("value" in sample for sample in samples if "signed" in sample)
+        told = (await station.api("GET", f"/cdrs/{listed['id']}"))["signed_data"]
+        assert told["encoding_method"] == "OCMF" and "public_key" not in told
+        assert [(value["nature"], value["plain_data"]) for value in told["signed_values"]] == [
+            ("Start", begin), ("End", end)]
+        assert [base64.b64decode(value["signed_data"]).decode() for value in told["signed_values"]] == [begin, end]
     at_station(play)
 
 

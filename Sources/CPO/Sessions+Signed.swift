@@ -1,0 +1,52 @@
+import Charging
+import SQL
+
+// What a meter signed of a charge goes with its bill: who pays can check it, and the readings it came in
+// are gone long before the bill.
+extension Sessions {
+    /// Records of a begin or an end that one bill carries: meters sign one, some one a register.
+    static let mostSignedAtAnEnd = 2
+    /// Of what lies between.
+    static let mostSignedBetween = 6
+    /// OCPI tells none that is longer; an OCMF record has some hundred.
+    static let mostSignedBytes = 8000
+
+    /// The records of a session's first begin, of its last end, and the first between them.
+    func signed(of session: String, in transaction: Transaction) throws -> [SignedReading] {
+        var (begins, ends, others) = ([SignedReading](), [SignedReading](), [SignedReading]())
+        // A sample that nobody signed ends with an empty field, see `storedSamples`: of a charge whose
+        // meter signs nothing no row is read.
+        for row in try transaction.query(
+            """
+            SELECT at, samples FROM meter_reading
+            WHERE session = (SELECT key FROM session WHERE id = ?)
+            AND (samples NOT LIKE ? OR REPLACE(samples, ?, '') LIKE ?) ORDER BY at, finger
+            """, session, "%\u{1F}", "\u{1F}\u{1E}", "%\u{1E}%")
+        {
+            let at = try row.timestamp("at")
+            let reading = try MeterReading(at: at, storedSamples: row.text("samples"))
+            for sample in reading.samples {
+                guard let record = sample.signed, record.utf8.count <= Self.mostSignedBytes else {
+                    continue
+                }
+                let one = SignedReading(at: at, context: sample.context, record: record)
+                switch sample.context {
+                case .transactionBegin: Self.keep(one, &begins, Self.mostSignedAtAnEnd)
+                case .transactionEnd:
+                    Self.keep(one, &ends, .max)
+                    ends = ends.suffix(Self.mostSignedAtAnEnd)
+                case .interruptionBegin, .interruptionEnd, .other, .sampleClock, .samplePeriodic,
+                    .trigger:
+                    Self.keep(one, &others, Self.mostSignedBetween)
+                }
+            }
+        }
+        return begins + others + ends
+    }
+
+    /// Stations tell some records twice: as it was taken, and in the stop.
+    private static func keep(_ one: SignedReading, _ kept: inout [SignedReading], _ most: Int) {
+        guard kept.count < most, !kept.contains(where: { $0.record == one.record }) else { return }
+        kept.append(one)
+    }
+}
