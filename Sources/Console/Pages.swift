@@ -29,6 +29,8 @@ enum Pages {
         "stations.js": File(script, PackageResources.stations_js),
         "review.js": File(script, PackageResources.review_js),
         "deliveries.js": File(script, PackageResources.deliveries_js),
+        "bills.js": File(script, PackageResources.bills_js),
+        "charge.js": File(script, PackageResources.charge_js),
         "sessions.js": File(script, PackageResources.sessions_js),
         "tokens.js": File(script, PackageResources.tokens_js),
         "sites.js": File(script, PackageResources.sites_js),

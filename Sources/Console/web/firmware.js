@@ -1,5 +1,5 @@
 import { call } from "./api.js";
-import { el, fill, notice, state, time } from "./dom.js";
+import { dialog, el, fill, notice, state, table, time } from "./dom.js";
 
 export const title = "Firmware";
 export const kinds = ["campaign.", "station.file"];
@@ -42,13 +42,6 @@ function maker(one) { return [one.vendor, one.model].filter(Boolean).join(" ") |
 /** @param {number|undefined} bytes */
 export function size(bytes) {
   return bytes === undefined ? "–" : bytes < 1e6 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-/** @param {string} label @param {string[]} columns @param {any[][]} rows */
-export function table(label, columns, rows) {
-  return el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": label }, el("table", {},
-    el("thead", {}, el("tr", {}, ...columns.map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)))))));
 }
 
 /** @param {any} one @param {any} whole @param {any[]} images @param {any} me */
@@ -120,33 +113,6 @@ async function tried(done, act) {
   document.dispatchEvent(new CustomEvent("kerb-redraw"));
 }
 
-/** @param {string} name @param {any[]} fields @param {string} word @param {() => Promise<string>} send */
-function ask(name, fields, word, send) {
-  const answer = el("p", { role: "status" });
-  const button = el("button", { type: "submit", class: "main" }, word);
-  const dialog = el("dialog", { "aria-label": name, on: { close: () => dialog.remove() } },
-    el("form", { on: { submit } }, el("h2", {}, name), ...fields, answer,
-      el("div", { class: "row" },
-        el("button", { type: "button", on: { click: () => dialog.close() } }, "Close"), button)));
-  document.body.append(dialog);
-  dialog.showModal();
-
-  /** @param {Event} event */
-  async function submit(event) {
-    event.preventDefault();
-    button.disabled = true;
-    answer.textContent = "…";
-    try {
-      notice(await send());
-      dialog.close();
-      document.dispatchEvent(new CustomEvent("kerb-redraw"));
-    } catch (error) {
-      answer.textContent = error instanceof Error ? error.message : String(error);
-    }
-    button.disabled = false;
-  }
-}
-
 /** @param {string} name @param {any} [more] */
 function input(name, more = {}) { return el("input", { name, autocomplete: "off", maxlength: 50, ...more }); }
 
@@ -156,7 +122,7 @@ function announce() {
   const [vendor, model, version] = [input("vendor"), input("model"), input("version")];
   const certificate = el("textarea", { name: "certificate", rows: 3 });
   const signature = el("textarea", { name: "signature", rows: 2 });
-  ask("Upload an image", [
+  dialog("Upload an image", [
     el("label", {}, "File", file),
     el("label", {}, "Vendor, as its stations tell it", vendor), el("label", {}, "Model", model),
     el("label", {}, "Version that they tell once they run it", version),
@@ -187,7 +153,7 @@ function plan(images) {
   const waves = input("waves", { value: "1, 5, 25", required: true });
   const failures = input("pauseAfterFailures", { value: "1", inputmode: "numeric", required: true });
   const hours = input("waitHours", { value: "168", inputmode: "numeric", required: true });
-  ask("Start a campaign", [
+  dialog("Start a campaign", [
     el("label", {}, "Name", name), el("label", {}, "Image", image),
     el("label", {}, "Stations, one a line or parted by commas; left out: all that fit what follows. More than 50 at once: an admin's decision", stations),
     el("label", {}, "Vendor, if not the image's", vendor), el("label", {}, "Model, if not the image's", model),

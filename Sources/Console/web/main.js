@@ -1,5 +1,6 @@
 import * as alerts from "./alerts.js";
 import { call, setCSRF } from "./api.js";
+import * as bills from "./bills.js";
 import { el, fill, notice } from "./dom.js";
 import * as firmware from "./firmware.js";
 import * as imports from "./imports.js";
@@ -17,7 +18,8 @@ import * as templates from "./templates.js";
 
 /** Pages by path. */
 const pages = new Map([
-  ["/console/", stations], ["/console/sessions", sessions], ["/console/sites", sites], ["/console/review", review],
+  ["/console/", stations], ["/console/sessions", sessions], ["/console/bills", bills],
+  ["/console/sites", sites], ["/console/review", review],
   ["/console/tokens", tokens], ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
   ["/console/firmware", firmware], ["/console/settings", templates], ["/console/import", imports],
   ["/console/privacy", privacy],
