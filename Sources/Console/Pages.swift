@@ -27,6 +27,7 @@ enum Pages {
         "onboarding.js": File(script, PackageResources.onboarding_js),
         "login.js": File(script, PackageResources.login_js),
         "stations.js": File(script, PackageResources.stations_js),
+        "orders.js": File(script, PackageResources.orders_js),
         "review.js": File(script, PackageResources.review_js),
         "deliveries.js": File(script, PackageResources.deliveries_js),
         "bills.js": File(script, PackageResources.bills_js),

@@ -136,6 +136,28 @@ def test_a_stations_code_is_made_and_shown_once(page, server):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_station_is_ordered_and_taken_out_of_the_registry(page, server, charger):
+    admin(server, "PUT", "/stations/GONE-1", {"registration": "Accepted"})
+    log_in(page, server)
+    page.get_by_role("button", name="Orders to BAY7").click()
+    orders = page.get_by_role("dialog", name="Orders to BAY7")
+    orders.get_by_role("button", name="Give an order").click()
+    dialog = page.get_by_role("dialog", name="Order to BAY7")
+    dialog.get_by_role("combobox", name="Order", exact=True).select_option("changeSetting")
+    accessible(page)
+    dialog.get_by_role("textbox", name="Setting (OCPP key)").fill("HeartbeatInterval")
+    dialog.get_by_role("textbox", name="Value").fill("60")
+    dialog.get_by_role("button", name="Send").click()
+    # The tester knows no such order and says so; the list tells it too.
+    row = orders.get_by_role("row").filter(has_text="changeSetting")
+    expect(row).to_contain_text("NotImplemented", timeout=PATIENCE)
+    accessible(page)
+    orders.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Delete GONE-1").click()
+    page.get_by_role("dialog", name="Delete GONE-1").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("region", name="Station GONE-1")).to_have_count(0, timeout=PATIENCE)
+
+
 def test_a_lost_card_is_blocked_and_a_list_is_kept(page, server, charger):
     log_in(page, server)
     page.get_by_role("link", name="Tokens").click()
