@@ -1,6 +1,6 @@
 // One charge: what it came to, and a person's word on its bill.
 import { call } from "./api.js";
-import { button, dialog, el, energy, state, time } from "./dom.js";
+import { button, dialog, el, energy, localTime, state, time, zone } from "./dom.js";
 
 /** Of an id, as lists show it. @param {string} id */
 export function short(id) { return id.slice(0, 8); }
@@ -51,7 +51,7 @@ export function correct(one, about) {
   const register = (/** @type {string} */ name, /** @type {number} */ value) =>
     el("input", { name, inputmode: "numeric", pattern: "[0-9]+", autocomplete: "off", value });
   const moment = (/** @type {string} */ name, /** @type {string} */ value) =>
-    el("input", { name, type: "datetime-local", step: 1, value: local(value) });
+    el("input", { name, type: "datetime-local", step: 1, value: localTime(value) });
   const registers = [register("meterStartWh", one.meterStartWh), register("meterStopWh", one.meterLastWh)];
   const moments = [moment("startedAt", one.startedAt), moment("endedAt", one.endedAt)];
   const before = new Map([...registers, ...moments].map((field) => [field, field.value]));
@@ -85,11 +85,3 @@ function undo(one, about) {
     return `Void ${about}: done`;
   });
 }
-
-/** As a field for a time takes it: without a zone. @param {string} text */
-function local(text) {
-  const moment = new Date(text);
-  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-}
-
-function zone() { return Intl.DateTimeFormat().resolvedOptions().timeZone; }

@@ -120,6 +120,16 @@ export function time(text) {
   return el("time", { datetime: text, title: text }, new Date(text).toLocaleString());
 }
 
+/** As a field for a time takes it: in this browser's zone, without a word of it. @param {string|undefined} text */
+export function localTime(text) {
+  if (!text) return "";
+  const moment = new Date(text);
+  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+/** This browser's, as the fields for times are in it. */
+export function zone() { return Intl.DateTimeFormat().resolvedOptions().timeZone; }
+
 /** @param {number|undefined} watts */
 export function power(watts) {
   return watts === undefined ? "–" : `${(watts / 1000).toFixed(2)} kW`;

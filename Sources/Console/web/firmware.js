@@ -59,8 +59,9 @@ function campaign(one, whole, images, me) {
       el("button", { type: "button", "aria-expanded": String(open.has(one.id)), "aria-label": `Stations of ${one.name}`, on: { click: () => toggle(one.id) } },
         open.has(one.id) ? "Hide stations" : "Stations"),
       ...acts.map((act) => el("button", {
-        type: "button", "aria-label": `${act} ${one.name}`, on: { click: () => change(one, act) },
-      }, { pause: "Pause", resume: "Resume", cancel: "Cancel", rollback: "Roll back" }[act]))),
+        type: "button", "aria-label": `${words[act]} ${one.name}`,
+        on: { click: () => act === "rollback" ? takeBack(one, images) : change(one, act) },
+      }, words[act]))),
     whole ? table(`Stations of ${one.name}`, ["Station", "Wave", "State", "Tries", "Before", "Since", "Note", "Action"],
       whole.stations.map((/** @type {any} */ row) => [row.station, row.wave, row.state, row.tries,
         row.formerFirmware ?? "–", time(row.waitsSince ?? row.changedAt),
@@ -70,6 +71,9 @@ function campaign(one, whole, images, me) {
           type: "button", "aria-label": `Skip ${row.station} in ${one.name}`, on: { click: () => skip(one, row) },
         }, "Skip")])) : null);
 }
+
+/** @type {Record<string, string>} */
+const words = { pause: "Pause", resume: "Resume", cancel: "Cancel", rollback: "Roll back" };
 
 /** Why a station is not sent the image now. */
 const waits = {
@@ -92,9 +96,29 @@ function toggle(id) {
 
 /** @param {any} one @param {string} act */
 async function change(one, act) {
-  if (act === "rollback" && !confirm(`Send the former image to every station that ${one.name} changed?`)) return;
   await tried(`${one.name}: ${act}`, () => call("POST", `/campaigns/${one.id}/${act}`));
 }
+
+/** What they ran before may never have been uploaded: then a person names the image. @param {any} one @param {any[]} images */
+function takeBack(one, images) {
+  const image = el("select", { name: "image" }, el("option", { value: "" }, "the one whose version they ran before"),
+    ...images.filter((other) => other.complete && other.id !== one.image).map(choice));
+  const anyModel = el("input", { type: "checkbox", name: "anyModel" });
+  dialog(`Roll back ${one.name}`, [
+    el("p", {}, `Every station that ${one.name} changed is sent the image; one that is not here is uploaded first.`),
+    el("label", {}, "Image", image), el("label", {}, anyModel, " Also where its label names another vendor or model"),
+  ], "Roll back", async () => {
+    /** @type {Record<string, unknown>} */
+    const body = {};
+    if (image.value) body.image = image.value;
+    if (anyModel.checked) body.anyModel = true;
+    const made = await call("POST", `/campaigns/${one.id}/rollback`, body);
+    return `${made.name}: ${made.stations.length} stations`;
+  });
+}
+
+/** @param {any} one */
+function choice(one) { return el("option", { value: one.id }, `${one.name} ${one.version ?? ""} (${maker(one)})`); }
 
 /** @param {any} one */
 async function remove(one) {
@@ -146,8 +170,7 @@ function announce() {
 /** @param {any[]} images */
 function plan(images) {
   const image = el("select", { name: "image", required: true },
-    ...images.filter((one) => one.complete).map((one) => el("option", { value: one.id },
-      `${one.name} ${one.version ?? ""} (${maker(one)})`)));
+    ...images.filter((one) => one.complete).map(choice));
   const [name, stations] = [input("name", { required: true, maxlength: 100 }), el("textarea", { name: "stations", rows: 2 })];
   const [vendor, model, firmware, location] = ["vendor", "model", "firmware", "location"].map((key) => input(key));
   const waves = input("waves", { value: "1, 5, 25", required: true });
