@@ -35,6 +35,7 @@ enum Pages {
         "sessions.js": File(script, PackageResources.sessions_js),
         "tokens.js": File(script, PackageResources.tokens_js),
         "sites.js": File(script, PackageResources.sites_js),
+        "audit.js": File(script, PackageResources.audit_js),
         "alerts.js": File(script, PackageResources.alerts_js),
         "firmware.js": File(script, PackageResources.firmware_js),
         "templates.js": File(script, PackageResources.templates_js),

@@ -183,6 +183,30 @@ def test_a_lost_card_is_blocked_and_a_list_is_kept(page, server, charger):
     expect(bay.get_by_text(re.compile("^list "))).to_be_visible(timeout=PATIENCE)
 
 
+def test_a_card_is_made_and_the_audit_tells_it(page, server):
+    log_in(page, server)
+    page.get_by_role("link", name="Tokens").click()
+    page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog", name="New token")
+    dialog.get_by_label("Uid, as a reader tells it").fill("demo-card-1")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("is there already", timeout=PATIENCE)
+    dialog.get_by_label("Uid, as a reader tells it").fill("CARD-NEW")
+    dialog.get_by_label("Group").fill("FLEET")
+    dialog.get_by_label("Not accepted from").fill("2099-01-01T05:30:00")
+    accessible(page)
+    dialog.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row").filter(has_text="CARD-NEW")
+    expect(row).to_contain_text("FLEET", timeout=PATIENCE)
+    made = admin(server, "GET", "/tokens/CARD-NEW")
+    # In this browser's zone, as the field says.
+    assert (made["expires"], made["contract_id"]) == ("2099-01-01T00:00:00Z", "CARD-NEW")
+    page.get_by_role("link", name="Audit").click()
+    line = page.get_by_role("row").filter(has_text="token.put").filter(has_text="CARD-NEW")
+    expect(line).to_contain_text("valid: true", timeout=PATIENCE)
+    accessible(page)
+
+
 def charge_of_a_stranger(server):
     """A charger lets a tag nobody knows charge 1.5 kWh, as one does that was offline."""
     with connect(server.ws + "BAY8", subprotocols=["ocpp1.6"]) as socket:
@@ -312,6 +336,7 @@ def test_a_station_is_adopted_with_one_click_and_its_access_changed(page, server
     admin(server, "PUT", "/stations/BAY8", {"registration": "Pending"})
     log_in(page, server)
     page.get_by_role("link", name="Onboarding").click()
+    expect(page.get_by_role("row").filter(has_text="BAY8")).to_contain_text("no password", timeout=PATIENCE)
     page.get_by_role("button", name="Adopt BAY8").click()
     expect(page.get_by_role("button", name="Adopt BAY8")).to_have_count(0, timeout=PATIENCE)
     assert admin(server, "GET", "/stations/BAY8")["registration"] == "Accepted"
@@ -334,6 +359,11 @@ def test_a_station_is_adopted_with_one_click_and_its_access_changed(page, server
     with pytest.raises(InvalidStatus) as refused:
         connect(server.ws + "BAY8", subprotocols=["ocpp1.6"])
     assert refused.value.response.status_code == 401
+    # It is written down in batches, and the page is drawn once.
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not admin(server, "GET", "/refusals")["items"]:
+        assert time.monotonic() < deadline, "the refusal is not written down"
+        time.sleep(0.05)
     page.get_by_role("link", name="Onboarding").click()
     expect(page.get_by_role("row").filter(has_text="bay8")).to_contain_text(
         "no password was sent", timeout=PATIENCE)
@@ -370,8 +400,16 @@ def test_an_image_is_uploaded_and_sent_to_a_station(page, server, charger):
     campaign = page.get_by_role("region", name="Campaign to nine")
     campaign.get_by_role("button", name="Stations of to nine").click()
     expect(campaign.get_by_role("row", name="BAY7")).to_be_visible(timeout=PATIENCE)
-    campaign.get_by_role("button", name="cancel to nine").click()
+    campaign.get_by_role("button", name="Cancel to nine").click()
     expect(campaign.get_by_text("cancelled").first).to_be_visible(timeout=PATIENCE)
+    # What it ran before was never uploaded, or it was sent nothing yet: the question stays with its choice of images.
+    campaign.get_by_role("button", name="Roll back to nine").click()
+    dialog = page.get_by_role("dialog", name="Roll back to nine")
+    accessible(page)
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(dialog.get_by_role("alert")).to_contain_text(re.compile("which image|nothing to take back"), timeout=PATIENCE)
+    expect(dialog.get_by_role("combobox", name="Image")).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
 
     page.get_by_role("link", name="Stations").click()
     page.get_by_role("button", name="Upkeep of BAY7").click()
