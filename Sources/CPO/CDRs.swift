@@ -94,12 +94,21 @@ package final class CDRs: Sendable {
         }
     }
 
+    /// Every bill and credit of a session in order of creation; `mostBills` bounds them.
+    package func list(session: String) async throws -> [CDR] {
+        try await database.read { transaction in
+            try transaction.query(
+                "SELECT body FROM cdr WHERE session = ? ORDER BY created_at, id", session
+            ).map { try CDR(storedText: $0.text("body")) }
+        }
+    }
+
     /// A page in order of creation, with how many there are in all. `from` inclusive, `until` not.
     ///
     /// - Parameter parties: whose tokens; nil asks for all, none for nothing.
     package func list(
-        parties: [PartyID]?, from: Timestamp? = nil, until: Timestamp? = nil, offset: Int = 0,
-        limit: Int = 100
+        parties: [PartyID]?, from: Timestamp? = nil, until: Timestamp? = nil,
+        newestFirst: Bool = false, offset: Int = 0, limit: Int = 100
     ) async throws -> (cdrs: [CDR], total: Int) {
         var filter = "FROM cdr WHERE created_at >= ? AND created_at < ?"
         var arguments: [SQLValue] = [
@@ -109,11 +118,13 @@ package final class CDRs: Sendable {
             filter += " AND token_party IN (\(parties.map { _ in "?" }.joined(separator: ", ")))"
             arguments += parties.map { .text($0.description) }
         }
-        let (condition, found) = (filter, arguments)
+        let (condition, found, order) = (filter, arguments, newestFirst ? "DESC" : "ASC")
         return try await database.read { transaction in
             let total = try transaction.query("SELECT COUNT(*) AS n \(condition)", list: found)
             let rows = try transaction.query(
-                "SELECT body \(condition) ORDER BY created_at, id LIMIT ? OFFSET ?",
+                """
+                SELECT body \(condition) ORDER BY created_at \(order), id \(order) LIMIT ? OFFSET ?
+                """,
                 list: found + [.integer(Int64(limit)), .integer(Int64(offset))])
             return (
                 try rows.map { try CDR(storedText: $0.text("body")) },
@@ -123,10 +134,11 @@ package final class CDRs: Sendable {
     }
 
     package func list(
-        party: PartyID? = nil, from: Timestamp? = nil, until: Timestamp? = nil, offset: Int = 0,
-        limit: Int = 100
+        party: PartyID? = nil, from: Timestamp? = nil, until: Timestamp? = nil,
+        newestFirst: Bool = false, offset: Int = 0, limit: Int = 100
     ) async throws -> (cdrs: [CDR], total: Int) {
         try await list(
-            parties: party.map { [$0] }, from: from, until: until, offset: offset, limit: limit)
+            parties: party.map { [$0] }, from: from, until: until, newestFirst: newestFirst,
+            offset: offset, limit: limit)
     }
 }

@@ -174,7 +174,7 @@ extension StationAccess {
             "securityProfile": securityProfile.map { .number($0) },
             "provenProfile": provenProfile.map { .number($0) },
             "certificateName": certificateName.map { .string($0) },
-            "hasPassword": .bool(verifier != nil),
+            "hasPassword": .bool(verifier != nil), "cameFrom": cameFrom.map { .string($0) },
             "oldPasswordUntil": formers.filter { $0.verifier != nil }.map(\.until).max().map {
                 .time($0)
             },

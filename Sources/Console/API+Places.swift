@@ -7,6 +7,8 @@ import Service
 import Web
 
 extension Console {
+    /// Of a location's tariffs that stand in an audit line.
+    private static let mostTariffsNoted = 20
     /// Of the plugs that keep a tariff from being deleted.
     private static let mostPlugsNamed = 5
 
@@ -71,7 +73,8 @@ extension Console {
                         try self.house.locations.refuseTwice(location)
                         try self.house.locations.put(location, at: now, in: transaction)
                         try self.audit.note(
-                            request.caller, "location.put", location.id, in: transaction)
+                            request.caller, "location.put", location.id, Self.noted(location),
+                            in: transaction)
                     }
                 } catch let problem as LocationError {
                     throw APIProblem.field("evses", "\(problem)")
@@ -92,6 +95,15 @@ extension Console {
                 guard found else { throw APIProblem.notFound("location", id) }
                 return .noContent
             },
+        ]
+    }
+
+    /// How many plugs it has and what they are sold under.
+    private static func noted(_ location: Location) -> JSONValue {
+        let tariffs = Set(location.evses.flatMap { $0.connectors.flatMap(\.tariffIDs) }).sorted()
+        return [
+            "evses": .number(location.evses.count),
+            "tariffs": .array(tariffs.prefix(mostTariffsNoted).map { .string($0) }),
         ]
     }
 

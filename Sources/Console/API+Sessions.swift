@@ -23,15 +23,22 @@ extension Console {
                 ] + period + [.limit, .cursor], handler: sessionPage),
             APIRoute(
                 method: "GET", path: "/sessions/{id}", need: .role(.viewer),
+<<<<<<< HEAD
                 summary: """
                     One session with its series, counted as billed, and the readings as they came: \
                     `signed` is a meter's record byte for byte, and stands in place of `value`
                     """,
+=======
+                summary:
+                    "One session with its bills, its series as billed, and the readings as they came",
+>>>>>>> c6
                 handler: session),
             APIRoute(
                 method: "GET", path: "/cdrs", need: .role(.viewer),
                 summary: "Bills in order of creation; CSV with `Accept: text/csv`",
-                query: period + [.limit, .cursor], handler: cdrPage),
+                query: period + [
+                    .init(name: "newest", about: "true: newest first"), .limit, .cursor,
+                ], handler: cdrPage),
             APIRoute(
                 method: "GET", path: "/cdrs/{id}", need: .role(.viewer), summary: "One bill",
                 handler: cdr),
@@ -68,6 +75,7 @@ extension Console {
         var value = Shape.session(session, house).object ?? [:]
         let readings = try await house.sessions.readings(of: id)
         value["readings"] = .array(readings.map(Shape.reading))
+        value["bills"] = .array(try await house.cdrs.list(session: id).map(Self.line))
         value["series"] = .array(session.series(readings).map(Shape.point))
         return .json(.object(value))
     }
@@ -75,8 +83,8 @@ extension Console {
     private func cdrPage(_ request: APIRequest) async throws -> HTTPResponse {
         let (limit, offset) = (try request.limit(), try request.offset())
         let page = try await house.cdrs.list(
-            from: try request.moment("from"), until: try request.moment("until"), offset: offset,
-            limit: limit)
+            from: try request.moment("from"), until: try request.moment("until"),
+            newestFirst: try request.flag("newest"), offset: offset, limit: limit)
         let next = offset + page.cdrs.count < page.total ? offset + page.cdrs.count : nil
         if CSV.isWanted(request.http) {
             return CSV.answer("bills", CSV.bills(page.cdrs), next: next)
@@ -88,6 +96,16 @@ extension Console {
         let id = request[parameter: "id"]
         guard let cdr = try await house.cdrs.cdr(id) else { throw APIProblem.notFound("CDR", id) }
         return .json(shape(cdr))
+    }
+
+    /// A bill in its session's account: a credit's amount is negative, so that they add up.
+    private static func line(_ cdr: CDR) -> JSONValue {
+        var cost = cdr.cost
+        if cdr.creditOf != nil { cost.total = cost.total.negated }
+        return .members([
+            "id": .string(cdr.id), "creditOf": cdr.creditOf.map { .string($0) },
+            "createdAt": .time(cdr.createdAt), "cost": Shape.cost(cost),
+        ])
     }
 
     private func shape(_ cdr: CDR) -> JSONValue {

@@ -70,7 +70,8 @@ extension Console {
         let put = token
         try await house.write { transaction in
             try self.house.tokens.put(put, at: now, in: transaction)
-            try self.audit.note(request.caller, "token.put", uid, in: transaction)
+            try self.audit.note(
+                request.caller, "token.put", uid, TokenBody.noted(put), in: transaction)
         }
         return .json(TokenBody.shown(token, shape))
     }

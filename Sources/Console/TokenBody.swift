@@ -33,4 +33,13 @@ enum TokenBody {
         value["max_charges"] = token.mostCharges.map { .number($0) }
         return .object(value)
     }
+
+    /// What decides whether it may charge; of its driver no more than the line's subject says.
+    static func noted(_ token: Token) -> JSONValue {
+        .members([
+            "valid": .bool(token.isValid), "whitelist": .string(token.whitelist.rawValue),
+            "expires": token.expires.map { .time($0) },
+            "max_charges": token.mostCharges.map { .number($0) },
+        ])
+    }
 }

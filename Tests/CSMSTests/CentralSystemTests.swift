@@ -232,6 +232,9 @@ import Web
         let boot = try await station.boot()
         #expect(boot[2]?["status"] == "Pending")
         #expect(boot[2]?["interval"] == 60)
+        let shown = rig.center.access(of: "CS-1")?.shown
+        #expect(shown?["cameFrom"]?.string == Neighbourhood(of: "127.0.0.1").text)
+        #expect(shown?["hasPassword"] == false)
         #expect(
             try await station.ask(#"[2,"h","Heartbeat",{}]"#).hasPrefix(#"[4,"h","SecurityError""#))
         #expect(try await station.start()["transactionId"]?.int ?? 0 > 0)

@@ -90,6 +90,12 @@ import Web
         #expect(again["credit"]?.string == "\(session)-2C")
         #expect(again["cdr"] == nil)
         #expect(try await test.get("/cdrs")["items"]?.array?.count == 4)
+        let newest = try await test.get("/cdrs?newest=true&limit=1")
+        #expect(newest["items"]?.array?.compactMap { $0["id"]?.string } == ["\(session)-2C"])
+        let bills = try await test.get("/sessions/\(session)")["bills"]?.array ?? []
+        #expect(bills.map { $0["creditOf"]?.string } == [nil, session, nil, "\(session)-2"])
+        let owed = bills.compactMap { $0["cost"]?["exclVAT"]?.number.flatMap { Decimal($0.text) } }
+        #expect(owed.count == 4 && owed.reduce(.zero, +) == .zero)
         // A bill, its credit, the next, its credit: for the accounts all columns add up to nothing.
         let table = CSV.bills(try await test.house.cdrs.list().cdrs).split(separator: "\r\n")
         let names = try #require(table.first).split(separator: ",")

@@ -30,6 +30,13 @@ import Web
             try house.tokens.candidates(idTag: "T-1", in: $0)
         }
         #expect(stored.first?.mostCharges == 2)
+        let line = try await test.get("/audit")["items"]?[0]
+        #expect(line?["action"] == "token.put")
+        #expect(
+            line?["detail"] == [
+                "valid": true, "whitelist": "ALLOWED", "expires": "2027-06-01T00:00:00Z",
+                "max_charges": 2,
+            ])
         for (field, value) in [
             ("expires", "soon" as JSONValue), ("max_charges", -1), ("max_charges", "many"),
         ] {

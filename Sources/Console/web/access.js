@@ -34,7 +34,7 @@ export async function open(id, me) {
         access.provenProfile !== undefined && access.securityProfile === undefined
           ? ` It came by profile ${access.provenProfile} and comes by nothing weaker.` : null,
         station.clockSkewMilliseconds === undefined ? null
-          : ` Its clock is ${(station.clockSkewMilliseconds / 1000).toFixed(1)} s off.`),
+          : clock(station.clockSkewMilliseconds / 1000)),
       el("label", {}, strict, " Answer what departs from the specification with an error"),
       el("label", {}, anyUser, " Take a user name that is not its id"),
       el("label", {}, noSubprotocol, " Take a connection that names no version, as OCPP 1.6"),
@@ -76,6 +76,18 @@ export async function open(id, me) {
       fill(answer, error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Seconds ahead of which its times are not believed. */
+const mostAhead = 300;
+
+/** @param {number} seconds its clock is ahead of ours */
+function clock(seconds) {
+  const off = Math.abs(seconds);
+  if (off < 1) return " Its clock agrees with ours to a second.";
+  const [size, unit] = off < 120 ? [1, "s"] : off < 7200 ? [60, "minutes"] : off < 172_800 ? [3600, "hours"] : [86_400, "days"];
+  return ` Its clock is ${(off / Number(size)).toFixed(size === 1 ? 1 : 0)} ${unit} ${seconds < 0 ? "behind" : "ahead of"} ours`
+    + `${seconds > mostAhead ? ", or one of its times was; times so far ahead are replaced by ours" : ""}.`;
 }
 
 /** @param {string} name @param {unknown} value */

@@ -36,7 +36,7 @@ function row(one, me) {
     el("td", {}, one.subject),
     el("td", {}, one.detail),
     el("td", {}, one.endedAt ? time(one.endedAt) : el("span", { class: "state bad" }, "goes on")),
-    el("td", {}, one.acknowledgedBy ?? (me.role === "viewer" ? "–" : el("button",
+    el("td", {}, one.acknowledgedBy ?? (me.role === "viewer" || one.endedAt ? "–" : el("button",
       { type: "button", "aria-label": `Take note of ${about}`, on: { click: () => acknowledge(one, about) } },
       "Take note"))));
 }

@@ -45,6 +45,26 @@ export async function call(method, path, body) {
   throw problem;
 }
 
+/** Lines of a table that are fetched at most; a browser holds them all. */
+const mostLines = 100_000;
+
+/** A whole list as a CSV table. @param {string} path with its query @returns {Promise<Blob>} */
+export async function csv(path) {
+  const pages = [];
+  let cursor = "";
+  do {
+    if (pages.length * 500 >= mostLines) throw new Error(`more than ${mostLines} lines: choose a shorter time, or use kerb-cpo export`);
+    const answer = await fetch(`/api/v1${path}&limit=500&cursor=${encodeURIComponent(cursor)}`,
+      { headers: { Accept: "text/csv" }, credentials: "same-origin" });
+    if (!answer.ok) throw new Problem(answer.status, `status ${answer.status}`);
+    const text = await answer.text();
+    // Every page has the header line.
+    pages.push(pages.length ? text.slice(text.indexOf("\r\n") + 2) : text);
+    cursor = answer.headers.get("X-Next-Cursor") ?? "";
+  } while (cursor);
+  return new Blob(pages, { type: "text/csv" });
+}
+
 /** Every item of a list, page by page. @param {string} path @param {number} [most] */
 export async function all(path, most = 1000) {
   const items = [];

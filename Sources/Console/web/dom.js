@@ -42,6 +42,60 @@ export function pager(cursor, next, go) {
   return el("div", { class: "row" }, cursor ? button("Newest", "") : null, next ? button("Older", next) : null);
 }
 
+/** What went wrong, in words. @param {unknown} error */
+export function words(error) { return error instanceof Error ? error.message : String(error); }
+
+/** Wishes the page drawn anew. */
+export function redraw() { document.dispatchEvent(new CustomEvent("kerb-redraw")); }
+
+/** @param {string} text @param {string} label its accessible name @param {(event: any) => void} click */
+export function button(text, label, click) {
+  return el("button", { type: "button", "aria-label": label, on: { click } }, text);
+}
+
+/** @param {string} label @param {string[]} columns @param {any[][]} rows */
+export function table(label, columns, rows) {
+  return el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": label }, el("table", {},
+    el("thead", {}, el("tr", {}, ...columns.map((text) => el("th", { scope: "col" }, text)))),
+    el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)))))));
+}
+
+/**
+ * A dialog that stays open, with all that was typed, until what it sends was taken or it is closed.
+ * @param {string} heading
+ * @param {(Node|string|null)[]} fields
+ * @param {string|null} word on the button that sends; null: it only shows
+ * @param {() => Promise<string>} [send] what everybody is told when it is done; throws what is wrong
+ * @param {boolean} [isWide]
+ */
+export function dialog(heading, fields, word, send, isWide = false) {
+  const problem = el("p", { class: "problem", role: "alert" });
+  const sender = word ? el("button", { type: "submit", class: "main" }, word) : null;
+  const box = el("dialog", { class: isWide ? "wide" : null, "aria-label": heading, on: { close: () => box.remove() } },
+    el("form", { on: { submit } }, el("h2", {}, heading), ...fields, sender ? problem : null,
+      el("div", { class: "row" },
+        el("button", { type: "button", on: { click: () => box.close() } }, "Close"), sender)));
+  document.body.append(box);
+  box.showModal();
+  return box;
+
+  /** @param {Event} event */
+  async function submit(event) {
+    event.preventDefault();
+    if (!send) return;
+    sender.disabled = true;
+    problem.textContent = "";
+    try {
+      notice(await send());
+      box.close();
+      redraw();
+    } catch (error) {
+      problem.textContent = words(error);
+    }
+    sender.disabled = false;
+  }
+}
+
 /** Says something to everybody, screen readers included. @param {string} text */
 export function notice(text) {
   const place = document.getElementById("notice");
@@ -65,6 +119,16 @@ export function time(text) {
   if (!text) return el("span", { class: "quiet" }, "–");
   return el("time", { datetime: text, title: text }, new Date(text).toLocaleString());
 }
+
+/** As a field for a time takes it: in this browser's zone, without a word of it. @param {string|undefined} text */
+export function localTime(text) {
+  if (!text) return "";
+  const moment = new Date(text);
+  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+/** This browser's, as the fields for times are in it. */
+export function zone() { return Intl.DateTimeFormat().resolvedOptions().timeZone; }
 
 /** @param {number|undefined} watts */
 export function power(watts) {

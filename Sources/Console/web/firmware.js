@@ -1,5 +1,5 @@
 import { call } from "./api.js";
-import { el, fill, notice, state, time } from "./dom.js";
+import { dialog, el, fill, notice, state, table, time } from "./dom.js";
 
 export const title = "Firmware";
 export const kinds = ["campaign.", "station.file"];
@@ -44,13 +44,6 @@ export function size(bytes) {
   return bytes === undefined ? "–" : bytes < 1e6 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** @param {string} label @param {string[]} columns @param {any[][]} rows */
-export function table(label, columns, rows) {
-  return el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": label }, el("table", {},
-    el("thead", {}, el("tr", {}, ...columns.map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)))))));
-}
-
 /** @param {any} one @param {any} whole @param {any[]} images @param {any} me */
 function campaign(one, whole, images, me) {
   const image = images.find((/** @type {any} */ other) => other.id === one.image);
@@ -66,8 +59,9 @@ function campaign(one, whole, images, me) {
       el("button", { type: "button", "aria-expanded": String(open.has(one.id)), "aria-label": `Stations of ${one.name}`, on: { click: () => toggle(one.id) } },
         open.has(one.id) ? "Hide stations" : "Stations"),
       ...acts.map((act) => el("button", {
-        type: "button", "aria-label": `${act} ${one.name}`, on: { click: () => change(one, act) },
-      }, { pause: "Pause", resume: "Resume", cancel: "Cancel", rollback: "Roll back" }[act]))),
+        type: "button", "aria-label": `${words[act]} ${one.name}`,
+        on: { click: () => act === "rollback" ? takeBack(one, images) : change(one, act) },
+      }, words[act]))),
     whole ? table(`Stations of ${one.name}`, ["Station", "Wave", "State", "Tries", "Before", "Since", "Note", "Action"],
       whole.stations.map((/** @type {any} */ row) => [row.station, row.wave, row.state, row.tries,
         row.formerFirmware ?? "–", time(row.waitsSince ?? row.changedAt),
@@ -77,6 +71,9 @@ function campaign(one, whole, images, me) {
           type: "button", "aria-label": `Skip ${row.station} in ${one.name}`, on: { click: () => skip(one, row) },
         }, "Skip")])) : null);
 }
+
+/** @type {Record<string, string>} */
+const words = { pause: "Pause", resume: "Resume", cancel: "Cancel", rollback: "Roll back" };
 
 /** Why a station is not sent the image now. */
 const waits = {
@@ -99,9 +96,29 @@ function toggle(id) {
 
 /** @param {any} one @param {string} act */
 async function change(one, act) {
-  if (act === "rollback" && !confirm(`Send the former image to every station that ${one.name} changed?`)) return;
   await tried(`${one.name}: ${act}`, () => call("POST", `/campaigns/${one.id}/${act}`));
 }
+
+/** What they ran before may never have been uploaded: then a person names the image. @param {any} one @param {any[]} images */
+function takeBack(one, images) {
+  const image = el("select", { name: "image" }, el("option", { value: "" }, "the one whose version they ran before"),
+    ...images.filter((other) => other.complete && other.id !== one.image).map(choice));
+  const anyModel = el("input", { type: "checkbox", name: "anyModel" });
+  dialog(`Roll back ${one.name}`, [
+    el("p", {}, `Every station that ${one.name} changed is sent the image; one that is not here is uploaded first.`),
+    el("label", {}, "Image", image), el("label", {}, anyModel, " Also where its label names another vendor or model"),
+  ], "Roll back", async () => {
+    /** @type {Record<string, unknown>} */
+    const body = {};
+    if (image.value) body.image = image.value;
+    if (anyModel.checked) body.anyModel = true;
+    const made = await call("POST", `/campaigns/${one.id}/rollback`, body);
+    return `${made.name}: ${made.stations.length} stations`;
+  });
+}
+
+/** @param {any} one */
+function choice(one) { return el("option", { value: one.id }, `${one.name} ${one.version ?? ""} (${maker(one)})`); }
 
 /** @param {any} one */
 async function remove(one) {
@@ -120,33 +137,6 @@ async function tried(done, act) {
   document.dispatchEvent(new CustomEvent("kerb-redraw"));
 }
 
-/** @param {string} name @param {any[]} fields @param {string} word @param {() => Promise<string>} send */
-function ask(name, fields, word, send) {
-  const answer = el("p", { role: "status" });
-  const button = el("button", { type: "submit", class: "main" }, word);
-  const dialog = el("dialog", { "aria-label": name, on: { close: () => dialog.remove() } },
-    el("form", { on: { submit } }, el("h2", {}, name), ...fields, answer,
-      el("div", { class: "row" },
-        el("button", { type: "button", on: { click: () => dialog.close() } }, "Close"), button)));
-  document.body.append(dialog);
-  dialog.showModal();
-
-  /** @param {Event} event */
-  async function submit(event) {
-    event.preventDefault();
-    button.disabled = true;
-    answer.textContent = "…";
-    try {
-      notice(await send());
-      dialog.close();
-      document.dispatchEvent(new CustomEvent("kerb-redraw"));
-    } catch (error) {
-      answer.textContent = error instanceof Error ? error.message : String(error);
-    }
-    button.disabled = false;
-  }
-}
-
 /** @param {string} name @param {any} [more] */
 function input(name, more = {}) { return el("input", { name, autocomplete: "off", maxlength: 50, ...more }); }
 
@@ -156,7 +146,7 @@ function announce() {
   const [vendor, model, version] = [input("vendor"), input("model"), input("version")];
   const certificate = el("textarea", { name: "certificate", rows: 3 });
   const signature = el("textarea", { name: "signature", rows: 2 });
-  ask("Upload an image", [
+  dialog("Upload an image", [
     el("label", {}, "File", file),
     el("label", {}, "Vendor, as its stations tell it", vendor), el("label", {}, "Model", model),
     el("label", {}, "Version that they tell once they run it", version),
@@ -180,14 +170,13 @@ function announce() {
 /** @param {any[]} images */
 function plan(images) {
   const image = el("select", { name: "image", required: true },
-    ...images.filter((one) => one.complete).map((one) => el("option", { value: one.id },
-      `${one.name} ${one.version ?? ""} (${maker(one)})`)));
+    ...images.filter((one) => one.complete).map(choice));
   const [name, stations] = [input("name", { required: true, maxlength: 100 }), el("textarea", { name: "stations", rows: 2 })];
   const [vendor, model, firmware, location] = ["vendor", "model", "firmware", "location"].map((key) => input(key));
   const waves = input("waves", { value: "1, 5, 25", required: true });
   const failures = input("pauseAfterFailures", { value: "1", inputmode: "numeric", required: true });
   const hours = input("waitHours", { value: "168", inputmode: "numeric", required: true });
-  ask("Start a campaign", [
+  dialog("Start a campaign", [
     el("label", {}, "Name", name), el("label", {}, "Image", image),
     el("label", {}, "Stations, one a line or parted by commas; left out: all that fit what follows. More than 50 at once: an admin's decision", stations),
     el("label", {}, "Vendor, if not the image's", vendor), el("label", {}, "Model, if not the image's", model),

@@ -1,5 +1,7 @@
 import * as alerts from "./alerts.js";
 import { call, setCSRF } from "./api.js";
+import * as audit from "./audit.js";
+import * as bills from "./bills.js";
 import { el, fill, notice } from "./dom.js";
 import * as firmware from "./firmware.js";
 import * as imports from "./imports.js";
@@ -17,10 +19,11 @@ import * as templates from "./templates.js";
 
 /** Pages by path. */
 const pages = new Map([
-  ["/console/", stations], ["/console/sessions", sessions], ["/console/sites", sites], ["/console/review", review],
+  ["/console/", stations], ["/console/sessions", sessions], ["/console/bills", bills],
+  ["/console/sites", sites], ["/console/review", review],
   ["/console/tokens", tokens], ["/console/alerts", alerts], ["/console/onboarding", onboarding], ["/console/messages", messages],
   ["/console/firmware", firmware], ["/console/settings", templates], ["/console/import", imports],
-  ["/console/privacy", privacy],
+  ["/console/privacy", privacy], ["/console/audit", audit],
 ]);
 
 /** @type {any} */
@@ -46,7 +49,7 @@ async function draw() {
   drawing = true;
   const shown = page();
   document.title = `${shown.title} · Kerb`;
-  fill(nav, ...[...pages].map(([path, one]) => el("a", {
+  fill(nav, ...[...pages].filter(([, one]) => !("role" in one) || one.role === me.role).map(([path, one]) => el("a", {
     href: path, "aria-current": one === shown ? "page" : null, on: { click: go },
   }, one.title)));
   const fresh = el("div", {});

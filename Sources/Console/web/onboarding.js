@@ -4,6 +4,16 @@ import { el, fill, notice, time } from "./dom.js";
 export const title = "Onboarding";
 export const kinds = ["station.", "resync", "poll"];
 
+/** Stations that wait whose ways in are looked at. */
+const mostLookedAt = 50;
+
+/** What it comes with, before anybody trusts it. @param {any} access */
+function shows(access) {
+  if (!access) return "–";
+  if (access.provenProfile === 3) return "a client certificate, TLS";
+  return [access.hasPassword ? "a password" : "no password", access.provenProfile === 2 ? "TLS" : null].filter(Boolean).join(", ");
+}
+
 /** @param {Element} place @param {any} me */
 export async function draw(place, me) {
   const stations = await all("/stations");
@@ -13,11 +23,15 @@ export async function draw(place, me) {
     .map((/** @type {any} */ one) => one.id.toLowerCase()));
   const waiting = stations.filter((/** @type {any} */ one) => one.registration === "Pending");
   const held = stations.filter((/** @type {any} */ one) => one.heldOff);
+  // What each proved itself by is told of single stations only.
+  const access = new Map(await Promise.all(waiting.slice(0, mostLookedAt).map(async (one) =>
+    /** @type {[string, any]} */ ([one.id, (await call("GET", `/stations/${encodeURIComponent(one.id)}`).catch(() => null))?.access]))));
   fill(place, el("h1", {}, title),
     el("h2", {}, "Waiting to be taken in"),
-    table("Waiting to be taken in", ["Station", "What it says it is", "Seen", "Decision"],
+    table("Waiting to be taken in", ["Station", "What it says it is", "From", "Shows", "Seen", "Decision"],
       waiting.map((/** @type {any} */ one) => [
         one.id, one.identity ? `${one.identity.vendor} ${one.identity.model}` : "not booted yet",
+        access.get(one.id)?.cameFrom ?? "–", shows(access.get(one.id)),
         time(one.linkChangedAt), decision(one.id, me)]), "No station waits."),
     el("h2", {}, "Held off"),
     table("Held off", ["Station", "Why", "Seen at", "Until", "Decision"],

@@ -1,6 +1,7 @@
 import { call } from "./api.js";
+import * as charge from "./charge.js";
 import * as deliveries from "./deliveries.js";
-import { el, energy, fill, notice, pager, state, time } from "./dom.js";
+import { button, dialog, el, energy, fill, notice, pager, redraw, state, time, words } from "./dom.js";
 
 export const title = "Review";
 export const kinds = ["suspicion.", "session.corrected", "cdr.", "resync", "poll"];
@@ -25,7 +26,7 @@ export async function draw(place, me) {
         el("tbody", {}, ...page.items.map((/** @type {any} */ one) => row(one, me))))) : null,
     pager(cursor, page.next, (to) => {
       cursor = to;
-      document.dispatchEvent(new CustomEvent("kerb-redraw"));
+      redraw();
     }),
     notTaken);
 }
@@ -36,7 +37,8 @@ function row(one, me) {
     el("td", {}, time(one.at)),
     el("th", { scope: "row" }, one.code),
     el("td", {}, one.connector === undefined ? one.station : `${one.station} / ${one.connector}`),
-    el("td", {}, one.session ? one.session.slice(0, 8) : "–",
+    el("td", {}, one.session ? button(charge.short(one.session), `Details of session ${charge.short(one.session)}`,
+      () => tried(() => charge.open(one.session, me))) : "–",
       one.sessionStatus ? el("span", {}, " ", state(one.sessionStatus)) : null),
     el("td", { class: "number" }, one.energyWh === undefined ? "–" : energy(one.energyWh)),
     el("td", {}, one.detail),
@@ -48,68 +50,50 @@ function buttons(one) {
   const about = `${one.code} of ${one.station}`;
   const made = [button("Accept", `Accept ${about}`, () => ask(one, "accept", about))];
   if (one.parked?.some((/** @type {any} */ message) => message.state === "waiting")) {
-    made.push(button("Bind", `Bind ${about}`, () => ask(one, "bind", about)),
+    made.push(button("Bind", `Bind ${about}`, () => tried(() => bind(one, about))),
       button("Void", `Void ${about}`, () => ask(one, "void", about)));
   }
   if (one.session && one.sessionStatus === "COMPLETED") {
-    made.push(button("Correct", `Correct ${about}`, () => ask(one, "correct", about)),
+    made.push(button("Correct", `Correct ${about}`, () => tried(async () =>
+      charge.correct(await call("GET", `/sessions/${encodeURIComponent(one.session)}`), about))),
       button("Void", `Void ${about}`, () => ask(one, "void", about)));
   }
   return made;
 }
 
-/** @param {string} text @param {string} label @param {() => void} click */
-function button(text, label, click) {
-  return el("button", { type: "button", "aria-label": label, on: { click } }, text);
+/** @param {() => Promise<any>} act */
+function tried(act) { act().catch((error) => notice(words(error))); }
+
+/** @param {any} one @param {string} decision @param {string} about @param {any} [session] a field with its id */
+function ask(one, decision, about, session) {
+  const reason = charge.reasonField();
+  const heading = `${decision[0].toUpperCase()}${decision.slice(1)} ${about}`;
+  const explained = {
+    accept: "The bill stays as it is.", void: "A bill is taken back by a credit; nothing is owed.",
+    bind: "What came of an unknown transaction goes into this session, with its bill.",
+  };
+  dialog(heading, [
+    el("p", { class: "quiet" }, explained[/** @type {keyof typeof explained} */ (decision)]),
+    session ? el("label", {}, "Session", session) : null,
+    el("label", {}, "Reason", reason),
+  ], "Decide", async () => {
+    /** @type {Record<string, unknown>} */
+    const body = { decision, reason: reason.value };
+    if (session) body.session = session.value;
+    await call("POST", `/suspicions/${one.id}/decision`, body);
+    return `${heading}: done`;
+  });
 }
 
-const explained = new Map([
-  ["accept", "The bill stays as it is."],
-  ["void", "A bill is taken back by a credit; nothing is owed."],
-  ["bind", "What came of an unknown transaction goes into this session, with its bill."],
-  ["correct", "The bill is taken back by a credit and made anew. What is left empty stays as it is."],
-]);
+/** Sessions of a station that are offered. */
+const mostOffered = 50;
 
-/** @param {any} one @param {string} decision @param {string} about */
-function ask(one, decision, about) {
-  const reason = el("input", { name: "reason", required: true, maxlength: 500, autocomplete: "off" });
-  const start = el("input", { name: "meterStartWh", inputmode: "numeric", pattern: "[0-9]+" });
-  const stop = el("input", { name: "meterStopWh", inputmode: "numeric", pattern: "[0-9]+" });
-  const session = el("input", { name: "session", required: true, maxlength: 36, autocomplete: "off" });
-  const heading = `${decision[0].toUpperCase()}${decision.slice(1)} ${about}`;
-  const dialog = el("dialog", { "aria-label": heading, on: { close: () => dialog.remove() } },
-    el("form", { method: "dialog", on: { submit } },
-      el("h2", {}, heading),
-      el("p", { class: "quiet" }, explained.get(decision)),
-      decision === "correct" ? el("label", {}, "Register at the start, Wh", start) : null,
-      decision === "correct" ? el("label", {}, "Register at the end, Wh", stop) : null,
-      decision === "bind" ? el("label", {}, "Session id", session) : null,
-      el("label", {}, "Reason", reason),
-      el("div", { class: "row" },
-        el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-        el("button", { type: "submit", class: "main" }, "Decide"))));
-  document.body.append(dialog);
-  dialog.showModal();
-
-  async function submit() {
-    try {
-      if (decision === "correct") {
-        /** @type {Record<string, unknown>} */
-        const body = { reason: reason.value };
-        if (start.value) body.meterStartWh = Number(start.value);
-        if (stop.value) body.meterStopWh = Number(stop.value);
-        const made = await call("POST", `/sessions/${encodeURIComponent(one.session)}/correction`, body);
-        notice(`${heading}: ${made.cdr ?? "no bill"} replaces the former bill`);
-      } else {
-        /** @type {Record<string, unknown>} */
-        const body = { decision, reason: reason.value };
-        if (decision === "bind") body.session = session.value;
-        await call("POST", `/suspicions/${one.id}/decision`, body);
-        notice(`${heading}: done`);
-      }
-    } catch (error) {
-      notice(`${heading}: ${error instanceof Error ? error.message : error}`);
-    }
-    document.dispatchEvent(new CustomEvent("kerb-redraw"));
-  }
+/** @param {any} one @param {string} about */
+async function bind(one, about) {
+  const page = await call("GET", `/sessions?limit=${mostOffered}&station=${encodeURIComponent(one.station)}`);
+  if (!page.items.length) throw new Error(`${one.station} has no session that it could be bound to`);
+  ask(one, "bind", about, el("select", { name: "session", required: true }, el("option", { value: "" }, "Which one?"),
+    ...page.items.map((/** @type {any} */ session) => el("option", { value: session.id },
+      `${new Date(session.startedAt).toLocaleString()}, connector ${session.connector}, ${energy(session.energyWh)}, `
+      + `${session.status}, ${charge.short(session.id)}`))));
 }

@@ -1,6 +1,7 @@
 import * as access from "./access.js";
 import { all, call } from "./api.js";
-import { el, fill, notice, power, state, time } from "./dom.js";
+import { button, dialog, el, fill, notice, power, state, time } from "./dom.js";
+import * as orders from "./orders.js";
 import * as upkeep from "./upkeep.js";
 
 export const title = "Stations";
@@ -91,14 +92,23 @@ function card(station, me) {
       el("button", {
         type: "button", "aria-label": `Upkeep of ${station.id}`, on: { click: () => upkeep.open(station.id, me) },
       }, "Upkeep"),
-      me.role === "viewer" ? null : el("button", {
-        type: "button", "aria-label": `Enrol the board of ${station.id}`, on: { click: () => enrol(station.id) },
-      }, "Enrol")),
+      button("Orders", `Orders to ${station.id}`, () => orders.open(station, me)),
+      me.role === "viewer" ? null : button("Enrol", `Enrol the board of ${station.id}`, () => enrol(station.id)),
+      me.role === "admin" ? button("Delete", `Delete ${station.id}`, () => remove(station.id)) : null),
     el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Connectors of ${station.id}` },
       el("table", {},
         el("thead", {}, el("tr", {}, ...["Connector", "Status", "Since", "Power", "Error or reason", "Charge"]
           .map((text) => el("th", { scope: "col" }, text)))),
         el("tbody", {}, ...connectors.map((/** @type {any} */ one) => row(station, one, me))))));
+}
+
+/** @param {string} id */
+function remove(id) {
+  dialog(`Delete ${id}`, [el("p", {}, `${id} leaves the registry; its sessions and bills stay. If it still dials, it comes `
+    + "back as one that nobody knows.")], "Delete", async () => {
+    await call("DELETE", `/stations/${encodeURIComponent(id)}`);
+    return `${id}: deleted`;
+  });
 }
 
 /** A station's local list in a few words; nothing where none is kept. @param {any} list */

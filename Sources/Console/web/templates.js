@@ -1,6 +1,5 @@
 import { call } from "./api.js";
-import { el, fill, notice } from "./dom.js";
-import { table } from "./firmware.js";
+import { el, fill, notice, table } from "./dom.js";
 
 export const title = "Settings";
 export const kinds = ["template.", "station.settings", "station.link"];

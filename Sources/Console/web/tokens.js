@@ -1,5 +1,5 @@
 import { all, call } from "./api.js";
-import { el, fill, notice, state, time } from "./dom.js";
+import { button, dialog, el, fill, localTime, notice, redraw, state, time, words, zone } from "./dom.js";
 
 export const title = "Tokens";
 export const kinds = ["token.", "station.localList", "resync", "poll"];
@@ -18,6 +18,7 @@ export async function draw(place, me) {
     on: { input: () => { sought = search.value; show(); } },
   });
   fill(place, el("h1", {}, title), lists(stations),
+    me.role === "admin" ? el("p", {}, button("New token", "New token", () => edit(null, tokens, me))) : null,
     el("form", { class: "card", on: { submit: (/** @type {Event} */ event) => event.preventDefault() } },
       el("label", {}, "Uid, contract, owner or group", search), count),
     el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": title }, el("table", {},
@@ -62,19 +63,50 @@ function row(token, me) {
     el("td", {}, switchOf(token, me)));
 }
 
-/** Blocks one of our own, or lets it charge again. @param {any} token @param {any} me */
+/** Changes one of our own: blocks it, or lets it charge again, at one click that the other undoes. @param {any} token @param {any} me */
 function switchOf(token, me) {
   if (me.role !== "admin" || owner(token) !== me.party) return "";
   const verb = token.valid ? "Block" : "Unblock";
-  return el("button", {
-    type: "button", "aria-label": `${verb} ${token.uid}`, on: { click: async () => {
+  return el("div", { class: "row" },
+    button("Change", `Change ${token.uid}`, () => edit(token, [], me)),
+    button(verb, `${verb} ${token.uid}`, async () => {
       try {
-        await call("PUT", `/tokens/${encodeURIComponent(token.uid)}`, { ...token, valid: !token.valid });
-        notice(`${token.uid}: ${token.valid ? "blocked; stations that may remember it forget it" : "may charge again"}`);
-        document.dispatchEvent(new CustomEvent("kerb-redraw"));
+        await put(token, { valid: !token.valid });
+        notice(`${token.uid}: ${token.valid ? "blocked; stations that may remember it forget it; Unblock undoes it" : "may charge again"}`);
+        redraw();
       } catch (error) {
-        notice(error instanceof Error ? error.message : String(error));
+        notice(words(error));
       }
-    } },
-  }, verb);
+    }));
+}
+
+/** @param {any} token @param {any} change */
+function put(token, change) { return call("PUT", `/tokens/${encodeURIComponent(token.uid)}`, { ...token, ...change }); }
+
+/** @param {any} token null: a new one @param {any[]} known @param {any} me */
+function edit(token, known, me) {
+  /** @param {string} name @param {any} [more] */
+  const field = (name, more = {}) => el("input", { name, autocomplete: "off", maxlength: 36, value: token?.[name], ...more });
+  const [uid, contract, group] = [field("uid", { required: true }), field("contract_id"), field("group_id")];
+  const expires = field("expires", { type: "datetime-local", step: 1, maxlength: null, value: localTime(token?.expires) });
+  const most = field("max_charges", { inputmode: "numeric", pattern: "[0-9]+" });
+  const name = token ? `Change ${token.uid}` : "New token";
+  dialog(name, [
+    token ? null : el("label", {}, "Uid, as a reader tells it", uid),
+    el("label", {}, "Contract; left out: the uid", contract), el("label", {}, "Group", group),
+    el("label", {}, `Not accepted from, ${zone()}`, expires),
+    el("label", {}, "Charges at a time; 0 is no bound, left out: as configured", most),
+  ], "Save", async () => {
+    const id = token?.uid ?? uid.value.trim();
+    if (!token && known.some((one) => owner(one) === me.party && one.uid.toLowerCase() === id.toLowerCase())) {
+      throw new Error(`${id} is there already`);
+    }
+    const one = token ?? { uid: id, type: "RFID", issuer: me.operator, valid: true, whitelist: "ALLOWED" };
+    await put(one, {
+      contract_id: contract.value.trim() || id, group_id: group.value.trim() || undefined,
+      expires: expires.value ? new Date(expires.value).toISOString() : undefined,
+      max_charges: most.value ? Number(most.value) : undefined,
+    });
+    return `${id}: saved`;
+  });
 }

@@ -1,6 +1,6 @@
 import { call } from "./api.js";
-import { el, fill, notice, time } from "./dom.js";
-import { size, table } from "./firmware.js";
+import { el, fill, notice, table, time } from "./dom.js";
+import { size } from "./firmware.js";
 
 /** A station's logs, settings and certificates. @param {string} id @param {any} me */
 export async function open(id, me) {
