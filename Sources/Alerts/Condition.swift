@@ -33,13 +33,9 @@ extension Alerts {
         let found =
             try stations(at: now, in: transaction) + neverCame(at: now, in: transaction)
             + waiting(in: transaction) + replaced(at: now, in: transaction)
-<<<<<<< HEAD
+            + security(at: now, in: transaction)
             + withoutPrice(at: now) + withoutPlace(at: now, in: transaction)
             + money(at: now, in: transaction)
-=======
-            + security(at: now, in: transaction)
-            + withoutPrice(at: now) + money(at: now, in: transaction)
->>>>>>> c2
             + deliveries(at: now, in: transaction) + campaigns(in: transaction)
         return Dictionary(found.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }

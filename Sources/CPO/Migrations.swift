@@ -276,14 +276,6 @@ extension ChargePointOperator {
             ALTER TABLE station ADD COLUMN waits_since BIGINT;
             """),
         Migration(
-<<<<<<< HEAD
-            41, "answers that told a password are forgotten; which charges had no place",
-            """
-            UPDATE command SET answer = '(not kept: it names a password)', effect = NULL
-            WHERE name IN ('getSettings', 'foreign') AND (LOWER(answer) LIKE '%authorizationkey%'
-            OR LOWER(answer) LIKE '%password%');
-            CREATE INDEX session_homeless ON session(started_at) WHERE location = station;
-=======
             40, "the newest security events of each station",
             """
             CREATE TABLE station_security (
@@ -292,7 +284,14 @@ extension ChargePointOperator {
                 PRIMARY KEY (station, is_alarming, number));
             CREATE UNIQUE INDEX station_security_event ON station_security(station, type, at);
             CREATE INDEX station_security_alarm ON station_security(is_alarming, received_at);
->>>>>>> c2
+            """),
+        Migration(
+            41, "answers that told a password are forgotten; which charges had no place",
+            """
+            UPDATE command SET answer = '(not kept: it names a password)', effect = NULL
+            WHERE name IN ('getSettings', 'foreign') AND (LOWER(answer) LIKE '%authorizationkey%'
+            OR LOWER(answer) LIKE '%password%');
+            CREATE INDEX session_homeless ON session(started_at) WHERE location = station;
             """),
     ]
 }

@@ -23,15 +23,10 @@ extension Console {
                 ] + period + [.limit, .cursor], handler: sessionPage),
             APIRoute(
                 method: "GET", path: "/sessions/{id}", need: .role(.viewer),
-<<<<<<< HEAD
                 summary: """
-                    One session with its series, counted as billed, and the readings as they came: \
-                    `signed` is a meter's record byte for byte, and stands in place of `value`
+                    One session with its bills, its series, counted as billed, and the readings as \
+                    they came: `signed` is a meter's record byte for byte, and stands in place of `value`
                     """,
-=======
-                summary:
-                    "One session with its bills, its series as billed, and the readings as they came",
->>>>>>> c6
                 handler: session),
             APIRoute(
                 method: "GET", path: "/cdrs", need: .role(.viewer),

@@ -65,13 +65,10 @@ def test_what_is_got_can_be_put_again(server):
     status, place = server.api("GET", "/locations/DEPOT")
     assert place["evses"][0]["station"] == "CS-1" and place["evses"][0]["station_connector"] == 1
     assert server.api("PUT", "/locations/DEPOT", place) == (200, place)
-<<<<<<< HEAD
-    status, tariff = server.api("GET", "/tariffs/DAY-NIGHT")
-    assert server.api("PUT", "/tariffs/DAY-NIGHT", tariff)[0] == 200
-=======
     line = server.api("GET", "/audit?limit=1")[1]["items"][0]
     assert line["action"] == "location.put" and line["detail"]["tariffs"] == ["DAY-NIGHT"], line
->>>>>>> c6
+    status, tariff = server.api("GET", "/tariffs/DAY-NIGHT")
+    assert server.api("PUT", "/tariffs/DAY-NIGHT", tariff)[0] == 200
     wanted = example("location")
     for evse, was in zip(place["evses"], wanted["evses"]):
         assert {key: evse[key] for key in was if key != "connectors"} == {
