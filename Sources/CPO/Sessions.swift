@@ -31,6 +31,7 @@ package final class Sessions: Remembering {
         let suspicions: Suspicions
         let realTime: RealTimeAuthorization
         let erasureKey: ErasureKeyStore
+        let log: Log
     }
 
     /// How a session's row stands to its end.
