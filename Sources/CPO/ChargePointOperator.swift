@@ -74,7 +74,7 @@ package final class ChargePointOperator: Sendable {
                 writer: writer, journal: journal, news: news, stations: stations,
                 locations: locations, tariffs: tariffs,
                 tokens: tokens, cdrs: cdrs, commands: commands, suspicions: suspicions,
-                realTime: realTime, erasureKey: erasureKey))
+                realTime: realTime, erasureKey: erasureKey, log: log))
         stations.onRemoval { try Templates.forget($0, in: $1) }
         sites = Sites(journal: journal, news: news, stations: stations)
         profiles = StationProfiles(journal: journal, news: news)

@@ -1,5 +1,6 @@
 import Charging
 import SQL
+import Service
 
 // Messages of transactions that nobody here knows. OCPP 1.6 §4.10 and errata 3.18: they are answered
 // as if all were well, so what is not kept here is lost.
@@ -53,9 +54,28 @@ extension Sessions {
             try earlier?.int64OrNil("suspicion")
             ?? stores.suspicions.raise(
                 code, station: station, connector: content.connector, session: nil,
-                detail: detail, at: receivedAt, in: transaction)
+                detail: detail + theirs(content, station, in: transaction), at: receivedAt,
+                in: transaction)
         try insertParked(
             content, reason, .waiting, suspicion, nil, from: station, receivedAt, in: transaction)
+    }
+
+    /// Words for a transaction that is another station's: its charge is not touched, but whoever names it
+    /// guesses numbers, was given another's identity, or brings those of the system it came from.
+    private func theirs(
+        _ content: ParkedMessage.Content, _ station: String, in transaction: Transaction
+    ) throws -> String {
+        guard case .number(let number) = content.reference, number > 0,
+            let other = try transaction.queryOne(
+                "SELECT station FROM session WHERE key = ? AND station <> ?", number, station
+            )?.text("station")
+        else { return "" }
+        stores.log.warning(
+            "transaction of another station",
+            [
+                "station": station, "of": other, "transaction": number, "message": content.kind,
+            ])
+        return "; that transaction is of station \(other), whose charge was not touched"
     }
 
     func isParked(

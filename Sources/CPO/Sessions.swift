@@ -39,6 +39,7 @@ package final class Sessions: Remembering {
         let suspicions: Suspicions
         let realTime: RealTimeAuthorization
         let erasureKey: ErasureKeyStore
+        let log: Log
     }
 
     /// How a session's row stands to its end.

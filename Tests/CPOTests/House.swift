@@ -17,14 +17,14 @@ struct House {
     init(
         path: String = ":memory:", isNew: Bool = true, database given: Database? = nil,
         settings: OperatorSettings = OperatorSettings(
-            party: House.party, name: "Kerb", currency: "INR")
+            party: House.party, name: "Kerb", currency: "INR"), log: Log = .silent
     ) async throws {
         let clock = ManualClock(Self.noon)
         let opened = try await TestStore.open(path: path, readers: 1, clock: clock)
         let database = given ?? opened
         try await database.migrate(ChargePointOperator.migrations)
         let cpo = try await ChargePointOperator(
-            database: database, settings: settings, clock: clock, log: .silent)
+            database: database, settings: settings, clock: clock, log: log)
         self.cpo = cpo
         self.clock = clock
         guard isNew else { return }

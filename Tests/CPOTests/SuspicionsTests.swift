@@ -1,6 +1,7 @@
 import CPO
 import Charging
 import SQL
+import Service
 import TestSupport
 import Testing
 
@@ -26,6 +27,44 @@ import Testing
             Issue.record("wrong reply")
         }
         #expect(try await house.cpo.suspicions.list().map(\.code) == [code])
+    }
+
+    @Test(arguments: [true, false])
+    func `of another station's transaction names both and leaves its charge alone`(
+        isStop: Bool
+    ) async throws {
+        let lines = Lock([String]())
+        let house = try await House(
+            log: Log(level: .warning, sink: { line in lines.withLock { $0.append("\(line)") } }))
+        let (number, _) = try await house.started(House.start(0), at: 0)
+        let id = try #require(house.cpo.sessions.running().first?.id)
+        let now = House.noon
+        try await house.cpo.write { [cpo = house.cpo] in
+            _ = try cpo.stations.register("CS-2", .accepted, at: now, in: $0)
+        }
+        let event = isStop ? House.stop(number, 600, 9000) : House.meter(number, 600, 9000)
+        // Told again, it is shown and logged once.
+        for seconds in [600, 601] as [Int64] {
+            _ = try await house.cpo.sessions.apply(
+                event, from: "CS-2", receivedAt: now.advanced(bySeconds: seconds))
+        }
+        let charge = try #require(house.cpo.sessions.running(id))
+        #expect(charge.station == "CS-1")
+        #expect(charge.meterLast == WattHours(1000))
+        #expect(charge.suspicions.isEmpty)
+        #expect(try await house.cpo.sessions.readings(of: id).isEmpty)
+        #expect(try await house.cpo.cdrs.list().total == 0)
+        let found = try await house.cpo.suspicions.list()
+        #expect(found.map(\.station) == ["CS-2"])
+        #expect(found.first?.session == nil)
+        #expect(found.first?.detail.contains("that transaction is of station CS-1") == true)
+        let told = lines.withLock { $0.filter { $0.contains("transaction of another station") } }
+        #expect(told.count == 1)
+        #expect(told.first?.contains("CS-1") == true)
+        #expect(told.first?.contains("CS-2") == true)
+        // The one it is of goes on with it.
+        _ = try await house.apply(House.stop(number, 700, 1500), at: 700)
+        #expect(try await house.cpo.cdrs.list().cdrs.first?.session.energy == WattHours(500))
     }
 
     @Test(arguments: [
