@@ -62,7 +62,8 @@ struct Program {
             ),
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
-                "clear latched faults after a person has looked; `journal`: its notices"),
+                "clear latched faults after a person has looked; `journal`: its notices; "
+                    + "`security-log`: what of it the operator has heard"),
             commissionCommand, decommissionCommand, enrolCommand, firmwareCommand,
             .init(
                 "backup", arguments: ["FILE"], flags: [config],
