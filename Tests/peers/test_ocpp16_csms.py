@@ -210,6 +210,10 @@ async def settings_are_read_and_written(system):
     assert carried["readonly"] and carried["value"] == "FTPS,HTTPS"
     assert keys["NumberOfConnectors"]["value"] == "2" and keys["NumberOfConnectors"]["readonly"]
     assert "AuthorizationKey" not in keys or "value" not in keys["AuthorizationKey"]
+    # `config keys` promises what the station has, no more and no less.
+    listed = json.loads(subprocess.run(
+        [BIN / "kerb-edge", "config", "keys", "--json"], capture_output=True, check=True, timeout=20).stdout)
+    assert {key["key"] for key in listed if key["isOffered"]} == set(keys)
     some = await central.call(call.GetConfiguration(key=["HeartbeatInterval", "NoSuchKey"]))
     assert [entry["key"] for entry in some.configuration_key] == ["HeartbeatInterval"]
     assert some.unknown_key == ["NoSuchKey"]
