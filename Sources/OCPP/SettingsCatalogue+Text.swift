@@ -1,7 +1,7 @@
 import JSON
 
 extension SettingsCatalogue {
-    /// The keys for a reader: name, access, what may be written, whether it counts after a restart only,
+    /// The keys for a reader: name, access or that no board has it, what may be written, whether it counts after a restart only,
     /// and the value before anybody wrote one. A line a key, columns aligned.
     package var text: String {
         let head = ["key", "access", "value", "restart", "standard"]
@@ -9,7 +9,8 @@ extension SettingsCatalogue {
             [head]
             + definitions.map { key in
                 [
-                    key.key, key.access.text, key.kind.text, key.needsReboot ? "yes" : "",
+                    key.key, key.isOffered ? key.access.text : "not offered", key.kind.text,
+                    key.needsReboot ? "yes" : "",
                     key.standard ?? "",
                 ]
             }
@@ -25,12 +26,13 @@ extension SettingsCatalogue {
         return lines.joined(separator: "\n")
     }
 
-    /// The same for a program: `[{key, access, value, needsReboot, standard}]`.
+    /// The same for a program: `[{key, isOffered, access, value, needsReboot, standard}]`.
     package var json: JSONValue {
         .array(
             definitions.map { key in
                 .members([
-                    "key": .string(key.key), "access": .string(key.access.text),
+                    "key": .string(key.key), "isOffered": .bool(key.isOffered),
+                    "access": .string(key.access.text),
                     "value": .string(key.kind.text), "needsReboot": .bool(key.needsReboot),
                     "standard": key.standard.map { .string($0) } ?? .null,
                 ])
@@ -58,6 +60,8 @@ extension SettingsCatalogue.Kind {
             words.isEmpty ? "list" : "list of " + words.sorted().joined(separator: ", ")
         case .suffixed: "list of measurands, each with or without .PHASE"
         case .text(let maximum): "text, at most \(maximum) characters"
+        case .hexadecimal(let digits):
+            "\(digits.lowerBound) to \(digits.upperBound) hexadecimal digits"
         }
     }
 }

@@ -28,6 +28,8 @@ package struct SettingsCatalogue: Sendable {
         /// A comma list of words, each with one of the suffixes or without.
         case suffixed(list: Set<String>, by: Set<String>)
         case text(maximum: Int)
+        /// A secret of so many hexadecimal digits, two to a byte.
+        case hexadecimal(digits: ClosedRange<Int>)
     }
 
     package enum Access: Hashable, Sendable { case readOnly, readWrite, writeOnly }
@@ -40,10 +42,13 @@ package struct SettingsCatalogue: Sendable {
         /// The value until somebody writes another; nil where only the station knows.
         package var standard: String?
         package var needsReboot: Bool
+        /// False for a key of the standard that says something of hardware no board of ours has: it is
+        /// answered as unknown.
+        package var isOffered: Bool
 
         package init(
             _ key: String, _ meaning: Meaning?, _ kind: Kind, _ access: Access = .readWrite,
-            standard: String? = nil, needsReboot: Bool = false
+            standard: String? = nil, needsReboot: Bool = false, isOffered: Bool = true
         ) {
             self.key = key
             self.meaning = meaning
@@ -51,6 +56,7 @@ package struct SettingsCatalogue: Sendable {
             self.access = access
             self.standard = standard
             self.needsReboot = needsReboot
+            self.isOffered = isOffered
         }
     }
 
@@ -112,6 +118,11 @@ package struct SettingsCatalogue: Sendable {
             return String(number)
         case .text(let maximum):
             return value.unicodeScalars.count <= maximum ? value : nil
+        case .hexadecimal(let digits):
+            let isFitting =
+                digits.contains(value.utf8.count) && value.utf8.count % 2 == 0
+                && value.allSatisfy { $0.isASCII && $0.isHexDigit }
+            return isFitting ? value : nil
         case .suffixed(let allowed, let suffixes):
             let parts = value.split(separator: ",").map { $0.filter { $0 != " " } }
             let areKnown = parts.allSatisfy { part in

@@ -19,7 +19,8 @@ extension SettingsCatalogue {
         Definition(
             "AuthorizationCacheEnabled", .authorizationCacheEnabled, .boolean, standard: "true"),
         Definition("AuthorizeRemoteTxRequests", .authorizeRemoteStart, .boolean, standard: "false"),
-        Definition("BlinkRepeat", .blinkRepeat, count),
+        // No light of a board blinks so often as somebody says, none can be dimmed.
+        Definition("BlinkRepeat", .blinkRepeat, count, isOffered: false),
         Definition(
             "ClockAlignedDataInterval", .clockAlignedIntervalSeconds, seconds, standard: "0"),
         Definition("ConnectionTimeOut", .connectionTimeoutSeconds, seconds, standard: "60"),
@@ -27,7 +28,8 @@ extension SettingsCatalogue {
         Definition("ConnectorPhaseRotationMaxLength", .phaseRotationMaximum, count, .readOnly),
         Definition("GetConfigurationMaxKeys", .maximumKeysPerRead, count, .readOnly),
         Definition("HeartbeatInterval", .heartbeatIntervalSeconds, seconds, standard: "300"),
-        Definition("LightIntensity", .lightIntensityPercent, .integer(0...100)),
+        Definition(
+            "LightIntensity", .lightIntensityPercent, .integer(0...100), isOffered: false),
         Definition("LocalAuthorizeOffline", .localAuthorizeOffline, .boolean, standard: "true"),
         Definition("LocalPreAuthorize", .localPreAuthorize, .boolean, standard: "false"),
         Definition(
@@ -100,7 +102,8 @@ extension SettingsCatalogue {
     // Improved security for OCPP 1.6-J §2.
     private static let security: [Definition] = [
         Definition("AdditionalRootCertificateCheck", .additionalRootCheck, .boolean, .readOnly),
-        Definition("AuthorizationKey", .basicAuthPassword, .text(maximum: 40), .writeOnly),
+        Definition(
+            "AuthorizationKey", .basicAuthPassword, .hexadecimal(digits: 32...40), .writeOnly),
         Definition("CertificateSignedMaxChainSize", .certificateChainCharacters, count, .readOnly),
         Definition("CertificateStoreMaxLength", .certificateStoreCount, count, .readOnly),
         Definition("CpoName", .operatorName, .text(maximum: 255)),

@@ -147,6 +147,11 @@ package actor StationUpkeep {
     private func lookAtDisk() async {
         // A folder that cannot be asked is a fault of its own, which the journal reports.
         guard let free = try? FileSystem.freeBytes(at: configuration.folder) else { return }
+        await look(atFreeBytes: free)
+    }
+
+    /// A full disk is told once, and again only after there was room.
+    func look(atFreeBytes free: Int64) async {
         let isFull = free < Self.reservedBytes / 4
         if isFull, !diskWasFull { await note(.memoryExhaustion, "disk: \(free >> 20) MiB free") }
         diskWasFull = isFull

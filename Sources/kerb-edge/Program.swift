@@ -36,7 +36,8 @@ struct Program {
             .init("config schema", "JSON Schema of the configuration, for editors"),
             .init(
                 "config keys",
-                "the OCPP configuration keys: access, range, whether a restart is needed"),
+                "the OCPP configuration keys: access, range, whether a restart is needed, which are "
+                    + "not offered"),
             .init(
                 "read", flags: [config, watch],
                 "every meter once: value, unit, age, quality; asks the agent if it runs"),
@@ -62,7 +63,8 @@ struct Program {
             ),
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],
-                "clear latched faults after a person has looked; `journal`: its notices"),
+                "clear latched faults after a person has looked; `journal`: its notices; "
+                    + "`security-log`: what of it the operator has heard"),
             commissionCommand, decommissionCommand, enrolCommand, firmwareCommand,
             .init(
                 "backup", arguments: ["FILE"], flags: [config],

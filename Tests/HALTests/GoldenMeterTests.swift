@@ -36,6 +36,30 @@ import Testing
         Decimal(significand: Int128(value), scale: 3)
     }
 
+    /// Bauds, parity (none unless it says even) and unit, as the meter leaves the factory: from the makers'
+    /// papers, for SDM, EM and Acrel also from those who run them. One stop bit each.
+    private static let lines: [String: (baud: Int, isEven: Bool, unit: Int)] = [
+        "abb-b21": (9600, true, 1), "abb-b23": (9600, true, 1), "acrel-adw300": (1200, false, 1),
+        "chint-dtsu666": (9600, false, 1), "em24-old": (9600, false, 1), "em340": (9600, false, 1),
+        "inepro-pro380": (9600, true, 1), "iskra-wm3m4": (115_200, false, 33),
+        "janitza-umg604": (9600, false, 1), "janitza-umg96": (9600, false, 1),
+        "lovato-dmg": (9600, false, 1), "orno-we516": (9600, true, 1),
+        "schneider-iem3000": (19_200, true, 1), "sdm120": (2400, false, 1),
+        "sdm230": (9600, false, 1), "sdm630": (9600, false, 1), "sdm72": (9600, false, 1),
+        "siemens-pac2200": (19_200, true, 1), "socomec-countis-e2x": (38_400, false, 5),
+        "socomec-countis-e3x": (38_400, false, 5),
+    ]
+
+    @Test func `are asked for at the speed and unit that the meter came with`() throws {
+        for name in try profiles.names(.meters) {
+            let line = try profiles.meter(name).line
+            let known = try #require(Self.lines[name], "\(name) has no row")
+            #expect(line.baud == known.baud, "\(name)")
+            #expect(line.parity == (known.isEven ? .even : .none), "\(name)")
+            #expect(line.unit == known.unit && line.stopBits == 1, "\(name)")
+        }
+    }
+
     @Test func `stand here for every profile of the folder`() throws {
         #expect(Golden.all.map(\.profile).sorted() == (try profiles.names(.meters)))
     }

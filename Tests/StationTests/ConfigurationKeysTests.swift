@@ -141,7 +141,29 @@ private struct Key: Sendable {
         #expect(words("NumberOfConnectors") == ["NumberOfConnectors", "read", "0-64"])
         #expect(
             words("ResetRetries") == ["ResetRetries", "read,", "write", "0-10", "1"])
+        #expect(
+            words("AuthorizationKey")
+                == ["AuthorizationKey", "write", "32", "to", "40", "hexadecimal", "digits"])
+        for key in ["BlinkRepeat", "LightIntensity"] {
+            #expect(words(key)?.prefix(3) == [Substring(key), "not", "offered"])
+        }
         #expect(!lines.contains { $0.hasSuffix(" ") })
+        let offered = Set(
+            SettingsCatalogue.ocpp16.definitions.filter(\.isOffered).map(\.key))
+        for key in Key.all { #expect(offered.contains(key.name) == key.isOffered, "\(key.name)") }
+    }
+
+    @Test(arguments: [
+        (String(repeating: "aB", count: 16), true), (String(repeating: "09", count: 20), true),
+        (String(repeating: "ab", count: 15), false), (String(repeating: "ab", count: 21), false),
+        (String(repeating: "a", count: 33), false), (String(repeating: "ax", count: 16), false),
+        (String(repeating: "é1", count: 16), false),
+    ])
+    func `take a password of 16 to 20 bytes in hexadecimal digits`(
+        _ value: String, _ isTaken: Bool
+    ) {
+        let verdict = SettingsCatalogue.ocpp16.verdict(on: value, for: "AuthorizationKey")
+        #expect(verdict == (isTaken ? .accepted(value, needsReboot: false) : .rejected))
     }
 
     /// Keys of other chapters and of the security extension have their own tests.
@@ -321,6 +343,26 @@ private struct Key: Sendable {
         #expect(samples.first?.snapshot.register == WattHours(0))
         #expect((samples.last?.snapshot.register ?? .zero) > WattHours(450))
         await journal.close()
+    }
+
+    @Test func `say that one counts after a restart only, and keep it until then`() async throws {
+        let catalogue = SettingsCatalogue([
+            .init("AtStartOnly", nil, .integer(0...9), standard: "1", needsReboot: true),
+            .init("AtOnce", nil, .integer(0...9), standard: "1"),
+        ])
+        let station = try await TestStation.make(
+            path: folder.file("board.db"), catalogue: catalogue)
+        let peer = TestOperator()
+        station.links.yield(peer)
+        try await station.during { () async throws in
+            await peer.hears(status: .available)
+            for (key, status) in [("atstartonly", "RebootRequired"), ("AtOnce", "Accepted")] {
+                let answer = try await peer.ask(.changeSetting(key: key, value: "5"))
+                #expect(answer == .status(status), "\(key)")
+            }
+            #expect(
+                try await station.journal.settings() == ["AtStartOnly": "5", "AtOnce": "5"])
+        }
     }
 
     @Test func `try a reset again that did not end the program`() async throws {

@@ -26,12 +26,26 @@ final class TestOperator: StationLink {
     }
 
     private let state: Lock<State>
+    /// Events that are answered with an error.
+    private let refuses: @Sendable (StationEvent) -> Bool
     private let dialect = OCPP16Dialect()
     private let toStation: AsyncStream<[UInt8]>
     private let writer: AsyncStream<[UInt8]>.Continuation
     let subprotocol = "ocpp1.6"
 
-    init(script: @escaping Script = TestOperator.friendly) {
+    convenience init(script: @escaping Script = TestOperator.friendly) {
+        self.init(script: script, refuses: { _ in false })
+    }
+
+    /// A friendly one that answers these events with an error.
+    static func refusing(_ refuses: @escaping @Sendable (StationEvent) -> Bool) -> TestOperator {
+        TestOperator(script: friendly, refuses: refuses)
+    }
+
+    private init(
+        script: @escaping Script, refuses: @escaping @Sendable (StationEvent) -> Bool
+    ) {
+        self.refuses = refuses
         state = Lock(State(script: script))
         (toStation, writer) = AsyncStream.makeStream()
     }
@@ -73,6 +87,11 @@ final class TestOperator: StationLink {
         case .call(let action):
             let event = try dialect.event(action: action, payload: payload.span.bytes).value
             let script = hear(event)
+            if refuses(event) {
+                let error = CallError(.internalError, "not today")
+                writer.yield(Frame.error(frame.id, error, in: dialect.version))
+                return
+            }
             guard let reply = script(event) else { return }
             writer.yield(Frame.result(frame.id) { dialect.write(reply, to: event, into: &$0) })
         case .result:
@@ -103,6 +122,9 @@ final class TestOperator: StationLink {
     // MARK: The test's side
 
     var heard: [StationEvent] { state.withLock { $0.heard } }
+
+    /// Sends a text as it is, frame or none.
+    func say(_ text: String) { writer.yield(Array(text.utf8)) }
 
     /// From now on nothing that the station sends gets through.
     func hang() { state.withLock { $0.isHung = true } }

@@ -26,7 +26,7 @@ struct TestStation {
 
     static func make(
         board: TestBoard = TestBoard(), path: String, bootID: String = "boot-1",
-        settings written: [String: String] = [:],
+        settings written: [String: String] = [:], catalogue: SettingsCatalogue = .ocpp16,
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
         smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
@@ -37,7 +37,7 @@ struct TestStation {
         ) async throws -> Void = { _, _, _ in }
     ) async throws -> TestStation {
         try await make(
-            boards: [board], path: path, bootID: bootID, settings: written,
+            boards: [board], path: path, bootID: bootID, settings: written, catalogue: catalogue,
             capabilities: capabilities, rules: rules, smart: smart, siteMeter: siteMeter,
             group: group, disk: disk, clock: clock, log: log, prepare: prepare)
     }
@@ -45,7 +45,7 @@ struct TestStation {
     /// One with a connector for each board, numbered from 1.
     static func make(
         boards: [TestBoard], path: String, bootID: String = "boot-1",
-        settings written: [String: String] = [:],
+        settings written: [String: String] = [:], catalogue: SettingsCatalogue = .ocpp16,
         capabilities: BoardCapabilities = BoardCapabilities.bench(),
         rules: ConnectorRules = ConnectorRules(),
         smart: SmartChargingSettings? = nil, siteMeter: (any EnergyMeter)? = nil,
@@ -58,7 +58,7 @@ struct TestStation {
         let journal = try await BoardJournal(
             path: path, bootID: bootID, clock: clock, probe: disk?.probe)
         let settings = StationSettings(
-            catalogue: .ocpp16,
+            catalogue: catalogue,
             defaults: [
                 .connectorCount: String(boards.count),
                 .measurandsSampled: "Energy.Active.Import.Register,Power.Active.Import",

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import subprocess
 
 import pytest
 import websockets
@@ -16,7 +17,7 @@ from ocpp.v16.enums import (
     AvailabilityType, MessageTrigger, RegistrationStatus, ResetType,
 )
 
-from edge_site import START, EdgeSite
+from edge_site import BIN, ENVIRONMENT, START, EdgeSite
 from ocpp_schemas import Capture
 
 LIMIT = 150  # seconds for the whole visit, whatever happens
@@ -175,6 +176,7 @@ def test_a_visit_of_the_whole_station(tmp_path):
                 await triggers_are_obeyed(system)
                 await nonsense_is_refused(system)
                 await the_cache_is_cleared_where_there_is_one(system)
+                await a_person_clears_the_security_log(system, site)
                 await availability_changes(system)
                 await a_remote_charge(system, site)
                 await a_local_charge_over_a_lost_link(system, site)
@@ -208,6 +210,10 @@ async def settings_are_read_and_written(system):
     assert carried["readonly"] and carried["value"] == "FTPS,HTTPS"
     assert keys["NumberOfConnectors"]["value"] == "2" and keys["NumberOfConnectors"]["readonly"]
     assert "AuthorizationKey" not in keys or "value" not in keys["AuthorizationKey"]
+    # `config keys` promises what the station has, no more and no less.
+    listed = json.loads(subprocess.run(
+        [BIN / "kerb-edge", "config", "keys", "--json"], capture_output=True, check=True, timeout=20).stdout)
+    assert {key["key"] for key in listed if key["isOffered"]} == set(keys)
     some = await central.call(call.GetConfiguration(key=["HeartbeatInterval", "NoSuchKey"]))
     assert [entry["key"] for entry in some.configuration_key] == ["HeartbeatInterval"]
     assert some.unknown_key == ["NoSuchKey"]
@@ -272,6 +278,15 @@ async def the_cache_is_cleared_where_there_is_one(system):
     # A station that keeps no cache has nothing to clear, and says so. OCPP 1.6 §5.4.
     assert await clear_with("false") == "Rejected"
     assert await clear_with("true") == "Accepted"
+
+
+async def a_person_clears_the_security_log(system, site):
+    since = len(system.events)
+    done = await asyncio.to_thread(
+        subprocess.run, [BIN / "kerb-edge", "clear", "security-log", "--config", site.folder / "edge.yaml"],
+        capture_output=True, text=True, timeout=20, env=ENVIRONMENT)
+    assert done.returncode == 0 and "cleared" in done.stdout, done.stderr
+    await system.until("SecurityEventNotification", lambda f: f["type"] == "SecurityLogWasCleared", since)
 
 
 async def availability_changes(system):
