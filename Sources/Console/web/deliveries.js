@@ -1,5 +1,5 @@
 import { call } from "./api.js";
-import { el, notice, time } from "./dom.js";
+import { dialog, el, notice, redraw, time, words } from "./dom.js";
 
 /** What partners did not take; nothing where they took all. @param {any} me */
 export async function section(me) {
@@ -33,32 +33,26 @@ function row(one, me) {
 
 /** @param {any} one @param {string} about */
 async function retry(one, about) {
-  await send(one, "retry", undefined, `${about}: tried again`, about);
+  try {
+    await send(one, "retry");
+    notice(`${about}: tried again`);
+  } catch (error) {
+    notice(`${about}: ${words(error)}`);
+  }
+  redraw();
 }
 
 /** @param {any} one @param {string} about */
 function dismiss(one, about) {
   const reason = el("input", { name: "reason", required: true, maxlength: 500, autocomplete: "off" });
-  const heading = `Dismiss ${about}`;
-  const dialog = el("dialog", { "aria-label": heading, on: { close: () => dialog.remove() } },
-    el("form", { method: "dialog", on: { submit: () => send(one, "dismissal", { reason: reason.value }, `${heading}: done`, heading) } },
-      el("h2", {}, heading),
-      el("p", { class: "quiet" }, "The partner never gets it from here: settle it otherwise."),
-      el("label", {}, "Reason", reason),
-      el("div", { class: "row" },
-        el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-        el("button", { type: "submit", class: "main" }, "Dismiss"))));
-  document.body.append(dialog);
-  dialog.showModal();
+  dialog(`Dismiss ${about}`, [
+    el("p", { class: "quiet" }, "The partner never gets it from here: settle it otherwise."),
+    el("label", {}, "Reason", reason),
+  ], "Dismiss", async () => {
+    await send(one, "dismissal", { reason: reason.value });
+    return `Dismiss ${about}: done`;
+  });
 }
 
-/** @param {any} one @param {string} deed @param {any} body @param {string} done @param {string} about */
-async function send(one, deed, body, done, about) {
-  try {
-    await call("POST", `/deliveries/${encodeURIComponent(one.id)}/${deed}`, body);
-    notice(done);
-  } catch (error) {
-    notice(`${about}: ${error instanceof Error ? error.message : error}`);
-  }
-  document.dispatchEvent(new CustomEvent("kerb-redraw"));
-}
+/** @param {any} one @param {string} deed @param {any} [body] */
+function send(one, deed, body) { return call("POST", `/deliveries/${encodeURIComponent(one.id)}/${deed}`, body); }

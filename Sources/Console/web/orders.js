@@ -17,7 +17,9 @@ const messages = ["StatusNotification", "MeterValues", "Heartbeat", "BootNotific
 export async function open(station, me) {
   const { id } = station;
   const path = `/stations/${encodeURIComponent(id)}`;
-  const lists = el("div", { "aria-live": "polite" });
+  const lists = el("div", {});
+  // Here, not at the foot of the page: that lies behind the dialog.
+  const said = el("p", { role: "status" });
   try {
     await show();
   } catch (error) {
@@ -27,7 +29,7 @@ export async function open(station, me) {
   dialog(`Orders to ${id}`, [
     me.role === "viewer" ? null : el("div", { class: "row" },
       button("Give an order", `Give an order to ${id}`, () => ask())),
-    lists, el("div", { class: "row" }, button("Look again", `Look again at the orders to ${id}`, () => tried(show))),
+    lists, said, el("div", { class: "row" }, button("Look again", `Look again at the orders to ${id}`, () => tried(show))),
   ], null, undefined, true);
 
   async function show() {
@@ -46,8 +48,8 @@ export async function open(station, me) {
         ["asked", "held"].includes(one.state) && me.role !== "viewer"
           ? button("Cancel", `Cancel reservation ${one.reservation} of ${id}`, () => tried(async () => {
             const command = await send({ command: "cancelReservation", reservation: one.reservation });
-            notice(told(`Reservation ${one.reservation}`, command));
             await show();
+            said.textContent = told(`Cancel reservation ${one.reservation}`, command);
           })) : ""])) : null);
   }
 
@@ -67,7 +69,7 @@ export async function open(station, me) {
       station.online ? null : el("p", { class: "quiet" }, "It is away: the order may fail or wait.")], "Send", async () => {
       const command = await send(body(kind.value, connector.value, message.value, key.value.trim(), value.value));
       tried(show);
-      return told(kinds.find(([one]) => one === kind.value)?.[1] ?? name, command);
+      return said.textContent = told(kinds.find(([one]) => one === kind.value)?.[1] ?? name, command);
     });
 
     function choose() {
@@ -82,6 +84,12 @@ export async function open(station, me) {
         ...station.connectors.filter((/** @type {any} */ one) => one.number > 0)
           .map((/** @type {any} */ one) => el("option", { value: one.number }, String(one.number))));
     }
+  }
+
+  /** @param {() => Promise<any>} act */
+  function tried(act) {
+    said.textContent = "";
+    act().catch((error) => { said.textContent = words(error); });
   }
 
   /** @param {any} body */
@@ -105,6 +113,3 @@ function body(kind, connector, message, key, value) {
 
 /** @param {string} name @param {any} command */
 function told(name, command) { return `${name}: ${command.state}${command.answer ? ` (${command.answer})` : ""}`; }
-
-/** @param {() => Promise<any>} act */
-function tried(act) { act().catch((error) => notice(words(error))); }
