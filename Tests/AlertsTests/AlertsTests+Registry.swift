@@ -146,7 +146,7 @@ extension `Alerts of a house` {
 
     private func put(_ station: String, in house: ChargePointOperator) async throws {
         let now = clock.now
-        let evses = (1...2).map { number in
+        let evses = (1...2).map { (number: Int) in
             EVSE(
                 uid: "\(station)-\(number)", evseID: nil, status: .unknown,
                 connectors: [

@@ -174,3 +174,29 @@ def test_doctor_names_plugs_that_charge_for_nothing(server):
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(line for line in done.stdout.splitlines() if "prices" in line)
     assert "DEPOT/YARD-2" in line and "YARD-1" not in line, done.stdout
+
+
+def test_keys_and_people_are_ended_under_a_running_server(server):
+    key, secret = server.run("key", "add", "desk", "--role", "viewer").split()[-1], server.key
+    prefix = key.split("_")[1]
+    server.key = key
+    try:
+        assert server.api("GET", "/me")[0] == 200
+        assert prefix in server.run("key", "revoke", prefix)
+        assert server.api("GET", "/me")[0] == 401
+    finally:
+        server.key = secret
+    listed = {line["prefix"]: line for line in json.loads(server.run("key", "list", "--json"))}
+    assert "revokedAt" in listed[prefix] and "revokedAt" not in listed[secret.split("_")[1]]
+    assert secret not in server.run("key", "list")
+    server.run("user", "add", "anna", "--role", "admin")
+    server.run("user", "add", "otto", "--role", "viewer")
+    assert "otto" in server.run("user", "remove", "otto")
+    refused = subprocess.run(
+        [str(BIN / "kerb-cpo"), "user", "remove", "anna", "--config", str(server.configuration)],
+        capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 4 and "last admin" in refused.stderr and "user add" in refused.stderr
+    assert [line["user"] for line in json.loads(server.run("user", "list", "--json"))] == ["anna"]
+    told = server.api("GET", "/audit")[1]["items"]
+    assert [(line["who"], line["action"], line["subject"]) for line in told[:2]] == [
+        ("command line", "user.remove", "otto"), ("command line", "key.revoke", prefix)]
