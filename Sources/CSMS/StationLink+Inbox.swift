@@ -57,13 +57,14 @@ extension StationLink {
             deviations.formUnion(event.deviations)
             (bytes, note) = await reply(to: event.value, item, &deviations, on: shard)
         }
-        connection.send(bytes, on: shard)
         // An error of ours and the answer to a boot are not repeated: trying again may be served.
         if note == nil, !item.isBoot, !isRepeated {
             replies.remember(item.id, fingerprint: item.fingerprint, reply: bytes)
         }
+        // Before it is answered, so that whoever saw the answer finds both.
         center.log.count(deviations, of: station, at: item.receivedAt)
         log(item, bytes, note)
+        connection.send(bytes, on: shard)
     }
 
     private func reply(

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Station
 
-@Suite(.timeLimit(.minutes(30))) struct `A damaged journal` {
+@Suite(.timeLimit(.minutes(90))) struct `A damaged journal` {
     let folder = TemporaryFolder()
     let clock = ManualClock(Timestamp(seconds: 1_800_000_000))
 

@@ -388,7 +388,7 @@ extension World {
     }
 }
 
-@Suite(.timeLimit(.minutes(30))) struct `Any history of a board` {
+@Suite(.timeLimit(.minutes(90))) struct `Any history of a board` {
     @Test func `bills each charge once, with its watt-hours and its times`() async throws {
         for seed in Budget.firstSeed..<Budget.seeds(120, long: 20_000) {
             let world = try World(seed: UInt64(seed))
