@@ -15,16 +15,25 @@ extension EdgeSettings {
         var protectiveEarthInput: Int?
     }
 
+    /// Modbus over TCP has one more, for a device that is alone behind its address.
+    static func deviceUnit(_ section: ConfigSection) -> Int {
+        let unit = section.int("unit", default: 1, in: 1...255, about: "Modbus unit")
+        if (248...254).contains(unit), !section.isSchema {
+            section.problem("unit", "\(unit) is reserved; give 1 to 247, or 255 on a tcp bus")
+        }
+        return unit
+    }
+
     static func sensors(_ section: ConfigSection) -> Sensors {
         let temperature = section.section("temperature", about: "what the outlet derates by")
         let earth = section.section("protectiveEarth", about: "the monitor on Modbus")
         return Sensors(
             temperatureBus: temperature.textOrNil("bus", about: "sensor on Modbus: name of a bus"),
-            temperatureUnit: temperature.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
+            temperatureUnit: deviceUnit(temperature),
             temperatureDevice: temperature.textOrNil(
                 "device", about: "sensor of the kernel, if not the board's"),
             protectiveEarthBus: earth.textOrNil("bus", about: "name of a bus"),
-            protectiveEarthUnit: earth.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
+            protectiveEarthUnit: deviceUnit(earth),
             protectiveEarthInput: earth.intOrNil(
                 "input", in: 0...65_535, about: "digital input, from 0"))
     }

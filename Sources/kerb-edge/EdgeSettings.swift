@@ -298,7 +298,7 @@ extension EdgeSettings {
                 "coil", in: 0...65_535, about: "relay card: coil, from 0"),
             pilotBus: pilot.textOrNil("bus", about: "pilot controller: name of a bus"),
             // 255 is the unit of controllers that are their own TCP gateway.
-            pilotUnit: pilot.int("unit", default: 1, in: 1...255, about: "Modbus unit"),
+            pilotUnit: deviceUnit(pilot),
             pilotPort: pilot.intOrNil(
                 "port", in: 1...48, about: "which connector of a controller that has several"),
             sensors: sensors(section),

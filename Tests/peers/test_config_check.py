@@ -125,6 +125,12 @@ EDGE_MISTAKES = {
     "pilot and relay on one unit": (
         replaced("unit: 11", "unit: 1"), "1\n  - connector: 2",
         "`evses[0].pilot.unit`: unit 1 of bus control is the relay card of connector 1 already"),
+    "a unit of TCP on a serial bus": (
+        replaced("unit: 11", "unit: 255"), "255\n  - connector: 2",
+        "`evses[0].pilot.unit`: 255 is for a tcp bus; a serial one has 1 to 247"),
+    "a reserved unit": (
+        replaced("unit: 11", "unit: 250"), "250\n  - connector: 2",
+        "`evses[0].pilot.unit`: 250 is reserved; give 1 to 247, or 255 on a tcp bus"),
     "two pilots on one unit": (
         last("unit: 12", "unit: 11"), "11\nsite", "have one pilot controller with one unit"),
     "two contactors on one coil": (
