@@ -42,7 +42,7 @@ extension SmartCharging {
                 wiring: outlet.wiring, circuit: 2, minimum: outlet.minimum, wanted: most,
                 priority: outlet.priority),
             isActive: load.isActive, mayDraw: load.mayDraw, isIdle: load.isIdle,
-            measured: isMeasured ? load.currents.max() : nil)
+            measured: isMeasured ? load.currents.map(\.magnitude).max() : nil)
     }
 
     /// The tree above the outlets: 0 the fuse without the other consumers, 1 the local limits on all

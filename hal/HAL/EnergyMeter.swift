@@ -27,6 +27,8 @@ package struct MeterReadings: Hashable, Sendable {
     ///
     /// - Units: whole watt-hours, rounded down. Counts up for the life of the meter, never resets.
     package var energy: WattHours
+    /// The register's smallest step at this height: it may stand still for as long as that takes.
+    package var energyStep = WattHours(1)
     /// The lifetime export register, where the meter has one.
     package var exported: WattHours?
     /// L1, L2, L3, as many as the meter measures; empty where it tells none.

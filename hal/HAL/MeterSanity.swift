@@ -52,6 +52,7 @@ package struct MeterSanity: Hashable, Sendable {
         let (energy, hasRolledOver) = try energyGuard.check(
             readings.energy, askedAt: readings.askedAt)
         readings.energy = energy
+        readings.energyStep = WattHours(smallestStep(readings))
         if hasRolledOver, let end = energyGuard.rollsOverAt {
             readings.doubts[.energyImport] = .rolledOver(at: end)
         }
