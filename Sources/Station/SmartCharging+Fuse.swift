@@ -54,7 +54,7 @@ extension SmartCharging {
         var isSafe = left == nil || group?.isFollower ?? false
         var isBound = group != nil || meter != nil
         let local = localLimit(at: now)
-        if local.isUnreadable { isSafe = true }
+        if local.isUnreadable || areProfilesDoubted { isSafe = true }
         if local.limit != nil { isBound = true }
         var own = PhaseCurrents(settings.fuse)
         if let maximum = stationMaximum(at: clock.now) {
