@@ -107,7 +107,9 @@ package enum MeterDoubt: Hashable, Sendable {
 extension MeterDoubt {
     /// True where the currents of the same answers are far too small to be so.
     package var isOfSmallCurrents: Bool {
-        if case .unitJump(let watts, let voltAmperes) = self { return abs(watts) > voltAmperes }
+        if case .unitJump(let watts, let voltAmperes) = self {
+            return watts.magnitude > max(0, voltAmperes)
+        }
         return false
     }
 }
