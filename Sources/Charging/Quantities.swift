@@ -43,6 +43,8 @@ package struct Amperes: Hashable, Comparable, Sendable {
     package static let zero = Amperes(milliamperes: 0)
     package static func < (a: Self, b: Self) -> Bool { a.milliamperes < b.milliamperes }
     package var decimal: Decimal { Decimal(significand: Int128(milliamperes), scale: 3) }
+    /// Whichever way it flows: a meter wired the other way round heats the cable just as much.
+    package var magnitude: Self { Self(milliamperes: Int64(clamping: milliamperes.magnitude)) }
 }
 
 /// Voltage in millivolts, phase to neutral unless a name says otherwise.

@@ -16,12 +16,15 @@ extension BoardJournal {
         var lost: [String: Int] = [:]
         /// There were charges or messages, or may have been, and not a charge came over.
         var isNothing = false
+        /// A profile of the operator may be among what did not come over.
+        var hasLostProfiles = false
 
         var description: String {
             let lost = lost.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             return "\(charges) charges and \(messages) messages, \(unsound) rows unsound"
                 + (lost.isEmpty ? "" : " (\(lost.joined(separator: ", ")))")
                 + (unreadable > 0 ? ", \(unreadable) pages unreadable" : "")
+                + (hasLostProfiles ? "; \(SmartCharging.lostProfilesText)" : "")
         }
     }
 
@@ -42,7 +45,9 @@ extension BoardJournal {
                 of: damaged, scratch, columns.keys.sorted(), copy, &saved.unreadable)
         else {
             saved.isNothing = true
+            saved.hasLostProfiles = true
             try await doubtSiteLimit()
+            try await doubtProfiles()
             return saved
         }
         defer { reader.close() }
@@ -62,7 +67,32 @@ extension BoardJournal {
         }
         try await write(.salvage) { sql in try Self.doubtLocalList(sql) }
         try await doubtSiteLimit()
+        // A lost setting may have been the one that says so of an earlier loss.
+        let isDoubtLost =
+            try await settings()[SmartCharging.profilesKey] == nil
+            && Self.isLost("setting", reader, saved)
+        if Self.isLost("charging_profile", reader, saved) || isDoubtLost {
+            saved.hasLostProfiles = true
+            try await doubtProfiles()
+        }
         return saved
+    }
+
+    private static func isLost(_ table: String, _ reader: DamagedDatabase, _ saved: Saved) -> Bool {
+        saved.lost[table] != nil || isBroken(table, reader)
+    }
+
+    /// Where an operator's profile did not come over nobody knows what he allowed: the safe share counts
+    /// until he says it again. See `SmartCharging.endProfileDoubt`.
+    func doubtProfiles() async throws {
+        try await write(.salvage) { sql in
+            try sql.execute(
+                """
+                INSERT INTO setting (key, value) VALUES (?, '')
+                ON CONFLICT (key) DO UPDATE SET value = excluded.value
+                """, SmartCharging.profilesKey)
+            try Self.seal("setting", where: "key = ?", SmartCharging.profilesKey, in: sql)
+        }
     }
 
     /// Where a person's limit on the site did not come over nobody knows it: the safe share counts until

@@ -214,7 +214,7 @@ package struct CommissioningMachine: Sendable {
         }
         let currents = (meter["currentsA"]?.array ?? []).map(Self.thousandths)
         let phases = currents.enumerated().filter { $0.element >= Self.leastMilliamperes }
-            .map { "L\($0.offset + 1)" }
+            .map { Self.phaseName($0.offset, wiring[number]) }
         let counted = (meter["registerWh"]?.int64 ?? 0) - startWh
         let shown = volts.map { String($0 / 1000) }.joined(separator: "/")
         var effects = pass(
@@ -385,6 +385,11 @@ package struct CommissioningMachine: Sendable {
         isGivenUp = true
         presentedAt = nil
         return [.say("connector \(number): \(step) FAILED, \(found)")]
+    }
+
+    /// As the outlet's meter counts them. A single one is the outlet's own, whatever it hangs on.
+    private static func phaseName(_ index: Int, _ wired: PhaseWiring?) -> String {
+        wired?.phases.count == 1 ? "its own L\(index + 1)" : "L\(index + 1)"
     }
 
     static func thousandths(_ value: JSONValue) -> Int64 {

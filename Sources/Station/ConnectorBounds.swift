@@ -24,6 +24,9 @@ package enum ConnectorBounds {
     /// A greater distance between the phases than this part of the nominal voltage is a lost neutral;
     /// a sound supply keeps within 2 % (EN 50160).
     package static let unbalancePercent: Int64 = 20
+    /// More power than this against the car's direction is a doubt about the meter: a charger of this
+    /// kind never feeds back, and what filters return and meters err by is less.
+    package static let feedBackWatts: Int64 = 200
     /// Between these every phase is good again.
     package static let goodVoltagePercent: ClosedRange<Int64> = 90...110
 }

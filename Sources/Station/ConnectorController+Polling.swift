@@ -239,5 +239,10 @@ extension MeterSnapshot {
             register: readings.energy, currents: readings.currents, voltages: readings.voltages,
             power: readings.power, quality: readings.quality, askedAt: readings.askedAt,
             at: readings.at)
+        registerStep = readings.energyStep
+        switch readings.doubts[.energyImport] {
+        case nil, .rolledOver: break
+        case let doubt?: registerDoubt = "\(doubt)"
+        }
     }
 }

@@ -44,6 +44,8 @@ package actor ConnectorController {
     var loggedVerdict: [String]?
     /// The serial number of a meter of which a notice was left already.
     var toldMeter: String?
+    /// What of the meter a notice was left of already.
+    private var toldConcerns: Set<ConnectorMachine.MeterConcern> = []
     var loggedVerdictAt = Int64.min / 2
     var isFailing: Set<String> = []
     /// Ended charges whose signed record is not settled yet.
@@ -231,6 +233,15 @@ package actor ConnectorController {
             log.error(
                 "register refused", ["connector": number, "kept": kept.value, "shown": shown.value])
             // Nothing waits for it, and the log has it as well.
+            Task { try? await journal.leaveNotice(text) }
+        case .meterDoubted(let concern, let why):
+            log.warning(
+                "meter doubted",
+                ["connector": number, "charge": machine.transaction?.id, "reason": why])
+            // Of every charge in the log, of the first one as a notice too.
+            guard toldConcerns.insert(concern).inserted else { return }
+            let text = "connector \(number): its meter is doubted: \(why)"
+            // As above.
             Task { try? await journal.leaveNotice(text) }
         }
     }

@@ -152,6 +152,17 @@ extension ConnectorMachine {
         /// The meter shows more than a charge found open can have drawn since its register was kept: the
         /// kept one is billed, and a person decides on the rest.
         case registerRefused(kept: WattHours, shown: WattHours)
+        /// Something about the meter of a running charge is doubted since this reading.
+        case meterDoubted(MeterConcern, why: String)
+    }
+
+    package enum MeterConcern: String, Hashable, Sendable {
+        /// The driver holds the register against the power.
+        case register
+        /// Power flows the wrong way.
+        case feedsBack
+        /// The register does not count what flows; the charge ends.
+        case standsStill
     }
 
     package enum StartFailure: String, Hashable, Sendable {

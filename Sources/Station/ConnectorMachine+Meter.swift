@@ -4,8 +4,9 @@ import HAL
 // What a meter's reading does: it is believed as far as the outlet could have given it.
 extension ConnectorMachine {
     mutating func absorbMeter(
-        _ snapshot: MeterSnapshot, _ now: Instant, _ effects: inout Effects
+        _ read: MeterSnapshot, _ now: Instant, _ effects: inout Effects
     ) {
+        let snapshot = doubted(read)
         if let last = meter, snapshot.askedAt < last.askedAt { return }
         guard let floor = transaction?.lastRegister ?? meter?.register else {
             meter = snapshot
@@ -37,8 +38,54 @@ extension ConnectorMachine {
         running.lastRegister = snapshot.register
         if running.phase == .running, let id = running.id {
             keepRegister(of: &running, id, snapshot, now, &effects)
+            watchRegister(of: &running, snapshot, &effects)
         }
         transaction = running
+    }
+
+    /// A reading under the closed contactor that tells of energy flowing back.
+    private func doubted(_ read: MeterSnapshot) -> MeterSnapshot {
+        guard let power = feedBack(read) else { return read }
+        var snapshot = read
+        let why = Self.feedsBack(power)
+        if case .suspect(let others) = read.quality {
+            snapshot.quality = .suspect("\(others); \(why)")
+        } else {
+            snapshot.quality = .suspect(why)
+        }
+        return snapshot
+    }
+
+    private func feedBack(_ snapshot: MeterSnapshot) -> Watts? {
+        guard contactor.isClosed, let power = snapshot.power,
+            power.value < -ConnectorBounds.feedBackWatts
+        else { return nil }
+        return power
+    }
+
+    private static func feedsBack(_ power: Watts) -> String {
+        "power is \(power.value) W, though no car feeds back here: is the meter wired the other way round?"
+    }
+
+    /// Says once a charge what is doubted, and ends a charge whose register does not count what flows.
+    /// What it counted is billed, and nothing else: nobody knows the rest.
+    private mutating func watchRegister(
+        of running: inout Transaction, _ snapshot: MeterSnapshot, _ effects: inout Effects
+    ) {
+        if let power = feedBack(snapshot), running.concerns.insert(.feedsBack).inserted {
+            effects.others.append(.report(.meterDoubted(.feedsBack, why: Self.feedsBack(power))))
+        }
+        if let doubt = snapshot.registerDoubt, running.concerns.insert(.register).inserted {
+            effects.others.append(.report(.meterDoubted(.register, why: "register \(doubt)")))
+        }
+        if let found = running.watch.take(snapshot), running.concerns.insert(.standsStill).inserted
+        {
+            let why =
+                "register grew by \(found.grew) where \(found.expected) flowed, "
+                + "\(RegisterWatch.windowsBeforeEnd) times in a row; the charge ends"
+            effects.others.append(.report(.meterDoubted(.standsStill, why: why)))
+            latch(.meterAbsurd, &effects)
+        }
     }
 
     /// No fall, and no more than the rated power could have delivered since, by 10 % and 1 kWh.
@@ -81,7 +128,8 @@ extension ConnectorMachine {
         _ snapshot: MeterSnapshot, _ now: Instant, _ effects: inout Effects
     ) {
         let most = mostOffered(now).milliamperes * 11 / 10 + 500
-        guard contactor.isClosed, snapshot.currents.contains(where: { $0.milliamperes > most })
+        guard contactor.isClosed,
+            snapshot.currents.contains(where: { $0.magnitude.milliamperes > most })
         else {
             overCurrentSince = nil
             return

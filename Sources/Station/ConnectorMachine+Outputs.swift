@@ -26,7 +26,7 @@ extension ConnectorMachine {
     private func isIdle(_ snapshot: MeterSnapshot) -> Bool {
         !snapshot.currents.isEmpty
             && snapshot.currents.allSatisfy {
-                abs($0.milliamperes) < ConnectorTimings.idleMilliamperes
+                $0.magnitude.milliamperes < ConnectorTimings.idleMilliamperes
             }
     }
 
@@ -61,7 +61,7 @@ extension ConnectorMachine {
             now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh, pilot != .b
         else { return false }
         return meter.currents.contains {
-            abs($0.milliamperes) >= ConnectorTimings.idleMilliamperes
+            $0.magnitude.milliamperes >= ConnectorTimings.idleMilliamperes
         }
     }
 

@@ -244,6 +244,9 @@ package struct ConnectorMachine: Sendable {
         var lastSample: Int64 = 0
         var registerKeptAt: Int64 = 0
         var registerKept: WattHours
+        var watch = RegisterWatch()
+        /// What was said of its meter.
+        var concerns: Set<MeterConcern> = []
 
         /// True while energy may be asked for under this transaction.
         var isRunning: Bool { phase == .running && stopReason == nil }

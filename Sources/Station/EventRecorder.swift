@@ -167,8 +167,12 @@ extension EventRecorder {
     }
 
     func told(_ report: ConnectorMachine.Report, of connector: ConnectorNumber) {
-        guard case .status(let status) = report else { return }
-        note(.status, status.status.rawValue, of: connector)
+        switch report {
+        case .status(let status): note(.status, status.status.rawValue, of: connector)
+        case .meterDoubted(let concern, let why):
+            note(.device, why, of: connector, part: "meter, \(concern.rawValue)")
+        default: break
+        }
     }
 
     func failed(_ device: String, _ error: (any Error)?, of connector: ConnectorNumber) {

@@ -31,7 +31,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
     case underVoltage
     /// No good reading for too long.
     case meterLost
-    /// The register fell or leapt; a person must look.
+    /// The register fell, leapt, or stands still although current flows; a person must look.
     case meterAbsurd
     /// An input the board has gave no reading since the start, or none for too long.
     case inputMissing
@@ -145,7 +145,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable, Comparable {
         case .phaseLost: "a phase of the supply is lost"
         case .underVoltage: "supply voltage too low"
         case .meterLost: "meter does not answer"
-        case .meterAbsurd: "meter register fell or leapt"
+        case .meterAbsurd: "meter register fell, leapt or stands still"
         case .inputMissing: "an input no longer speaks"
         }
     }

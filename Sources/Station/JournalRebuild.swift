@@ -82,11 +82,15 @@ struct JournalRebuild: Sendable {
         let isNothing: Bool
         do {
             let saved = salvages ? try await journal.salvage(from: path) : nil
-            if saved == nil { try await journal.doubtSiteLimit() }
+            if saved == nil {
+                try await journal.doubtSiteLimit()
+                try await journal.doubtProfiles()
+            }
             isNothing = saved?.isNothing ?? true
+            let nothing = "nothing; \(SmartCharging.lostProfilesText)"
             try await journal.leaveNotice(
-                "journal was damaged (\(cause)); saved \(saved.map { "\($0)" } ?? "nothing"); "
-                    + "look at \(aside(number))")
+                "journal was damaged (\(Self.short(cause))); saved "
+                    + "\(saved.map { "\($0)" } ?? nothing); look at \(aside(number))")
             try await journal.database.checkpoint()
             log.error("journal saved", ["saved": saved.map { "\($0)" } ?? "nothing"])
         } catch {
@@ -108,6 +112,14 @@ struct JournalRebuild: Sendable {
         try FileSystem.syncFolder(of: path)
         try probe?(.rebuilt, .committed)
     }
+
+    /// The first line of a cause. What a database's error advises is for one that nobody mends.
+    private static func short(_ cause: any Error) -> String {
+        let line = "\(cause)".prefix { !$0.isNewline }
+        return String((line.split(separator: ";").first ?? line[...]).prefix(longestCause))
+    }
+
+    private static let longestCause = 200
 
     /// The journal opened: what ended the program before is over.
     func forgetTries() {

@@ -5,6 +5,10 @@ import HAL
 package struct MeterSnapshot: Hashable, Sendable {
     /// The lifetime import register.
     package var register: WattHours
+    /// Its smallest step.
+    package var registerStep = WattHours(1)
+    /// What the driver doubts of the register; nil while it counts as it should.
+    package var registerDoubt: String?
     /// Per phase, as many as the meter has.
     package var currents: [Amperes]
     package var voltages: [Volts]

@@ -42,7 +42,7 @@ extension SmartCharging {
                 wiring: outlet.wiring, circuit: 2, minimum: outlet.minimum, wanted: most,
                 priority: outlet.priority),
             isActive: load.isActive, mayDraw: load.mayDraw, isIdle: load.isIdle,
-            measured: isMeasured ? load.currents.max() : nil)
+            measured: isMeasured ? load.currents.map(\.magnitude).max() : nil)
     }
 
     /// The tree above the outlets: 0 the fuse without the other consumers, 1 the local limits on all
@@ -54,7 +54,7 @@ extension SmartCharging {
         var isSafe = left == nil || group?.isFollower ?? false
         var isBound = group != nil || meter != nil
         let local = localLimit(at: now)
-        if local.isUnreadable { isSafe = true }
+        if local.isUnreadable || areProfilesDoubted { isSafe = true }
         if local.limit != nil { isBound = true }
         var own = PhaseCurrents(settings.fuse)
         if let maximum = stationMaximum(at: clock.now) {

@@ -90,12 +90,16 @@ extension SmartCharging {
             return "the journal cannot be written"
         }
         profiles.install(entry)
+        // A charge's own profile says nothing of what bounds the station.
+        if entry.profile.purpose != .transaction { await endProfileDoubt() }
         await step()
         return nil
     }
 
     /// False where nothing matched.
     package func clear(_ filter: ProfileFilter) async -> Bool {
+        // Whether anything is left of what he clears or not: he has spoken.
+        await endProfileDoubt()
         let ids = Set(profiles.matching(filter).map(\.profile.id))
         guard !ids.isEmpty else { return false }
         do {

@@ -20,6 +20,8 @@ package actor SmartCharging {
 
     // What the operator wants.
     var profiles = InstalledProfiles()
+    /// Damage took a profile, and the operator has said nothing since: the safe share counts.
+    var areProfilesDoubted = false
     let awaited = AwaitedProfiles()
     var offlineSince: Int64?
 
@@ -106,7 +108,9 @@ package actor SmartCharging {
     /// Reads what was installed before the restart. To be called before any charge can start.
     package func load() async throws {
         profiles = InstalledProfiles(try await journal.profiles())
-        await readHeldLimit(try await journal.settings()[Self.limitKey])
+        let kept = try await journal.settings()
+        await readHeldLimit(kept[Self.limitKey])
+        await readProfileDoubt(kept[Self.profilesKey])
         for controller in controllers { await controller.bind(awaited) }
         await step()
         for outlet in settings.outlets {

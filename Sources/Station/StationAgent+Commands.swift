@@ -219,6 +219,9 @@ package struct StationView: Hashable, Sendable {
     package var stationID: String
     package var isLinked: Bool
     package var linkedSince: Timestamp?
+    /// Why there is no link, and when the next try is; nil where there is one.
+    package var linkError: String?
+    package var nextTrySeconds: Int64?
     package var registration: RegistrationStatus?
     package var journalDepth: Int?
     package var journal: BoardJournal.View?
@@ -239,6 +242,7 @@ extension StationAgent {
         }
         return StationView(
             stationID: configuration.stationID, isLinked: link != nil, linkedSince: linkSince,
+            linkError: link == nil ? linkTrouble : nil, nextTrySeconds: secondsToNextTry,
             registration: registration, journalDepth: journalView?.depth, journal: journalView,
             now: clock.now, clockTrust: journal.trust, connectors: views,
             charging: await configuration.smartCharging?.view())

@@ -74,6 +74,9 @@ package actor StationAgent {
     var deliveryWaitsUntil: Int64 = 0
     var pace = DeliveryPace()
     var backoff: Backoff
+    /// Why the last link was not made, and when the next try is, on the monotonic clock.
+    var linkTrouble: String?
+    var triesAt: Int64?
     /// Tokens of each connector that are being asked about.
     var questions: [ConnectorNumber: Int] = [:]
     /// What the operator reserved, by his numbers.
@@ -145,13 +148,18 @@ package actor StationAgent {
                 let link = try await configuration.connect([
                     configuration.dialect.version.subprotocol
                 ])
+                linkTrouble = nil
                 await converse(link)
                 log.notice("link closed")
             } catch {
+                linkTrouble = Self.shown(String(describing: error))
                 tell(linkFailure: String(describing: error))
             }
+            let pause = backoff.next()
+            triesAt = clock.monotonicMilliseconds + pause
             // Cancellation ends the loop by its condition.
-            try? await clock.sleep(milliseconds: backoff.next())
+            try? await clock.sleep(milliseconds: pause)
+            triesAt = nil
         }
     }
 

@@ -9,6 +9,8 @@ extension StationView {
             "station": .string(stationID),
             "link": .string(isLinked ? "up" : "down"),
             "linkedSince": linkedSince.map(JSONValue.time),
+            "linkError": linkError.map { .string($0) },
+            "nextTrySeconds": nextTrySeconds.map { .number($0) },
             "registration": registration.map { .string($0.rawValue) },
             "journalDepth": journalDepth.map { .number($0) },
             "journal": journal?.json,

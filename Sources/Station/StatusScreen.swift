@@ -44,9 +44,18 @@ package struct StatusScreen: Sendable {
         return lines.joined(separator: "\n")
     }
 
+    /// `down: connection refused; next try in 40 s`; nil where there is a link, or nothing to say.
+    package static func linkTrouble(_ status: JSONValue) -> String? {
+        guard status["link"]?.string == "down" else { return nil }
+        let seconds = status["nextTrySeconds"]?.int.map { "next try in \($0) s" }
+        let parts = [status["linkError"]?.string, seconds].compactMap { $0 }
+        return parts.isEmpty ? nil : "down: " + parts.joined(separator: "; ")
+    }
+
     /// What of the journal and the clock a person should know; nothing while all is well.
     private static func notes(_ status: JSONValue) -> [String] {
         var lines: [String] = []
+        if let trouble = linkTrouble(status) { lines.append("  link \(trouble)") }
         let journal = status["journal"]
         if let trouble = journal?["trouble"]?.string { lines.append("  no new charge: \(trouble)") }
         if let parked = journal?["parkedCharges"]?.int, parked > 0 {

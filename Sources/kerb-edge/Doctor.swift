@@ -178,12 +178,24 @@ struct Doctor {
         let trouble = await Reachability.trouble(of: url)
         guard let trouble else {
             let found = "\(url): the server's port answers"
-            guard status != nil else { return .fine("link", found) }
-            return .bad(
-                "link", "down, though the server's port answers",
-                mend: "identity, password or certificate: see the log's `link not made` lines")
+            guard let status else { return .fine("link", found) }
+            return Self.downThoughPortAnswers(status)
         }
         return .bad("link", "\(url): \(trouble.what)", mend: trouble.mend)
+    }
+
+    /// What the agent itself was told at its last try says more than the port.
+    static func downThoughPortAnswers(_ status: JSONValue) -> Finding {
+        let said = StatusScreen.linkTrouble(status) ?? "down"
+        let found = "\(said); the server's port answers now"
+        guard status["linkError"] == nil else {
+            return .bad(
+                "link", found,
+                mend:
+                    "wait for the next try; if it fails again, what it says: identity, password or "
+                    + "certificate, or the server")
+        }
+        return .warning("link", found, mend: "wait for the next try")
     }
 
     // MARK: Files

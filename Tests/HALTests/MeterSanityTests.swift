@@ -140,6 +140,18 @@ private struct Watched {
         ) { try meter.second(energy: 4, watts: 0) }
     }
 
+    @Test func `reckons with the worst that a meter may say`() throws {
+        var meter = Watched()
+        for worst in [Int64.max, .min, .max, 100_000_000_000_000_000, .min] {
+            _ = try meter.second(energy: 5_000, watts: worst, milliamperes: worst)
+            _ = try meter.second(energy: 5_000, watts: worst, milliamperes: 0)
+        }
+        let doubts: [MeterDoubt] = [
+            .unitJump(watts: .min, voltAmperes: .max), .unitJump(watts: .max, voltAmperes: .min),
+        ]
+        #expect(doubts.map(\.isOfSmallCurrents) == [true, true])
+    }
+
     @Test func `takes no fall for the end of a register that has none`() throws {
         var meter = Watched()
         _ = try meter.second(energy: 999_990, watts: 0)

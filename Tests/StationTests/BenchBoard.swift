@@ -21,6 +21,9 @@ struct BenchBoard {
     var isMeterAlive = true
     var milliamperes: Int64 = 0
     var volts: [Int64] = []
+    /// What flows while the relay is closed; nil: the meter tells no power.
+    var watts: Int64?
+    var registerDoubt: String?
     var selfTestResult: ConnectorMachine.SelfTestResult? = .passed
 
     /// What each input last said; it goes on saying so.
@@ -112,13 +115,14 @@ struct BenchBoard {
 
     mutating func measure() {
         guard isMeterAlive else { return }
-        give(
-            .meter(
-                MeterSnapshot(
-                    register: WattHours(register),
-                    currents: [Amperes(milliamperes: isRelayClosed ? milliamperes : 0)],
-                    voltages: volts.map { Volts(millivolts: $0 * 1000) },
-                    askedAt: now.milliseconds, at: now.wall)))
+        var snapshot = MeterSnapshot(
+            register: WattHours(register),
+            currents: [Amperes(milliamperes: isRelayClosed ? milliamperes : 0)],
+            voltages: volts.map { Volts(millivolts: $0 * 1000) },
+            power: watts.map { Watts(isRelayClosed ? $0 : 0) },
+            askedAt: now.milliseconds, at: now.wall)
+        snapshot.registerDoubt = registerDoubt
+        give(.meter(snapshot))
     }
 
     /// Lets time go by in ticks of 100 ms; the meter is read each second.

@@ -179,6 +179,18 @@ import Testing
         #expect(try await journal.profiles().isEmpty)
         let notice = try #require(try await journal.view().notices.first)
         #expect(notice.contains(text: "1 rows unsound (charging_profile 1)"))
+        #expect(notice.contains(text: SmartCharging.lostProfilesText))
+        // What it advises where nobody mends has been done.
+        #expect(!notice.contains(text: "restore a backup") && !notice.contains(text: "\n"))
+        // The one that is gone may have been the operator's maximum.
+        #expect(try await journal.settings()[SmartCharging.profilesKey] == "")
+        await journal.close()
+    }
+
+    @Test func `doubts no profile where another row was lost`() async throws {
+        let journal = try await fill(changing: "UPDATE availability SET is_operative = 0")
+        #expect(try await journal.profiles().count == 1)
+        #expect(try await journal.settings()[SmartCharging.profilesKey] == nil)
         await journal.close()
     }
 

@@ -18,6 +18,17 @@ import Testing
             bench.machine.results.contains { $0.found.hasPrefix("L1 under load, 230/231/229 V") })
     }
 
+    @Test func `calls the phase of a one-phase outlet its own, whatever it hangs on`() {
+        for (wiring, name) in [(PhaseWiring.l2, "its own L1 under load"), (.str, "L1 under load")] {
+            var bench = CommissioningBench()
+            bench.machine = CommissioningMachine(connectors: [1, 2], wiring: [1: wiring])
+            bench.measure()
+            #expect(
+                bench.machine.results.contains { $0.found.hasPrefix(name) },
+                "\(bench.machine.results)")
+        }
+    }
+
     @Test func `shows the token until the charge ends, also one that is seen late`() {
         var bench = CommissioningBench()
         bench.measure()

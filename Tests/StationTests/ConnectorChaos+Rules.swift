@@ -149,7 +149,7 @@ extension ConnectorChaos {
             if reservation?.id == id, why != .replaced { reservation = nil }
         case .siteLimitLost: see("lost sites")
         case .resumed: see("resumed")
-        case .tokenRefused, .startAbandoned, .registerRefused: break
+        case .tokenRefused, .startAbandoned, .registerRefused, .meterDoubted: break
         }
     }
 

@@ -44,6 +44,8 @@ struct ConnectorChaos {
     var isDiodeBad = false
     var cable: Amperes? = Amperes(32)
     var draws: Int64 = 10_000
+    /// −1: its meter is wired the other way round.
+    let direction: Int64
     var volts: Int64 = 230_000
     var isTested = false
     /// What the connector falls to when nobody repeats the site's limit; nil: it holds by itself.
@@ -97,6 +99,7 @@ struct ConnectorChaos {
         if seed % 4 == 1 { rules.schedule = Self.schedule }
         if seed % 2 == 1 { rules.afterPowerLoss = .resume(withinSeconds: 60) }
         self.rules = rules
+        direction = seed % 6 == 5 ? -1 : 1
         share = seed % 3 == 2 ? Amperes(8) : nil
         machine = ConnectorMachine(number: 1, board: board, rules: rules, at: now)
         _ = machine.handle(.safeShare(share), at: now)
@@ -266,7 +269,8 @@ extension ConnectorChaos {
             .meter(
                 MeterSnapshot(
                     register: WattHours(register),
-                    currents: [Amperes(milliamperes: relay ? draws : 0)], voltages: volts,
+                    currents: [Amperes(milliamperes: relay ? direction * draws : 0)],
+                    voltages: volts,
                     askedAt: now.milliseconds, at: now.wall)))
         try checkMeasured()
     }

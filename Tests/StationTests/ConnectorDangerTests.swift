@@ -210,6 +210,13 @@ import Testing
         #expect(bench.machine.faults == [])
     }
 
+    @Test func `stops a car that draws too much past a meter wired the other way round`() {
+        var bench = BenchBoard.charging()
+        bench.milliamperes = -60_000
+        bench.pass(20_000)
+        #expect(bench.machine.faults == [.overCurrent])
+    }
+
     @Test func `faults a car that draws too much however often the offer changes`() {
         var bench = BenchBoard.charging()
         bench.milliamperes = 40_000

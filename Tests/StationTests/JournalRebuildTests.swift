@@ -195,6 +195,7 @@ import Testing
         #expect(FileSystem.exists("\(path).damaged-\(clock.now.milliseconds).unsaved"))
         // Nor does anybody know whether a person limited the site.
         #expect(try await journal.settings()[SmartCharging.limitKey] == "")
+        #expect(try await journal.settings()[SmartCharging.profilesKey] == "")
         await journal.close()
     }
 

@@ -114,6 +114,44 @@ import Testing
         await journal.close()
     }
 
+    private func profile(_ purpose: ChargingProfile.Purpose) -> ChargingProfile {
+        ChargingProfile(
+            id: 7, stackLevel: 0, purpose: purpose, kind: .absolute,
+            schedule: ChargingSchedule(
+                unit: .amperes, periods: [.init(start: 0, tenths: 200)],
+                start: Timestamp(seconds: 1_700_000_000)))
+    }
+
+    @Test func `leaves the safe share while an operator's profile is lost, until he speaks`()
+        async throws
+    {
+        let (first, one) = try await smart(ManualClock())
+        #expect(await first.view().state == "free")
+        try await one.set(SmartCharging.profilesKey, to: "")
+        await one.close()
+        for _ in 0..<2 {
+            let (again, journal) = try await smart(ManualClock())
+            #expect(await again.view().state == "safe")
+            // A person's limit is another one's word.
+            try await again.limitSite(nil)
+            #expect(await again.view().state == "safe")
+            await journal.close()
+        }
+        let (second, two) = try await smart(ManualClock())
+        #expect(await second.install(profile(.stationMaximum), connector: 0) == nil)
+        #expect(await second.view().state == "shared")
+        try await two.set(SmartCharging.profilesKey, to: "")
+        await two.close()
+        let (third, three) = try await smart(ManualClock())
+        #expect(await third.view().state == "safe")
+        #expect(await !third.clear(ProfileFilter(id: 99)))
+        #expect(await third.view().state == "shared")
+        await three.close()
+        let (fourth, four) = try await smart(ManualClock())
+        #expect(await fourth.view().state == "shared")
+        await four.close()
+    }
+
     @Test func `that was never said is known not to be there`() async throws {
         let (_, journal) = try await smart(ManualClock())
         #expect(try await journal.settings()[SmartCharging.limitKey] == "off")

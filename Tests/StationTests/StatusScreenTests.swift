@@ -135,3 +135,32 @@ private let status = """
         #expect(try !text().contains("1234"), "a token stands in the metrics")
     }
 }
+
+@Suite struct `A link that is down` {
+    private func screen(_ members: [String: JSONValue]) -> String {
+        var status: [String: JSONValue] = [
+            "station": "CP1", "link": "down", "connectors": .array([]),
+        ]
+        status.merge(members) { _, new in new }
+        var screen = StatusScreen(
+            terminal: Terminal(isTerminal: false, hasColour: false), isWatching: false)
+        return screen.text(.object(status))
+    }
+
+    @Test func `says why, and when it is tried again`() {
+        let why: [String: JSONValue] = [
+            "linkError": "connection refused", "nextTrySeconds": .number(40),
+        ]
+        #expect(screen(why).contains(text: "link down: connection refused; next try in 40 s"))
+        #expect(screen(["nextTrySeconds": .number(3)]).contains(text: "link down: next try in 3 s"))
+        #expect(!screen([:]).contains(text: "down:"))
+        #expect(!screen(why.merging(["link": "up"]) { $1 }).contains(text: "refused"))
+    }
+
+    @Test func `shows so much of a reason, in one line`() {
+        let reason = "bad\u{1B}[2J\nanswer" + String(repeating: "x", count: 1_000)
+        let shown = StationAgent.shown(reason)
+        #expect(shown.hasPrefix("bad [2J answer"))
+        #expect(shown.unicodeScalars.count == 200)
+    }
+}

@@ -12,8 +12,8 @@ import pytest
 
 from edge_site import BIN, ENVIRONMENT, ROOT, free_port
 
-# The control interface, the meters' network and an operator who is not there.
-PORTS = {"7070": free_port, "5020": free_port, "8080": free_port}
+# The control interface, the meters' network, an operator who is not there and the page for technicians.
+PORTS = {"7070": free_port, "5020": free_port, "8080": free_port, "8071": free_port}
 
 
 class Site:

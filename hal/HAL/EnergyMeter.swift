@@ -27,6 +27,8 @@ package struct MeterReadings: Hashable, Sendable {
     ///
     /// - Units: whole watt-hours, rounded down. Counts up for the life of the meter, never resets.
     package var energy: WattHours
+    /// The register's smallest step at this height: it may stand still for as long as that takes.
+    package var energyStep = WattHours(1)
     /// The lifetime export register, where the meter has one.
     package var exported: WattHours?
     /// L1, L2, L3, as many as the meter measures; empty where it tells none.
@@ -105,7 +107,9 @@ package enum MeterDoubt: Hashable, Sendable {
 extension MeterDoubt {
     /// True where the currents of the same answers are far too small to be so.
     package var isOfSmallCurrents: Bool {
-        if case .unitJump(let watts, let voltAmperes) = self { return abs(watts) > voltAmperes }
+        if case .unitJump(let watts, let voltAmperes) = self {
+            return watts.magnitude > max(0, voltAmperes)
+        }
         return false
     }
 }

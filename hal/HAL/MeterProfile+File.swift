@@ -10,7 +10,9 @@ extension MeterProfile {
         let listed = section.section("values")
         for quantity in MeterQuantity.allCases {
             guard let entry = listed.sectionOrNil(quantity.rawValue) else { continue }
-            let value = Value(entry, defaults, units: quantity.units)
+            var value = Value(entry, defaults, units: quantity.units)
+            value.minimum = value.minimum ?? Decimal(-quantity.mostPossible)
+            value.maximum = value.maximum ?? Decimal(quantity.mostPossible)
             values[quantity] = value
         }
         if values[.energyImport] == nil {
@@ -47,6 +49,19 @@ extension MeterProfile {
             timeoutMilliseconds: section.int("timeoutMilliseconds", default: 500, in: 50...5000),
             quarantineMilliseconds: section.int(
                 "quarantineMilliseconds", default: 600, in: 300...10_000))
+    }
+}
+
+extension MeterQuantity {
+    /// What no meter of an outlet or a site shows, either way, in the base unit and its thousandfold
+    /// alike: a file without bounds takes no number that nobody can reckon with.
+    fileprivate var mostPossible: Int64 {
+        switch self {
+        case .energyImport, .energyExport: 1_000_000_000_000_000
+        case .power, .powerL1, .powerL2, .powerL3: 1_000_000_000
+        case .voltageL1, .voltageL2, .voltageL3, .currentL1, .currentL2, .currentL3: 1_000_000
+        case .frequency, .powerFactor: 1_000_000
+        }
     }
 }
 

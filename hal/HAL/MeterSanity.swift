@@ -26,6 +26,13 @@ package struct MeterSanity: Hashable, Sendable {
         var beganAt: Int64
         /// Power × time so far.
         var wattMilliseconds: Int64 = 0
+
+        /// Stops at the end of the range: what a meter says may be any number.
+        mutating func add(_ watts: Int64, for milliseconds: Int64) {
+            let (product, isTooLarge) = watts.multipliedReportingOverflow(by: milliseconds)
+            let (sum, isAtEnd) = wattMilliseconds.addingReportingOverflow(product)
+            wattMilliseconds = isTooLarge || isAtEnd ? .max : sum
+        }
     }
 
     /// A longer silence between two readings begins a new window: nobody knows what flowed meanwhile.
@@ -36,6 +43,8 @@ package struct MeterSanity: Hashable, Sendable {
     private static let stepsBeforeVerdict: Int64 = 5
     /// A register lags its power by seconds, and a load may come and go between two readings.
     private static let slackWattHours: Int64 = 50
+    /// No register has larger steps than 1 GWh; a profile's scale may say anything.
+    private static let largestStep: Int64 = 1_000_000_000
 
     package init(
         maximumWatts: Int64, resolution: WattHours = WattHours(1), rollsOverAt: WattHours? = nil
@@ -52,6 +61,7 @@ package struct MeterSanity: Hashable, Sendable {
         let (energy, hasRolledOver) = try energyGuard.check(
             readings.energy, askedAt: readings.askedAt)
         readings.energy = energy
+        readings.energyStep = WattHours(smallestStep(readings))
         if hasRolledOver, let end = energyGuard.rollsOverAt {
             readings.doubts[.energyImport] = .rolledOver(at: end)
         }
@@ -68,9 +78,10 @@ package struct MeterSanity: Hashable, Sendable {
         guard let power = readings.power?.value, let apparent = readings.voltAmperes,
             apparent >= leastVoltAmperes
         else { return nil }
-        let watts = abs(power)
-        let isThousandfold = watts >= 500 * apparent
-        let isThousandth = watts * 500 <= apparent && watts > 0
+        // Divided, not multiplied: a meter may say any number, and none must end the program.
+        let watts = power.magnitude
+        let isThousandfold = watts / 500 >= apparent
+        let isThousandth = watts <= apparent / 500 && watts > 0
         return isThousandfold || isThousandth
             ? .unitJump(watts: power, voltAmperes: apparent) : nil
     }
@@ -91,13 +102,14 @@ package struct MeterSanity: Hashable, Sendable {
         guard var window, (0...Self.longestStepMilliseconds).contains(step) else {
             return begin(readings)
         }
-        window.wattMilliseconds += (before + now) / 2 * step
+        window.add((before / 2 + now / 2), for: step)
         let expected = WattHours(window.wattMilliseconds / 3_600_000)
         let grew = readings.energy - window.energy
         let slack = 2 * smallestStep(readings) + Self.slackWattHours
-        let isStanding = grew.value * 2 + slack < expected.value
-        let isAhead = grew.value > expected.value * 2 + slack
-        let isFull = expected.value >= Self.stepsBeforeVerdict * slack
+        // Sums of watt-hours stop at their range's end.
+        let isStanding = grew + grew + WattHours(slack) < expected
+        let isAhead = grew > expected + expected + WattHours(slack)
+        let isFull = expected.value / Self.stepsBeforeVerdict >= slack
         self.window = window
         guard isStanding || isAhead || isFull else { return }
         verdict = verdict(
@@ -130,7 +142,7 @@ package struct MeterSanity: Hashable, Sendable {
 
     /// The register's step here: its profile's, or a float32's at this height.
     private func smallestStep(_ readings: MeterReadings) -> Int64 {
-        max(resolution.value, readings.energy.value >> 23, 1)
+        min(max(resolution.value, readings.energy.value >> 23, 1), Self.largestStep)
     }
 }
 
@@ -139,7 +151,10 @@ extension MeterReadings {
     var voltAmperes: Int64? {
         guard !currents.isEmpty, voltages.count >= currents.count else { return nil }
         return zip(voltages, currents).reduce(0) { sum, phase in
-            sum + phase.0.millivolts / 100 * (abs(phase.1.milliamperes) / 100) / 100
+            let (product, isTooLarge) = (phase.0.millivolts / 100)
+                .multipliedReportingOverflow(by: phase.1.magnitude.milliamperes / 100)
+            let (total, isAtEnd) = sum.addingReportingOverflow(product / 100)
+            return isTooLarge || isAtEnd ? .max : total
         }
     }
 

@@ -1,0 +1,38 @@
+import Service
+
+// A profile that damage took from the journal may have been the operator's maximum. Without it more
+// would flow than he allowed, and he would not know.
+extension SmartCharging {
+    /// The journal's key of it; anything but `noDoubt` is a doubt.
+    static let profilesKey = "profiles.lost"
+    private static let noDoubt = "off"
+    static let lostProfilesText =
+        "a limit of the operator may be lost: the safe share counts until he sets a station or default "
+        + "profile, or clears any"
+
+    func readProfileDoubt(_ text: String?) async {
+        guard let text else {
+            // From now on a row that is missing is one that was lost.
+            do { try await journal.set(Self.profilesKey, to: Self.noDoubt) } catch {
+                log.warning("journal not written", ["error": String(describing: error)])
+            }
+            return
+        }
+        guard text != Self.noDoubt else { return }
+        areProfilesDoubted = true
+        log.error("profile lost, the safe share counts", ["mend": Self.lostProfilesText])
+    }
+
+    /// The operator has said what counts. Where the disk does not take it, the doubt goes on.
+    func endProfileDoubt() async {
+        guard areProfilesDoubted else { return }
+        do {
+            try await journal.set(Self.profilesKey, to: Self.noDoubt)
+            areProfilesDoubted = false
+            log.notice("profiles said again")
+        } catch {
+            log.warning("journal not written", ["error": String(describing: error)])
+        }
+        await step()
+    }
+}
