@@ -272,6 +272,8 @@ package struct AuthorizationInfo: Hashable, Sendable {
     package var status: AuthorizationStatus
     package var group: String?
     package var expires: Timestamp?
+    /// It came with an end that nobody could read: it counts for now and must not be kept.
+    package var isEndUnread = false
 
     package init(_ status: AuthorizationStatus, group: String? = nil, expires: Timestamp? = nil) {
         self.status = status

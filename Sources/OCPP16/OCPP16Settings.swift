@@ -23,7 +23,9 @@ extension SettingsCatalogue {
         Definition("BlinkRepeat", .blinkRepeat, count, isOffered: false),
         Definition(
             "ClockAlignedDataInterval", .clockAlignedIntervalSeconds, seconds, standard: "0"),
-        Definition("ConnectionTimeOut", .connectionTimeoutSeconds, seconds, standard: "60"),
+        // With 0 no token would ever find a car in time.
+        Definition(
+            "ConnectionTimeOut", .connectionTimeoutSeconds, .integer(1...86_400), standard: "60"),
         Definition("ConnectorPhaseRotation", .phaseRotation, .list(of: [])),
         Definition("ConnectorPhaseRotationMaxLength", .phaseRotationMaximum, count, .readOnly),
         Definition("GetConfigurationMaxKeys", .maximumKeysPerRead, count, .readOnly),

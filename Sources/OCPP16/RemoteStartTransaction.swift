@@ -29,7 +29,7 @@ enum RemoteStartTransaction {
             if r.matches(key, "connectorId") {
                 connector = try f.integer(&r, "connectorId")
             } else if r.matches(key, "idTag") {
-                token = try f.token(&r, "idTag")
+                token = try f.orderedToken(&r, "idTag")
             } else if r.matches(key, "chargingProfile") {
                 // One that cannot be read refuses the start: without it the car would charge too fast.
                 profile = try ChargingProfileWire.read(&r, &f)

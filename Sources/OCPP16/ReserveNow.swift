@@ -30,9 +30,9 @@ enum ReserveNow {
             } else if r.matches(key, "expiryDate") {
                 expires = try f.time(&r)
             } else if r.matches(key, "idTag") {
-                token = try f.token(&r, "idTag")
+                token = try f.orderedToken(&r, "idTag")
             } else if r.matches(key, "parentIdTag") {
-                group = try f.token(&r, "parentIdTag")
+                group = try f.orderedToken(&r, "parentIdTag")
             } else if r.matches(key, "reservationId") {
                 id = try f.integer(&r, "reservationId")
             } else {

@@ -70,14 +70,14 @@ enum SendLocalList {
         var info: AuthorizationInfo?
         _ = try fields.object(&reader, "localAuthorizationList") { r, key, f throws(JSONError) in
             if r.matches(key, "idTag") {
-                token = try f.token(&r, "idTag")
+                token = try f.orderedToken(&r, "idTag")
             } else if r.matches(key, "idTagInfo") {
-                info = try IdTagInfo.read(&r, &f)
+                info = try IdTagInfo.read(&r, &f, isOrdered: true)
             } else {
                 try f.unknown(&r)
             }
         }
-        guard let token, !token.isEmpty else {
+        guard let token else {
             fields.fail(.missingField, "a required field is missing: idTag")
             return nil
         }

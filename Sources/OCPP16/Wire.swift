@@ -50,6 +50,24 @@ enum Wire {
     }
 }
 
+extension FieldReader {
+    /// A token that an operator has something done for. One that 1.6 cannot carry back is refused: a
+    /// charge under it could never be told, and so never be billed.
+    @_lifetime(reader: copy reader)
+    mutating func orderedToken(
+        _ reader: inout JSONReader, _ field: StaticString
+    ) throws(JSONError) -> String? {
+        guard let token = try token(&reader, field) else { return nil }
+        guard Wire.isToken(token) else {
+            fail(
+                .propertyViolation,
+                "\(field) must have 1 to \(Wire.tokenCharacters) characters")
+            return nil
+        }
+        return token
+    }
+}
+
 extension JSONWriter {
     mutating func member(_ name: StaticString, ifAny value: String?) {
         if let value { member(name, value) }

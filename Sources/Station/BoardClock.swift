@@ -46,6 +46,9 @@ package final class BoardClock: ServiceClock {
     static let smallestStep: Int64 = 1_000
     /// Before this nothing of Kerb was written; 2026-01-01.
     package static let earliest = Timestamp(milliseconds: 1_767_225_600_000)
+    /// After this nobody's time is believed: a board does not live thirty years, and whoever says it does
+    /// has a broken clock, or wants every token and reservation to be over; 2056-01-01.
+    package static let latest = Timestamp(milliseconds: 2_713_910_400_000)
     private static let kernelIsReadEvery: Int64 = 1_000
 
     package init(
@@ -96,12 +99,17 @@ package final class BoardClock: ServiceClock {
         return isSynchronised && system.now >= Self.earliest
     }
 
+    /// Whether an operator can mean this time.
+    static func isPlausible(_ operators: Timestamp) -> Bool {
+        operators >= earliest && operators <= latest
+    }
+
     /// Hears the operator's time and takes it over where it differs and no time server keeps ours.
     ///
     /// - Returns: by how much the board's was wrong, where it was.
     package func correct(to operators: Timestamp) -> Int64? {
-        // An operator who lives before us has no clock either.
-        guard operators >= Self.earliest else { return nil }
+        // An operator who lives before us has no clock either, nor one who lives long after.
+        guard Self.isPlausible(operators) else { return nil }
         let (now, monotonic) = (now, system.monotonicMilliseconds)
         let difference = operators.milliseconds - now.milliseconds
         let isKept = isKeptByServer(at: monotonic)

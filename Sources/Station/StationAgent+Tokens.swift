@@ -74,6 +74,10 @@ extension StationAgent {
             return
         }
         guard settings.bool(.authorizationCacheEnabled) else { return }
+        // Kept without its end it would be good for ever; a refusal may be kept as long.
+        if info.isEndUnread, info.status == .accepted {
+            return log.warning("token not remembered, its expiryDate cannot be read")
+        }
         try await journal.learn(token: token, info, at: clock.now)
     }
 

@@ -58,6 +58,8 @@ package actor StationAgent {
     var replies = ReplyCache()
     var linkSince: Timestamp?
     var saidClockIsUntrusted = false
+    /// True while the operator tells a time that nobody can mean.
+    private var saidTimeIsRefused = false
     var lastHeartbeat: Int64 = 0
     var hasHeardNonsense = false
     var reconnectsAfterReply = false
@@ -219,7 +221,16 @@ package actor StationAgent {
         if case .answered(.alive(let now)) = await call(.alive) { compare(clockWith: now) }
     }
 
-    private func compare(clockWith operatorsTime: Timestamp) {
+    func compare(clockWith operatorsTime: Timestamp) {
+        guard BoardClock.isPlausible(operatorsTime) else {
+            // Each Heartbeat brings it again.
+            if !saidTimeIsRefused {
+                log.warning("operator's time refused", ["time": operatorsTime])
+            }
+            saidTimeIsRefused = true
+            return
+        }
+        saidTimeIsRefused = false
         guard let wrong = configuration.correctClock(operatorsTime) else { return }
         log.warning("clock set by the operator's", ["milliseconds": wrong])
         note(.settingSystemTime, "moved by \(wrong) ms")

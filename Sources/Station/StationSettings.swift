@@ -31,6 +31,10 @@ package final class StationSettings: Sendable {
         // A value of an older program that no longer fits must not come back to life; a number beyond a
         // range that has become narrower is its nearest end.
         for (key, value) in written {
+            // An older program took 0, with which nothing ever started: one second would be no better.
+            if catalogue[key: key]?.meaning == .connectionTimeoutSeconds, Int(value) == 0 {
+                continue
+            }
             let fitting = catalogue.nearest(to: value, for: key)
             if case .accepted(let tidy, _) = verdict(on: fitting, for: key) { hold(tidy, for: key) }
         }

@@ -66,6 +66,25 @@ import Testing
         #expect(clock.trust == .untrusted)
     }
 
+    @Test func `does not take over a time that no board lives to see`() {
+        let clock = board(ManualClock(Timestamp(seconds: 30)))
+        let last = BoardClock.latest.milliseconds
+        for late in [last + 1, 253_402_300_799_000] {
+            #expect(clock.correct(to: Timestamp(milliseconds: late)) == nil)
+            #expect(clock.trust == .untrusted)
+        }
+        #expect(clock.correct(to: BoardClock.latest) == last - 30_000)
+    }
+
+    @Test func `keeps the operator's good time when he then says another age`() {
+        let system = ManualClock(Timestamp(seconds: 30))
+        let clock = board(system)
+        _ = clock.correct(to: noon)
+        #expect(clock.correct(to: Timestamp(seconds: 253_402_300_799)) == nil)
+        #expect(clock.now == noon)
+        #expect(clock.trust == .operator)
+    }
+
     @Test func `knows after a restart of the program what the operator said in this boot`()
         async throws
     {
@@ -223,6 +242,31 @@ import Testing
         _ = clock.correct(to: noon)
         for _ in 0..<2 { await agent.tell(linkFailure: "certificate has expired") }
         #expect(lines.withLock { $0.count } == 3)
+        await journal.close()
+    }
+
+    @Test func `says once that the operator tells a time nobody can mean`() async throws {
+        let folder = TemporaryFolder()
+        let lines = Lock<[String]>([])
+        let clock = board(ManualClock(Timestamp(seconds: 30)))
+        let journal = try await BoardJournal(
+            path: folder.file("j.db"), bootID: "a", clock: clock)
+        struct NoLink: Error {}
+        let agent = StationAgent(
+            StationAgent.Configuration(
+                stationID: "CP1", identity: StationIdentity(vendor: "Kerb", model: "test"),
+                dialect: OCPP16Dialect(), connect: { _ in throw NoLink() }, restart: { _ in }),
+            connectors: [], journal: journal,
+            settings: StationSettings(catalogue: .ocpp16, defaults: [:], written: [:]),
+            clock: clock, log: Log(level: .info) { line in lines.withLock { $0.append(line) } })
+        func refusals() -> Int {
+            lines.withLock { $0.count { $0.contains("operator's time refused") } }
+        }
+        for _ in 0..<3 { await agent.compare(clockWith: Timestamp(seconds: 253_402_300_799)) }
+        #expect(refusals() == 1)
+        await agent.compare(clockWith: noon)
+        await agent.compare(clockWith: Timestamp(seconds: 1_000_000))
+        #expect(refusals() == 2)
         await journal.close()
     }
 }

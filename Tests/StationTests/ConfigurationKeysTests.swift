@@ -106,7 +106,7 @@ private struct Key: Sendable {
 
     @Test(arguments: [
         ("BlinkRepeat", 0, 100_000), ("ClockAlignedDataInterval", 0, 86_400),
-        ("ConnectionTimeOut", 0, 86_400), ("HeartbeatInterval", 0, 86_400),
+        ("ConnectionTimeOut", 1, 86_400), ("HeartbeatInterval", 0, 86_400),
         ("LightIntensity", 0, 100), ("MaxEnergyOnInvalidId", 0, 100_000),
         ("MeterValueSampleInterval", 0, 86_400), ("MinimumStatusDuration", 0, 3_600),
         ("ResetRetries", 0, 10), ("TransactionMessageAttempts", 1, 1_000),
@@ -129,6 +129,15 @@ private struct Key: Sendable {
             if case .integer = $0.kind { $0.access == .readWrite } else { false }
         }
         #expect(writable.count == 13, "every writable number stands above")
+    }
+
+    @Test func `wait a standard minute for the car where an older program was told not at all`() {
+        let settings = settings(["ConnectionTimeOut": "0"])
+        #expect(settings.connectorRules.connectionTimeoutMilliseconds == 60_000)
+        #expect(settings.verdict(on: "0", for: "ConnectionTimeOut") == .rejected)
+        #expect(
+            self.settings(["ConnectionTimeOut": "1"]).connectorRules.connectionTimeoutMilliseconds
+                == 1_000)
     }
 
     @Test func `are printed with access, range and whether a restart is needed`() {
