@@ -120,6 +120,27 @@ extension ChargePointOperator {
         }
     }
 
+    /// The same once its time has come, whether the station is there now or not.
+    ///
+    /// - Returns: nil where as many wait for this station as may.
+    package func schedule(
+        _ command: StationCommand, to station: String, at due: Timestamp, origin: CommandOrigin,
+        in transaction: Transaction
+    ) throws -> Command? {
+        guard let record = try stations.station(station, in: transaction),
+            record.registration == .accepted
+        else { throw CommandRefusal.unknownStation }
+        try sites.check(command, at: record.id)
+        guard
+            try commands.scheduled(station: record.id, in: transaction) < Commands.mostScheduled
+        else { return nil }
+        let row = Command(
+            id: UUID4.make(), station: record.id, command: command, origin: origin,
+            createdAt: clock.now, notBefore: due)
+        try commands.enqueue(row, in: transaction)
+        return row
+    }
+
     func resolve(_ target: Target) throws -> (String, ConnectorNumber?) {
         switch target {
         case .station(let id, let connector): return (id, connector)

@@ -37,6 +37,8 @@ package struct Command: Hashable, Sendable {
     /// The tariff a start was sold under, where the caller names one; else the connector's own.
     package var tariffID: String?
     package var createdAt: Timestamp
+    /// It waits for this time; nil: it goes out at once.
+    package var notBefore: Timestamp?
     package var sentAt: Timestamp?
     package var answeredAt: Timestamp?
     package var seenAt: Timestamp?
@@ -48,7 +50,8 @@ package struct Command: Hashable, Sendable {
     package init(
         id: String, station: String, command: StationCommand, state: State = .queued,
         origin: CommandOrigin, token: Token? = nil, authorizationReference: String? = nil,
-        tariffID: String? = nil, createdAt: Timestamp, sentAt: Timestamp? = nil,
+        tariffID: String? = nil, createdAt: Timestamp, notBefore: Timestamp? = nil,
+        sentAt: Timestamp? = nil,
         answeredAt: Timestamp? = nil, seenAt: Timestamp? = nil, answer: String? = nil,
         effect: String? = nil
     ) {
@@ -61,6 +64,7 @@ package struct Command: Hashable, Sendable {
         self.authorizationReference = authorizationReference
         self.tariffID = tariffID
         self.createdAt = createdAt
+        self.notBefore = notBefore
         self.sentAt = sentAt
         self.answeredAt = answeredAt
         self.seenAt = seenAt

@@ -10,7 +10,10 @@ extension Commands {
         state.withLock { $0.links = links }
         defer { state.withLock { $0.links = nil } }
         let now = clock.now
-        try await house.write { try self.interrupted(at: now, in: $0) }
+        try await house.write { transaction in
+            try self.interrupted(at: now, in: transaction)
+            try self.takeScheduled(in: transaction)
+        }
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await self.expire(house) }
             func carryQueued() {
@@ -42,6 +45,9 @@ extension Commands {
             guard let sent else { return }
             let (state, answer) = await ask(sent, links)
             let at = clock.now
+            if sent.notBefore != nil, answer == Self.offlineText {
+                return try await waitAgain(sent, house)
+            }
             try await house.write { transaction in
                 guard var command = try self.command(id, in: transaction) else { return }
                 command.answer = answer
@@ -85,7 +91,7 @@ extension Commands {
             return (state, SecretWords.hidden(in: text))
         } catch {
             return switch error {
-            case .offline: (.failed, "the station is offline")
+            case .offline: (.failed, Self.offlineText)
             case .timedOut: (.timedOut, "no answer in time")
             case .lost: (.timedOut, "the connection was lost before the answer")
             case .notSupported: (.failed, "not in the station's protocol version")
@@ -174,7 +180,10 @@ extension Commands {
     func interrupted(at: Timestamp, in transaction: Transaction) throws {
         let fresh = Set(state.withLock { $0.queued })
         for row in try transaction.query(
-            "SELECT * FROM command WHERE state IN ('queued', 'sent') ORDER BY created_at")
+            """
+            SELECT * FROM command WHERE state = 'sent' OR (state = 'queued' AND not_before IS NULL)
+            ORDER BY created_at
+            """)
         {
             var command = try Command(row: row)
             guard !fresh.contains(command.id) else { continue }
@@ -190,15 +199,18 @@ extension Commands {
     /// A file takes its time over a mobile line, and an availability waits for the end of the charge.
     private static let slowSeconds: Int64 = 86_400
     private static let overdue = """
-        state = 'accepted' AND created_at < ?
+        state = 'accepted' AND \(since) < ?
         AND ((name NOT IN ('updateFirmware', 'sendLog')
-        AND NOT (name = 'setAvailability' AND answer = 'Scheduled')) OR created_at < ?)
+        AND NOT (name = 'setAvailability' AND answer = 'Scheduled')) OR \(since) < ?)
         """
+    /// From when on an effect is waited for: one with a time was ordered long before it was sent.
+    static let since = "(CASE WHEN not_before IS NULL THEN created_at ELSE sent_at END)"
 
     /// An accepted order whose effect never came is given up, so that who asked hears of it.
     private func expire(_ house: ChargePointOperator) async throws {
         while !Task.isCancelled {
             try await clock.sleep(milliseconds: 5000)
+            try await release(house)
             let now = clock.now
             let since = now.advanced(bySeconds: -settings.remoteStartWindowSeconds)
             let longSince = now.advanced(bySeconds: -Self.slowSeconds)

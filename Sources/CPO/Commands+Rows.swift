@@ -50,7 +50,7 @@ extension Commands {
         let open = try transaction.query(
             """
             SELECT * FROM command WHERE station = ? AND name = ?
-            AND state IN ('sent', 'accepted') AND created_at >= ? ORDER BY created_at
+            AND state IN ('sent', 'accepted') AND \(Self.since) >= ? ORDER BY created_at
             """, station, name, at.advanced(bySeconds: -86_400)
         ).map(Command.init(row:))
         for command in open where try fits(command) {

@@ -7,6 +7,8 @@ package final class Commands: Sendable {
     struct State {
         /// Queued rows the carrier has not taken yet.
         var queued: [String] = []
+        /// Queued rows whose time is to come, or whose station.
+        var scheduled: [String: Timestamp] = [:]
         /// The journal's mark at the last change of a row, so that watchers know when to look.
         var changes: [String: Int] = [:]
         /// Ids somebody watches.
@@ -58,14 +60,20 @@ package final class Commands: Sendable {
         try transaction.execute(
             """
             INSERT INTO command (id, station, name, connector, id_tag, session, body, state, door,
-            reference, token, authorization_reference, tariff, created_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+            reference, token, authorization_reference, tariff, created_at, not_before)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)
             """, command.id, command.station, command.command.name, connector, idTag,
             command.effect, command.command.storedText, command.origin.door,
             command.origin.reference, command.token?.storedText, command.authorizationReference,
-            command.tariffID, command.createdAt)
+            command.tariffID, command.createdAt, command.notBefore)
         try changed(command, in: transaction)
-        state.withLock { $0.queued.append(command.id) }
+        state.withLock { state in
+            if let due = command.notBefore {
+                state.scheduled[command.id] = due
+            } else {
+                state.queued.append(command.id)
+            }
+        }
     }
 
     package func command(_ id: String) async throws -> Command? {
@@ -147,6 +155,7 @@ extension Command {
             token: try row.textOrNil("token").map { try Token(storedText: $0) },
             authorizationReference: try row.textOrNil("authorization_reference"),
             tariffID: try row.textOrNil("tariff"), createdAt: try row.timestamp("created_at"),
+            notBefore: try row.timestampOrNil("not_before"),
             sentAt: try row.timestampOrNil("sent_at"),
             answeredAt: try row.timestampOrNil("answered_at"),
             seenAt: try row.timestampOrNil("seen_at"), answer: try row.textOrNil("answer"),

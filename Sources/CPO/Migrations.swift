@@ -286,12 +286,13 @@ extension ChargePointOperator {
             CREATE INDEX station_security_alarm ON station_security(is_alarming, received_at);
             """),
         Migration(
-            41, "answers that told a password are forgotten; which charges had no place",
+            41, "answers that told a password go; charges without a place; commands with a time",
             """
             UPDATE command SET answer = '(not kept: it names a password)', effect = NULL
             WHERE name IN ('getSettings', 'foreign') AND (LOWER(answer) LIKE '%authorizationkey%'
             OR LOWER(answer) LIKE '%password%');
             CREATE INDEX session_homeless ON session(started_at) WHERE location = station;
+            ALTER TABLE command ADD COLUMN not_before BIGINT;
             """),
     ]
 }

@@ -240,8 +240,8 @@ extension Sessions {
         guard most > 0 || mostOfGroup ?? 0 > 0 else { return nil }
         let open = book.withLock { book in
             (
-                token: book.open(token: token).map(\.session).filter(counts),
-                group: book.open(groupOf: token).map(\.session).filter(counts)
+                token: book.open(token: token).filter { counts($0.session) },
+                group: book.open(groupOf: token).filter { counts($0.session) }
             )
         }
         let running = (
@@ -257,13 +257,14 @@ extension Sessions {
         return nil
 
         // Its stop was lost: its plug is free.
-        func isOver(_ session: Session, in transaction: Transaction) throws -> Bool {
+        func isOver(_ entry: SessionBook.Entry, in transaction: Transaction) throws -> Bool {
             try transaction.queryOne(
                 """
                 SELECT at FROM station_connector WHERE station = ? AND number = ? AND status = ?
-                AND at > ?
-                """, session.station, session.connector, ConnectorStatus.available.rawValue,
-                max(session.startedAt, session.lastUpdated)) != nil
+                AND at > ? AND at >= ?
+                """, entry.session.station, entry.session.connector,
+                ConnectorStatus.available.rawValue, entry.session.startedAt,
+                entry.builder.lastReadingAt) != nil
         }
 
         func counts(_ session: Session) -> Bool {

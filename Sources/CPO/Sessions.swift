@@ -14,9 +14,9 @@ package final class Sessions: Remembering {
     /// Readings kept of one charge, and charges a day, of a station that nobody took in.
     static let mostReadingsOfPending = 2000
     static let mostSessionsOfPending = 50
-    /// Readings of one charge that are all kept: six days of one every ten seconds. Beyond them one is kept
-    /// in `sparseSeconds`.
-    static let mostReadings = 50_000
+    /// Readings of one charge that are all kept: two days of one every ten seconds. Beyond them one is kept
+    /// in `sparseSeconds`, so that a year's bill can still be read.
+    static let mostReadings = 20_000
     static let sparseSeconds: Int64 = 60
     /// A charge of more readings than these is played again once a second at most.
     static let readingsPlayedAtOnce = 2000

@@ -19,7 +19,8 @@ extension Stored {
     package var storedText: String { stored.text }
 
     package init(storedText: String) throws {
-        try self.init(stored: JSONValue(parsing: storedText))
+        // A charge of days has as many stretches as readings.
+        try self.init(stored: JSONValue(parsing: storedText, limits: .file))
     }
 }
 

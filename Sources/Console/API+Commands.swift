@@ -16,8 +16,9 @@ extension Console {
                 summary: "Orders a station to do something", query: [.wait],
                 body: """
                     {"command": "start", "evse": 1, "token": "…"} (an unknown token only with \
-                    "unknownToken": true) and its kin (stop, unlock, reset, \
-                    setAvailability, changeSetting, getSettings, clearCache, trigger, setLimit with \
+                    "unknownToken": true) and its kin (stop, unlock, reset, setAvailability with \
+                    "at"? (a time to come: it waits, is sent then or within a day of it, and can be \
+                    taken back), changeSetting, getSettings, clearCache, trigger, setLimit with \
                     amperes or watts, until and stackLevel, clearLimits, getComposite, reserve, \
                     cancelReservation, sendLocalList, getLocalListVersion, data, updateFirmware, \
                     sendLog, certificateSigned, installRoot, deleteCertificate, listRoots, \
@@ -85,6 +86,8 @@ extension Console {
                 try self.note(command, caller, in: transaction)
                 return command
             }
+        case .scheduled(let order, let due):
+            command = try await schedule(order, to: station, at: due, origin, caller)
         case .other(let other):
             let checked = try connections.checkCommand?(other, station) ?? other
             command = try await house.send(checked, to: station, origin: origin)
@@ -98,6 +101,26 @@ extension Console {
         return .json(
             Shape.command(command), status: 202,
             headers: ["Location": "/api/v1/commands/\(command.id)"])
+    }
+
+    private func schedule(
+        _ order: StationCommand, to station: String, at due: Timestamp, _ origin: CommandOrigin,
+        _ caller: Caller
+    ) async throws -> Command {
+        let checked = try connections.checkCommand?(order, station) ?? order
+        return try await house.write { transaction in
+            guard
+                let command = try self.house.schedule(
+                    checked, to: station, at: due, origin: origin, in: transaction)
+            else {
+                throw APIProblem(
+                    409, "too many wait for their time",
+                    detail: "\(Commands.mostScheduled) of this station do; take one back "
+                        + "(DELETE /commands/ID)")
+            }
+            try self.note(command, caller, in: transaction)
+            return command
+        }
     }
 
     func note(_ command: Command, _ caller: Caller, in transaction: Transaction) throws {

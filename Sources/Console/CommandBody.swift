@@ -10,9 +10,12 @@ enum CommandBody {
     case reserve(connector: ConnectorNumber, token: String, expires: Timestamp, replacing: Int?)
     case cancelReservation(Int)
     case other(StationCommand)
+    /// Once its time has come.
+    case scheduled(StationCommand, at: Timestamp)
 
     init(_ body: JSONValue, now: Timestamp) throws(APIProblem) {
         try Self.refuseStrangers(body)
+        let due = try Self.due(body, now: now)
         if let action = body["action"]?.string {
             guard !action.isEmpty, action.utf8.allSatisfy({ $0 > 0x40 && $0 < 0x7B }) else {
                 throw .field("action", "must be an OCPP action's name")
@@ -42,9 +45,22 @@ enum CommandBody {
             self = .stop(session: session)
         case "reserve", "cancelReservation", "sendLocalList", "getLocalListVersion":
             self = try Self.list(body, connector: connector)
-        case let name?: self = .other(try Self.plain(name, body, connector))
+        case let name?:
+            let command = try Self.plain(name, body, connector)
+            self = due.map { .scheduled(command, at: $0) } ?? .other(command)
         case nil: throw .field("command", Self.known)
         }
+    }
+
+    /// When an availability shall change; nil: now.
+    private static func due(_ body: JSONValue, now: Timestamp) throws(APIProblem) -> Timestamp? {
+        guard let value = body["at"], !value.isNull else { return nil }
+        guard let due = value.time, due > now,
+            due <= now.advanced(bySeconds: Commands.longestSchedule)
+        else {
+            throw .field("at", "must be a time (RFC 3339) from now on, at most a year ahead")
+        }
+        return due
     }
 
     /// What the station gets as it stands.

@@ -26,13 +26,15 @@ import Testing
         let house = try await House()
         let (number, _) = try await house.started(House.start(0))
         _ = try await house.apply(House.meter(number, 1, 1500), at: 1)
-        try await grow(house, by: 100_500)
+        try await grow(house, by: 5100)
         // Another one's words are heard while the book is read anew.
-        let other = try await house.started(House.start(100_600, connector: 2), at: 100_600)
+        let other = try await house.started(House.start(5200, connector: 2), at: 5200)
         #expect(other.1 == .accepted)
-        _ = try await house.apply(House.stop(number, 100_700, 2500), at: 100_700)
+        _ = try await house.apply(House.stop(number, 5300, 2500), at: 5300)
         let bill = try #require(try await house.cpo.cdrs.list().cdrs.first)
         #expect(bill.session.energy == WattHours(1500))
+        // As many stretches as readings, and the one up to the stop.
+        #expect(bill.session.usage.segments.count == 5102)
     }
 
     @Test func `keeps one reading a minute beyond so many`() async throws {

@@ -76,6 +76,36 @@ import Web
         await test.server.stop()
     }
 
+    @Test func `keeps an availability until its time, also of a station that is away`() async throws
+    {
+        let test = try await TestConsole()
+        let now = test.clock.now
+        func order(_ at: JSONValue, _ name: String = "setAvailability") async throws
+            -> TestConsole.Answer
+        {
+            try await test.post(
+                "/stations/CS-2/commands",
+                ["command": .string(name), "evse": 1, "operative": false, "at": at],
+                key: test.operator)
+        }
+        for wrong in ["soon", .time(now), .time(now.advanced(bySeconds: 367 * 86_400))]
+            as [JSONValue]
+        {
+            let refused = try await order(wrong)
+            #expect(refused.status == 422 && refused["field"] == "at")
+        }
+        let other = try await order(.time(now.advanced(bySeconds: 60)), "unlock")
+        #expect(other.status == 422 && other["field"] == "at")
+        let due = now.advanced(bySeconds: 3600)
+        let made = try await order(.time(due))
+        #expect(made.status == 202)
+        #expect(made["state"] == "queued" && made["notBefore"]?.time == due)
+        let id = try #require(made["id"]?.string)
+        let gone = try await test.call("DELETE", "/api/v1/commands/\(id)", key: test.operator)
+        #expect(gone["state"] == "failed")
+        await test.server.stop()
+    }
+
     @Test func `reserves a plug under a number and cancels it by that number`() async throws {
         let test = try await TestConsole()
         let reserved = try await test.post(
