@@ -106,6 +106,7 @@ extension Console {
     private func shape(_ cdr: CDR) -> JSONValue {
         if let known = connections.cdr { return known(cdr) }
         var value = Shape.session(cdr.session, house).object ?? [:]
+        value["id"] = .string(cdr.id)
         value["cost"] = Shape.cost(cdr.cost)
         return .object(value)
     }
