@@ -207,6 +207,7 @@ extension ConnectorMachine {
 
     /// Why a remote start would be refused now; nil when it would be taken.
     package func refusalOfRemoteStart(token: String) -> String? {
+        if !TellableToken.isTellable(token) { return "no message could carry the token" }
         if transaction != nil { return "a transaction is running" }
         if isEnding { return "the program is ending" }
         if !isInService { return "set out of operation" }

@@ -31,6 +31,7 @@ extension ConnectorMachine {
     mutating func startIfPossible(_ now: Instant, _ effects: inout Effects) {
         guard let grant = grant(at: now), isReady, isInService, !isEnding,
             areReservationsKnown, journalTrouble == nil, faults.isEmpty, isPlugged,
+            TellableToken.isTellable(grant.token),
             isAdmitted(token: grant.token, group: grant.group), let meter, !contactor.isClosed,
             let openSince = contactor.openSince, meter.askedAt >= openSince,
             now.since(meter.askedAt) <= ConnectorTimings.meterIsFresh
@@ -60,7 +61,8 @@ extension ConnectorMachine {
     mutating func resumeIfPossible(_ now: Instant, _ effects: inout Effects) {
         guard var found = transaction, case .resuming(let since) = found.phase else { return }
         guard case .resume(let longest) = rules.afterPowerLoss, isInService, faults.isEmpty,
-            found.isAccepted, pilot != .a, let alive = found.stoppedAt,
+            found.isAccepted, TellableToken.isTellable(found.token), pilot != .a,
+            let alive = found.stoppedAt,
             now.wall.milliseconds(since: alive) <= longest * 1000,
             now.since(since) < ConnectorTimings.recoveredRegisterWaits
         else {

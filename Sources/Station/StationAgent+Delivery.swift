@@ -109,7 +109,7 @@ extension StationAgent {
             return true
         case .parked(let wait):
             log.error(
-                "charge parked, the operator refuses it",
+                "charge parked, refused or not to be told",
                 ["charge": message.charge, "triedAgainInSeconds": wait / 1000])
             return true
         }
@@ -118,8 +118,15 @@ extension StationAgent {
     /// nil for a sample of which nothing is left to tell.
     private func event(for message: BoardJournal.Message) async throws -> StationEvent? {
         switch message.kind {
-        case .start(let start): return .sessionStarted(start)
-        case .stop(let stop):
+        case .start(var start):
+            if !TellableToken.isTellable(start.token) {
+                log.warning("start told under a cut token", ["charge": message.charge])
+                start.token = TellableToken.cut(start.token)
+            }
+            return .sessionStarted(start)
+        case .stop(var stop):
+            // A stop needs none.
+            if let token = stop.token, !TellableToken.isTellable(token) { stop.token = nil }
             return .sessionStopped(try await withData(stop, of: message.charge))
         case .sample(let connector, let transaction, let stored):
             guard var sample = StoredSample(text: stored.text) else { return nil }

@@ -59,7 +59,7 @@ package struct StatusScreen: Sendable {
         let journal = status["journal"]
         if let trouble = journal?["trouble"]?.string { lines.append("  no new charge: \(trouble)") }
         if let parked = journal?["parkedCharges"]?.int, parked > 0 {
-            lines.append("  \(parked) charges the operator refuses, tried again for ever")
+            lines.append("  \(parked) charges cannot be delivered, tried again for ever")
         }
         if let waiting = journal?["waitingForTime"]?.int, waiting > 0 {
             lines.append("  \(waiting) messages wait for a clock that can be trusted")

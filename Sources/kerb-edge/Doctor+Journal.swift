@@ -21,8 +21,10 @@ extension Doctor {
         if let parked = journal?["parkedCharges"]?.int, parked > 0 {
             findings.append(
                 .warning(
-                    "journal", "\(parked) charges the operator refuses",
-                    mend: "ask the operator why; they are tried again for ever"))
+                    "journal", "\(parked) charges cannot be delivered",
+                    mend:
+                        "the log says why; where the operator refuses them ask him; they are tried "
+                        + "again for ever"))
         }
         for notice in (journal?["notices"]?.array ?? []).compactMap(\.string) {
             findings.append(
