@@ -60,7 +60,7 @@ enum IdTagInfo {
     private static func readGroup(
         _ reader: inout JSONReader, _ fields: inout FieldReader, _ isOrdered: Bool
     ) throws(JSONError) -> String? {
-        if isOrdered { return try fields.orderedToken(&reader, "parentIdTag") }
+        if isOrdered { return try fields.orderedGroup(&reader, "parentIdTag") }
         // Two tokens with an empty one are of no group together.
         return try fields.token(&reader, "parentIdTag").flatMap { $0.isEmpty ? nil : $0 }
     }

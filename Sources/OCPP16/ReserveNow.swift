@@ -32,7 +32,7 @@ enum ReserveNow {
             } else if r.matches(key, "idTag") {
                 token = try f.orderedToken(&r, "idTag")
             } else if r.matches(key, "parentIdTag") {
-                group = try f.orderedToken(&r, "parentIdTag")
+                group = try f.orderedGroup(&r, "parentIdTag")
             } else if r.matches(key, "reservationId") {
                 id = try f.integer(&r, "reservationId")
             } else {

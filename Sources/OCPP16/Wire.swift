@@ -68,6 +68,22 @@ extension FieldReader {
     }
 }
 
+extension FieldReader {
+    /// The group of such a token. Some operators send an empty one for none.
+    @_lifetime(reader: copy reader)
+    mutating func orderedGroup(
+        _ reader: inout JSONReader, _ field: StaticString
+    ) throws(JSONError) -> String? {
+        guard let group = try token(&reader, field), !group.isEmpty else { return nil }
+        guard Wire.isToken(group) else {
+            fail(
+                .propertyViolation, "\(field) must have at most \(Wire.tokenCharacters) characters")
+            return nil
+        }
+        return group
+    }
+}
+
 extension JSONWriter {
     mutating func member(_ name: StaticString, ifAny value: String?) {
         if let value { member(name, value) }

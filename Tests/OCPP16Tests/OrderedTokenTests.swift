@@ -30,9 +30,16 @@ import Testing
     func `is refused where no message could carry it back`(_ tag: String) {
         #expect(code("RemoteStartTransaction", #"{"idTag":"\#(tag)"}"#) == .propertyViolation)
         #expect(code("ReserveNow", reservation(tag, group: "P")) == .propertyViolation)
-        #expect(code("ReserveNow", reservation("T", group: tag)) == .propertyViolation)
         #expect(code("SendLocalList", list(tag)) == .propertyViolation)
-        #expect(code("SendLocalList", list("T", group: tag)) == .propertyViolation)
+    }
+
+    @Test func `is of no group where an order names an empty one, and of none that is too long`() {
+        for (group, error) in [("", nil), (" ", nil), (Self.long, .propertyViolation)]
+            as [(String, CallError.Code?)]
+        {
+            #expect(code("ReserveNow", reservation("T", group: group)) == error)
+            #expect(code("SendLocalList", list("T", group: group)) == error)
+        }
     }
 
     @Test func `may have twenty characters and blanks around it`() {
