@@ -106,9 +106,11 @@ package final class CDRs: Sendable {
     /// A page in order of creation, with how many there are in all. `from` inclusive, `until` not.
     ///
     /// - Parameter parties: whose tokens; nil asks for all, none for nothing.
+    /// - Parameter charge: of sessions like this alone; its times and parties say nothing.
     package func list(
         parties: [PartyID]?, from: Timestamp? = nil, until: Timestamp? = nil,
-        newestFirst: Bool = false, offset: Int = 0, limit: Int = 100
+        of charge: Sessions.Filter = Sessions.Filter(), newestFirst: Bool = false,
+        offset: Int = 0, limit: Int = 100
     ) async throws -> (cdrs: [CDR], total: Int) {
         var filter = "FROM cdr WHERE created_at >= ? AND created_at < ?"
         var arguments: [SQLValue] = [
@@ -117,6 +119,14 @@ package final class CDRs: Sendable {
         if let parties {
             filter += " AND token_party IN (\(parties.map { _ in "?" }.joined(separator: ", ")))"
             arguments += parties.map { .text($0.description) }
+        }
+        for (column, value) in [
+            ("station", charge.station), ("token_uid", charge.tokenUID),
+            ("status", charge.status?.rawValue),
+        ] {
+            guard let value else { continue }
+            filter += " AND session IN (SELECT id FROM session WHERE \(column) = ?)"
+            arguments.append(.text(value))
         }
         let (condition, found, order) = (filter, arguments, newestFirst ? "DESC" : "ASC")
         return try await database.read { transaction in
@@ -135,10 +145,12 @@ package final class CDRs: Sendable {
 
     package func list(
         party: PartyID? = nil, from: Timestamp? = nil, until: Timestamp? = nil,
-        newestFirst: Bool = false, offset: Int = 0, limit: Int = 100
+        of charge: Sessions.Filter = Sessions.Filter(), newestFirst: Bool = false,
+        offset: Int = 0, limit: Int = 100
     ) async throws -> (cdrs: [CDR], total: Int) {
         try await list(
-            parties: party.map { [$0] }, from: from, until: until, newestFirst: newestFirst,
+            parties: party.map { [$0] }, from: from, until: until, of: charge,
+            newestFirst: newestFirst,
             offset: offset, limit: limit)
     }
 }

@@ -40,18 +40,27 @@ package final class Reservations: Sendable {
     }
 
     /// Newest first; those of a state where one is named.
+    ///
+    /// - Parameter token: a uid, in any case.
+    /// - Parameter from: made since then; `until` before then.
+    /// - Parameter before: the number of the last one of the page before.
     package func list(
-        station: String? = nil, state: State? = nil, at now: Timestamp, limit: Int = 100,
-        in transaction: Transaction
+        station: String? = nil, token: String? = nil, state: State? = nil,
+        from: Timestamp? = nil, until: Timestamp? = nil, before: Int64? = nil, at now: Timestamp,
+        limit: Int = 100, in transaction: Transaction
     ) throws -> [Record] {
+        let tag = token.map { Tokens.folded(Tokens.idTag(of: $0)) }
         // An expired one is stored as it was last known, so the time is asked as well.
         try transaction.query(
             """
             SELECT * FROM (SELECT r.*, CASE WHEN COALESCE(r.state, 'asked') IN ('asked', 'held')
             AND r.expires_at <= ? THEN 'expired' ELSE COALESCE(r.state, 'asked') END AS shown
             FROM reservation r) AS found WHERE (CAST(? AS TEXT) IS NULL OR station = ?)
-            AND (CAST(? AS TEXT) IS NULL OR shown = ?) ORDER BY number DESC LIMIT ?
-            """, now, station, station, state?.rawValue, state?.rawValue, limit
+            AND (CAST(? AS TEXT) IS NULL OR shown = ?)
+            AND (CAST(? AS TEXT) IS NULL OR LOWER(id_tag) = ?)
+            AND created_at >= ? AND created_at < ? AND number < ? ORDER BY number DESC LIMIT ?
+            """, now, station, station, state?.rawValue, state?.rawValue, tag, tag,
+            from?.milliseconds ?? .min, until?.milliseconds ?? .max, before ?? .max, limit
         ).map { row in
             var record = try Record(row: row)
             record.state = State(rawValue: try row.text("shown")) ?? .asked

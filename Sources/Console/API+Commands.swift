@@ -133,7 +133,9 @@ extension Console {
     private func token(
         _ tag: String, at now: Timestamp, in transaction: Transaction
     ) throws -> Token {
-        if let known = try house.tokens.candidates(idTag: tag, in: transaction).first {
+        if let known = try house.tokens.candidates(idTag: Tokens.idTag(of: tag), in: transaction)
+            .first
+        {
             guard known.isValid else { throw APIProblem.field("token", "is known, but not valid") }
             return known
         }

@@ -14,7 +14,10 @@ extension Console {
                     .init(name: "station", about: "of this station only"),
                     .init(
                         name: "state",
-                        about: "asked, held, refused, cancelled, used or expired"), .limit,
+                        about: "asked, held, refused, cancelled, used or expired"),
+                    .init(name: "token", about: "of this token's uid only"),
+                    .init(name: "from", about: "made since, RFC 3339"),
+                    .init(name: "until", about: "made before, RFC 3339"), .limit, .cursor,
                 ], handler: reservationPage)
         ]
     }
@@ -29,12 +32,17 @@ extension Console {
             }
         }
         let station = request.http.query("station").flatMap { $0.isEmpty ? nil : $0 }
+        let token = request.http.query("token").flatMap { $0.isEmpty ? nil : $0 }
         let (now, limit, wanted) = (house.clock.now, try request.limit(), state)
+        let (from, until) = (try request.moment("from"), try request.moment("until"))
+        let before = try request.before()
         let found = try await house.read { transaction in
             try self.house.reservations.list(
-                station: station, state: wanted, at: now, limit: limit, in: transaction)
+                station: station, token: token, state: wanted, from: from, until: until,
+                before: before, at: now, limit: limit, in: transaction)
         }
-        return .page(found.map(Shape.reservation), next: nil)
+        let next = found.count == limit ? found.last.map { "\($0.number)" } : nil
+        return .page(found.map(Shape.reservation), next: next)
     }
 }
 

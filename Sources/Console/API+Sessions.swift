@@ -8,6 +8,11 @@ import Web
 
 extension Console {
     var sessionRoutes: [APIRoute] {
+        let charge: [APIRoute.Parameter] = [
+            .init(name: "station", about: "of this station only"),
+            .init(name: "token", about: "of this token's uid only"),
+            .init(name: "state", about: "ACTIVE, COMPLETED, INVALID, PENDING"),
+        ]
         let period = [
             APIRoute.Parameter(name: "from", about: "changed at or after this time"),
             APIRoute.Parameter(name: "until", about: "changed before this time"),
@@ -16,11 +21,7 @@ extension Console {
             APIRoute(
                 method: "GET", path: "/sessions", need: .role(.viewer),
                 summary: "Sessions, newest first; CSV with `Accept: text/csv`",
-                query: [
-                    .init(name: "station", about: "of this station only"),
-                    .init(name: "token", about: "of this token's uid only"),
-                    .init(name: "state", about: "ACTIVE, COMPLETED, INVALID, PENDING"),
-                ] + period + [.limit, .cursor], handler: sessionPage),
+                query: charge + period + [.limit, .cursor], handler: sessionPage),
             APIRoute(
                 method: "GET", path: "/sessions/{id}", need: .role(.viewer),
                 summary: """
@@ -31,7 +32,7 @@ extension Console {
             APIRoute(
                 method: "GET", path: "/cdrs", need: .role(.viewer),
                 summary: "Bills in order of creation; CSV with `Accept: text/csv`",
-                query: period + [
+                query: charge + period + [
                     .init(name: "newest", about: "true: newest first"), .limit, .cursor,
                 ], handler: cdrPage),
             APIRoute(
@@ -41,16 +42,8 @@ extension Console {
     }
 
     private func sessionPage(_ request: APIRequest) async throws -> HTTPResponse {
-        var filter = Sessions.Filter()
+        var filter = try Self.charge(request)
         filter.newestFirst = true
-        filter.station = request.http.query("station")
-        filter.tokenUID = request.http.query("token")
-        if let state = request.http.query("state") {
-            guard let status = SessionStatus(rawValue: state.uppercased()) else {
-                throw APIProblem.field("state", "must be ACTIVE, COMPLETED, INVALID or PENDING")
-            }
-            filter.status = status
-        }
         filter.updatedFrom = try request.moment("from")
         filter.updatedUntil = try request.moment("until")
         let (limit, offset) = (try request.limit(), try request.offset())
@@ -60,6 +53,19 @@ extension Console {
             return CSV.answer("sessions", CSV.sessions(page.sessions), next: next)
         }
         return .page(page.sessions.map { Shape.session($0, house) }, next: next.map(String.init))
+    }
+
+    private static func charge(_ request: APIRequest) throws(APIProblem) -> Sessions.Filter {
+        var filter = Sessions.Filter()
+        filter.station = request.http.query("station")
+        filter.tokenUID = request.http.query("token")
+        if let state = request.http.query("state") {
+            guard let status = SessionStatus(rawValue: state.uppercased()) else {
+                throw .field("state", "must be ACTIVE, COMPLETED, INVALID or PENDING")
+            }
+            filter.status = status
+        }
+        return filter
     }
 
     private func session(_ request: APIRequest) async throws -> HTTPResponse {
@@ -79,7 +85,8 @@ extension Console {
         let (limit, offset) = (try request.limit(), try request.offset())
         let page = try await house.cdrs.list(
             from: try request.moment("from"), until: try request.moment("until"),
-            newestFirst: try request.flag("newest"), offset: offset, limit: limit)
+            of: try Self.charge(request), newestFirst: try request.flag("newest"), offset: offset,
+            limit: limit)
         let next = offset + page.cdrs.count < page.total ? offset + page.cdrs.count : nil
         if CSV.isWanted(request.http) {
             return CSV.answer("bills", CSV.bills(page.cdrs), next: next)

@@ -10,13 +10,15 @@ extension Console {
         _ origin: CommandOrigin, _ caller: Caller
     ) async throws -> Command {
         let now = house.clock.now
+        // As a station would name it: a long uid has a stand-in.
+        let shown = Tokens.idTag(of: tag)
         // No partner is asked for a station that no order reaches.
         let station = try await house.read { try self.house.reachable(id, in: $0).id }
         let words = try await house.sessions.words(
-            of: tag, at: station, connector: connector, receivedAt: now)
+            of: shown, at: station, connector: connector, receivedAt: now)
         return try await house.write { transaction in
             let found = try self.house.sessions.judge(
-                tag, at: station, connector: connector, receivedAt: now, words: words,
+                shown, at: station, connector: connector, receivedAt: now, words: words,
                 in: transaction)
             let token = try self.payer(tag, found, isUnknown: isUnknown, at: now)
             let command = try self.house.start(

@@ -9,7 +9,8 @@ extension CommandBody {
 
     /// What each command takes. What is not listed is refused: a new member of a command comes here, too.
     static let members: [String: Set<String>] = [
-        "start": plug.union(["token", "unknownToken"]), "stop": ["session"], "unlock": plug, "reset": ["kind"],
+        "start": plug.union(["token", "unknownToken"]), "stop": ["session"], "unlock": plug,
+        "reset": ["kind"],
         "setAvailability": plug.union(["operative", "at"]), "changeSetting": ["key", "value"],
         "getSettings": ["keys"], "clearCache": [], "trigger": plug.union(["message"]),
         "setLimit": plug.union(["amperes", "watts", "until", "stackLevel"]), "clearLimits": plug,
