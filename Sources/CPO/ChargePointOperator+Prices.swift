@@ -12,6 +12,7 @@ extension ChargePointOperator {
     }
 
     private static let mostHomeless = 100
+    private static let mostPlugsLookedAt = 10_000
 
     /// Plugs with a station behind them that have tariffs of which none is valid at `now`.
     package func plugs(withEndedTariffsAt now: Timestamp) -> [(name: String, tariffs: [String])] {
@@ -59,9 +60,9 @@ extension ChargePointOperator {
             SELECT DISTINCT c.station, c.connector FROM session c JOIN station s ON s.id = c.station
             WHERE c.started_at >= ? AND c.location = c.station AND s.registration = ?
             ORDER BY c.station, c.connector LIMIT ?
-            """, since, RegistrationStatus.accepted.rawValue, Self.mostHomeless
+            """, since, RegistrationStatus.accepted.rawValue, Self.mostPlugsLookedAt
         ).map { (try $0.text("station"), try $0.int("connector")) }
-            .filter { locations.place(station: $0, connector: $1) == nil }
-            .map { "\($0)/\($1)" }
+            .lazy.filter { self.locations.place(station: $0, connector: $1) == nil }
+            .prefix(Self.mostHomeless).map { "\($0)/\($1)" }
     }
 }

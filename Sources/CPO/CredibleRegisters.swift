@@ -4,11 +4,15 @@ import Charging
 /// behind would be the bill.
 ///
 /// A rise that no plug of this power can give counts for nothing once a later register lies below it
-/// again; a rise that no plug at all can give never counts. What falls without such a rise before it is an
-/// exchanged or reset meter, whose first register stands.
+/// again, and soon; a rise that no plug at all can give never counts. What falls without such a rise just
+/// before it is an exchanged or reset meter, whose first register stands.
 struct CredibleRegisters {
     /// No plug gives more. Watts.
     private static let mostWatts: Int64 = 1_000_000
+    /// A spike is short: what stood longer before a register fell was energy.
+    private static let mostOfSpike = 5
+    /// Registers count in steps of up to 1 kWh, and readings whose times were repaired stand close together.
+    private static let slack: Int128 = 1000
 
     private struct Point {
         var at: Timestamp
@@ -28,9 +32,10 @@ struct CredibleRegisters {
         guard let register, let last = points.last, let first = points.first else { return }
         if register < last.register, at > last.at, register >= first.register {
             // The first of those it contradicts, and the one before that.
+            let least = max(1, points.count - Self.mostOfSpike)
             var low = points.count - 1
-            while low > 1, points[low - 1].register > register { low -= 1 }
-            guard low > 0,
+            while low > least, points[low - 1].register > register { low -= 1 }
+            guard low > 0, points[low - 1].register <= register,
                 Self.leaps(from: points[low - 1], to: points[low], rated: rated)
             else { return }
             points.removeSubrange(low...)
@@ -52,6 +57,7 @@ struct CredibleRegisters {
 
     private static func leaps(from base: Point, to point: Point, rated: Int64) -> Bool {
         Sessions.leap(
-            from: base.register, at: base.at, to: point.register, at: point.at, rated: rated) != nil
+            from: base.register, at: base.at, to: point.register, at: point.at, rated: rated,
+            slack: slack) != nil
     }
 }

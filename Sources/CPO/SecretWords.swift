@@ -26,7 +26,7 @@ package enum SecretWords {
                 members["value"] = "***"
             }
             for (name, member) in members
-            where StationCommand.isSecret(name) && member.string != nil {
+            where StationCommand.isSecret(name) && (member.string != nil || member.number != nil) {
                 members[name] = "***"
             }
             return .object(members.mapValues(hidden(in:)))

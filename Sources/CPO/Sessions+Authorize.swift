@@ -244,9 +244,13 @@ extension Sessions {
                 group: book.open(groupOf: token).filter { counts($0.session) }
             )
         }
+        // Asked of the rows only where it decides.
+        func running(_ open: [SessionBook.Entry], _ most: Int) throws -> Int {
+            guard most > 0, open.count >= most else { return open.count }
+            return try open.count { try !isOver($0, in: transaction) }
+        }
         let running = (
-            token: try open.token.count { try !isOver($0, in: transaction) },
-            group: try open.group.count { try !isOver($0, in: transaction) }
+            token: try running(open.token, most), group: try running(open.group, mostOfGroup ?? 0)
         )
         if most > 0, running.token >= most {
             return "\(running.token) charges of this token run already, \(most) may"

@@ -28,8 +28,10 @@ extension Sessions {
                 || (connector == 0
                     && Commands.isAvailability(
                         wanted, of: 0, at: station, in: transaction))
-            return isMeant
-                && at.seconds(since: command.createdAt) >= -Self.clockToleranceSeconds
+            let since =
+                command.notBefore == nil
+                ? command.createdAt : command.sentAt ?? command.createdAt
+            return isMeant && at.seconds(since: since) >= -Self.clockToleranceSeconds
         }
         for key in book.withLock({
             $0.open(station: station, connector: report.connector)
@@ -53,6 +55,7 @@ extension Sessions {
         var report = report
         report.readings = Array(report.readings.prefix(Self.mostReadingsPerMessage))
         let owner = try owner(of: report, at: station, in: transaction)
+        if let owner { try reopen(owner, by: report, receivedAt, in: transaction) }
         guard try mayStore(report, owner, at: station, in: transaction) else { return }
         if owner == nil, let reference = report.transaction {
             return try park(
@@ -63,7 +66,6 @@ extension Sessions {
         }
         if let owner {
             report = try byMeter(report, of: owner, at: station, in: transaction)
-            try reopen(owner, by: report, receivedAt, in: transaction)
         }
         try take(report, into: owner, at: station, receivedAt: receivedAt, in: transaction)
     }
@@ -86,7 +88,7 @@ extension Sessions {
                     receivedAt, in: transaction)
             }
             last = at
-            if let owner, isTooDense(at, owner) { continue }
+            if let owner, try isTooDense(reading, at: at, owner, in: transaction) { continue }
             let isNew = try store(
                 reading, at: at, session: owner ?? 0, station: station,
                 connector: report.connector, receivedAt, in: transaction)
@@ -101,14 +103,18 @@ extension Sessions {
         if changed, let owner { try touch(owner, receivedAt, always: false, in: transaction) }
     }
 
-    /// Of so many that a minute's one says enough.
-    private func isTooDense(_ at: Timestamp, _ key: Int64) -> Bool {
-        book.withLock { book in
-            guard let entry = book.entries[key], entry.readings >= Self.mostReadings else {
-                return false
-            }
-            return at < entry.builder.lastReadingAt.advanced(bySeconds: Self.sparseSeconds)
-        }
+    /// Of so many that a minute's one says enough, late or not; the last one is kept.
+    private func isTooDense(
+        _ reading: MeterReading, at: Timestamp, _ key: Int64, in transaction: Transaction
+    ) throws -> Bool {
+        guard
+            book.withLock({ ($0.entries[key]?.readings ?? 0) >= Self.mostReadings }),
+            !reading.samples.contains(where: { $0.context == .transactionEnd })
+        else { return false }
+        return try transaction.queryOne(
+            "SELECT at FROM meter_reading WHERE session = ? AND at > ? AND at < ? LIMIT 1", key,
+            at.advanced(bySeconds: -Self.sparseSeconds),
+            at.advanced(bySeconds: Self.sparseSeconds)) != nil
     }
 
     /// Late ones are played with all the others; of a long charge that costs, so a station that sends
@@ -217,9 +223,12 @@ extension Sessions {
         guard try stores.stations.isWaiting(station, in: transaction) else {
             // Of one that is over they only lie there.
             guard let owner, book.withLock({ $0.entries[owner] == nil }) else { return true }
+            // Of one that waits for its stop they may be all there will be.
+            let waits = try transaction.queryOne(
+                "SELECT key FROM session WHERE key = ? AND closure = 'provisional'", owner)
             return try transaction.queryOne(
                 "SELECT at FROM meter_reading WHERE session = ? LIMIT 1 OFFSET ?", owner,
-                Self.mostReadings - 1) == nil
+                Self.mostReadings * (waits == nil ? 1 : 2) - 1) == nil
         }
         // Of no charge: nothing is owed for it.
         guard let owner else { return report.transaction != nil }

@@ -96,9 +96,18 @@ extension Sessions {
         _ now: Timestamp, in transaction: Transaction
     ) throws -> Bool {
         if let session {
-            return try transaction.queryOne(
-                "SELECT id FROM parked WHERE session = ? AND kind = ? LIMIT 1 OFFSET ?", session,
-                content.kind, Self.mostSecondStops - 1) == nil
+            let there = try transaction.queryOne(
+                """
+                SELECT COUNT(*) AS n, COALESCE(SUM(LENGTH(payload)), 0) AS bytes,
+                COALESCE(SUM(CASE WHEN session = ? THEN 1 ELSE 0 END), 0) AS own FROM parked
+                WHERE station = ? AND kind = ? AND state = 'kept' AND session IS NOT NULL
+                """, session, station, content.kind)
+            let isPending = try stores.stations.isWaiting(station, in: transaction)
+            return try (there?.int("own") ?? 0) < Self.mostSecondStops
+                && (there?.int("n") ?? 0)
+                    < (isPending ? Self.mostParkedOfPending : Self.mostParkedStops)
+                && (there?.int("bytes") ?? 0)
+                    < (isPending ? Self.mostParkedBytesOfPending : Self.mostParkedBytes)
         }
         let isStop = content.connector == nil
         let isPending = try stores.stations.isWaiting(station, in: transaction)

@@ -16,15 +16,7 @@ extension Sessions {
         var (begins, ends, others) = ([SignedReading](), [SignedReading](), [SignedReading]())
         // A sample that nobody signed ends with an empty field, see `storedSamples`: of a charge whose
         // meter signs nothing no row is read.
-        for row in try transaction.query(
-            """
-            SELECT at, samples FROM meter_reading
-            WHERE session = (SELECT key FROM session WHERE id = ?)
-            AND (samples NOT LIKE ? OR REPLACE(samples, ?, '') LIKE ?) ORDER BY at, finger
-            """, session, "%\u{1F}", "\u{1F}\u{1E}", "%\u{1E}%")
-        {
-            let at = try row.timestamp("at")
-            let reading = try MeterReading(at: at, storedSamples: row.text("samples"))
+        try eachSigned(of: session, in: transaction) { at, reading in
             for sample in reading.samples {
                 guard let record = sample.signed, record.utf8.count <= Self.mostSignedBytes else {
                     continue
@@ -42,6 +34,32 @@ extension Sessions {
             }
         }
         return begins + others + ends
+    }
+
+    private static let signedAPage = 500
+
+    /// In order, page by page: a meter may sign each reading of a long charge.
+    private func eachSigned(
+        of session: String, in transaction: Transaction, _ body: (Timestamp, MeterReading) -> Void
+    ) throws {
+        var (last, finger) = (Int64.min, Int64.min)
+        while true {
+            let rows = try transaction.query(
+                """
+                SELECT at, finger, samples FROM meter_reading
+                WHERE session = (SELECT key FROM session WHERE id = ?)
+                AND at >= ? AND (at > ? OR finger > ?)
+                AND (samples NOT LIKE ? OR REPLACE(samples, ?, '') LIKE ?)
+                ORDER BY at, finger LIMIT ?
+                """, session, last, last, finger, "%\u{1F}", "\u{1F}\u{1E}", "%\u{1E}%",
+                Self.signedAPage)
+            for row in rows {
+                let at = try row.timestamp("at")
+                body(at, try MeterReading(at: at, storedSamples: row.text("samples")))
+            }
+            guard rows.count == Self.signedAPage, let row = rows.last else { return }
+            (last, finger) = (try row.int64("at"), try row.int64("finger"))
+        }
     }
 
     /// Stations tell some records twice: as it was taken, and in the stop.

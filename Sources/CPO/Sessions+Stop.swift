@@ -77,7 +77,7 @@ extension Sessions {
     }
 
     /// The others have their turn at the next look.
-    static let mostOrphansAtOnce = 500
+    static let mostOrphansAtOnce = 100
 
     /// Bills provisionally closed sessions whose stop did not come within the grace period, and closes
     /// those of which nothing was heard for as long although nothing charges there.
@@ -339,7 +339,7 @@ extension Sessions {
             // From the rows: those the stop brought, and those that came while it was awaited, are in
             // no book.
             let last = try entry(row: row, highest: most, in: transaction).builder.meterLast
-            if stop.meterStop < last {
+            if stop.meterStop + Self.stopRounding < last {
                 try suspect(
                     .registerFellOrJumped, &session, key: key,
                     "stop at \(stop.meterStop), last reading \(last)", at: receivedAt,
@@ -353,6 +353,9 @@ extension Sessions {
         let most = session.meterStart + Self.mostEnergy
         return try entry(row: row, highest: most, credible: true, in: transaction).builder.meterLast
     }
+
+    /// The register of a stop may be rounded where its readings are not.
+    private static let stopRounding = WattHours(20)
 
     /// In watt-hours: a stop tells the second, and its register may be read before or after it.
     private static let stopSlack: Int128 = 1000

@@ -49,7 +49,7 @@ extension CentralSystem {
             address: request.http.remoteAddress,
             station: Admission.stationID(path: request.http.path) ?? "")
         guard wrongPasswords.mayTry(pair) else { return .refused(.tooManyTries) }
-        let verdict = admitted(request, at: now)
+        let verdict = admitted(request, pair, at: now)
         switch verdict {
         case .refused(.wrongPassword):
             // A whole fleet may be behind one address: a right one is never refused for others' wrong ones.
@@ -62,7 +62,11 @@ extension CentralSystem {
         return verdict
     }
 
-    private func admitted(_ request: UpgradeRequest, at now: Timestamp) -> Admission.Verdict {
+    private func admitted(
+        _ request: UpgradeRequest, _ pair: WrongPasswords.Pair, at now: Timestamp
+    ) -> Admission.Verdict {
+        var admission = admission
+        admission.mayStretch = { [wrongPasswords] in wrongPasswords.mayStretch(pair) }
         let verdict = admission.decide(
             request, at: now, isOthersName: { directory.isOthersName($0) }, { directory[$0] })
         guard case .granted(let granted) = verdict else { return verdict }

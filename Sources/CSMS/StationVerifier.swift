@@ -50,9 +50,11 @@ package struct StationVerifier: Hashable, Sendable {
         case yesAsHex
     }
 
-    package func match(_ password: [UInt8]) -> Match {
+    /// - Parameter mayStretch: asked before it costs milliseconds; no is no match.
+    package func match(_ password: [UInt8], mayStretch: () -> Bool = { true }) -> Match {
         guard stretch > 0 else { return compare(password) }
         if let proven = ProvenPasswords.shared.match(password, of: self) { return proven }
+        guard mayStretch() else { return .no }
         let match = compare(password)
         if match != .no { ProvenPasswords.shared.remember(password, match, of: self) }
         return match

@@ -29,14 +29,36 @@ final class WrongPasswords: Sendable {
     }
 
     private static let windowMilliseconds: Int64 = 60_000
+    /// Stretched passwords that are looked at for addresses at their bound, all together: each costs the
+    /// loop milliseconds, and whoever brings the right one is heard at one of its next tries.
+    private static let stretchedASecond = 5
+    private static let stretchedAtOnce = 20
 
     private let state = Lock(State())
+    private let stretched: Lock<TokenBucket>
     private let settings: CentralSystemSettings
     private let clock: any ServiceClock
 
     init(settings: CentralSystemSettings, clock: any ServiceClock) {
         self.settings = settings
         self.clock = clock
+        stretched = Lock(
+            TokenBucket(
+                perSecond: Self.stretchedASecond, burst: Self.stretchedAtOnce,
+                at: clock.monotonicMilliseconds))
+    }
+
+    /// Whether a password that costs to look at is looked at now. One that proved right is always.
+    func mayStretch(_ pair: Pair) -> Bool {
+        guard isAtBound(pair) else { return true }
+        let now = clock.monotonicMilliseconds
+        return stretched.withLock { bucket in
+            var next = bucket
+            // What would have to wait takes nothing.
+            guard next.take(at: now) == 0 else { return false }
+            bucket = next
+            return true
+        }
     }
 
     /// Before the password is looked at.

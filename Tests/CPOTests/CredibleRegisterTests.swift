@@ -83,6 +83,21 @@ import Testing
         #expect(bill.suspicions.contains("registerFellOrJumped"))
     }
 
+    @Test func `is every one that came without a time`() async throws {
+        let house = try await House()
+        let (number, _) = try await house.started(House.start(0))
+        for index in 1...10 {
+            let reading = MeterReading(
+                at: nil, samples: [MeterSample(.energyImport, Decimal(Int64(1000 + 180 * index)))])
+            let report = MeterReport(
+                connector: 1, transaction: .number(number), readings: [reading])
+            let at = Timestamp(milliseconds: House.noon.milliseconds + 3_600_000 + Int64(index))
+            _ = try await house.cpo.sessions.apply(.metered(report), from: "CS-1", receivedAt: at)
+        }
+        _ = try await house.apply(House.stop(number, 3700, 0), at: 3700)
+        #expect(try await bill(house).energy == WattHours(1800))
+    }
+
     @Test(
         arguments: [
             // 22 kW for a minute is 367 Wh; each minute one register.
@@ -93,6 +108,10 @@ import Testing
             ([1300, 9_000_000], 1300),
             // A meter was exchanged: nothing rose too fast.
             ([1300, 1600, 1100, 1200], 1600), ([1300, 900], 1300),
+            // A counter of whole kilowatt-hours that begins anew at the figure it started with.
+            ([2000, 3000, 4000, 5000, 6000, 7000, 8000, 1000], 8000),
+            // Too much for any plug, told for minutes.
+            ([90_000, 90_100, 90_200, 90_300, 90_400, 90_500, 1300], 1300),
         ] as [([Int64], Int64)])
     func `is told from all of them`(registers: [Int64], last: Int64) async throws {
         let house = try await House()
