@@ -51,7 +51,7 @@ package final class Reservations: Sendable {
     ) throws -> [Record] {
         let tag = token.map { Tokens.folded(Tokens.idTag(of: $0)) }
         // An expired one is stored as it was last known, so the time is asked as well.
-        try transaction.query(
+        return try transaction.query(
             """
             SELECT * FROM (SELECT r.*, CASE WHEN COALESCE(r.state, 'asked') IN ('asked', 'held')
             AND r.expires_at <= ? THEN 'expired' ELSE COALESCE(r.state, 'asked') END AS shown
