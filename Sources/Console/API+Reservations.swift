@@ -41,7 +41,7 @@ extension Console {
                 station: station, token: token, state: wanted, from: from, until: until,
                 before: before, at: now, limit: limit, in: transaction)
         }
-        let next = found.count == limit ? found.last.map { "\($0.reservation.number)" } : nil
+        let next = found.count == limit ? found.last.map { "\($0.reservation.id)" } : nil
         return .page(found.map(Shape.reservation), next: next)
     }
 }
