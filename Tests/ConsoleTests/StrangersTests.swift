@@ -171,6 +171,10 @@ import Web
         arguments: [
             ("/tokens/T", ["type": "RFID", "expire": "2027-06-01T00:00:00Z"], "expire"),
             ("/tokens/T", ["type": "RFID", "energy_contract": [:]], "energy_contract"),
+            (
+                "/tokens/T", ["type": "RFID", "default_profile_type": "CHEAP"],
+                "default_profile_type"
+            ),
             ("/stations/CS-1", ["registration": "Accepted", "passwort": "x"], "passwort"),
             (
                 "/templates/T",
