@@ -84,6 +84,7 @@ package final class ChargePointOperator: Sendable {
         stations.onRemoval { id, transaction in
             try transaction.execute("DELETE FROM charging_profile WHERE station = ?", id)
         }
+        stations.onRemoval { [commands] in try commands.stationRemoved($0, in: $1) }
         writer.watch(locations)
         writer.watch(sites)
         writer.watch(tariffs)

@@ -12,6 +12,8 @@ extension Commands {
     static let lateSeconds: Int64 = 86_400
     static let offlineText = "the station is offline"
     static let tooLateText = "the station did not come within a day of its time"
+    static let supersededText = "superseded by a later one"
+    static let removedText = "the station was removed"
 
     /// How many of a station wait for their time.
     package func scheduled(station: String, in transaction: Transaction) throws -> Int {
@@ -36,37 +38,86 @@ extension Commands {
     /// Queues what is due, where the station is there to take it.
     func release(_ house: ChargePointOperator) async throws {
         let now = clock.now
-        let due = state.withLock { state in
-            state.scheduled.filter { $0.value <= now }.sorted {
-                ($0.value, $0.key) < ($1.value, $1.key)
-            }
-        }
+        let due = state.withLock { $0.scheduled.filter { $0.value <= now } }
         guard !due.isEmpty else { return }
         let gone = try await house.write { transaction -> [String] in
-            try due.compactMap { id, moment in
+            var (gone, ready): ([String], [Command]) = ([], [])
+            for (id, moment) in due {
                 guard let command = try self.command(id, in: transaction), command.state == .queued
                 else {
                     // Cancelled, or rolled back with its caller's transaction.
-                    return id
+                    gone.append(id)
+                    continue
                 }
                 guard now.seconds(since: moment) <= Self.lateSeconds else {
-                    try self.giveUp(command, at: now, in: transaction)
-                    return id
+                    try self.giveUp(command, Self.tooLateText, at: now, in: transaction)
+                    gone.append(id)
+                    continue
                 }
                 let station = try house.stations.station(command.station, in: transaction)
                 guard station?.registration == .accepted, station?.isOnline == true else {
-                    return nil
+                    continue
                 }
-                try self.changed(command, in: transaction)
-                // At once: it may be carried, and come back to waiting, before this goes on.
-                self.state.withLock { state in
-                    state.scheduled[id] = nil
-                    state.queued.append(id)
-                }
-                return nil
+                ready.append(command)
             }
+            return try gone + self.queue(ready, at: now, in: transaction)
         }
         state.withLock { state in for id in gone { state.scheduled[id] = nil } }
+    }
+
+    /// Queued orders travel side by side and may arrive in any order: of a connector only the latest goes, and
+    /// none beside one of its whole station that it comes after.
+    ///
+    /// - Returns: those that were given up.
+    private func queue(
+        _ ready: [Command], at now: Timestamp, in transaction: Transaction
+    ) throws -> [String] {
+        var (gone, last): ([String], [Command]) = ([], [])
+        var covered: [String: Set<ConnectorNumber>] = [:]
+        for command in ready.sorted(by: { Self.isEarlier($1, than: $0) }) {
+            guard case .setAvailability(let connector, _) = command.command else {
+                last.append(command)
+                continue
+            }
+            guard covered[command.station]?.isDisjoint(with: [0, connector]) != false else {
+                try giveUp(command, Self.supersededText, at: now, in: transaction)
+                gone.append(command.id)
+                continue
+            }
+            covered[command.station, default: []].insert(connector)
+            last.append(command)
+        }
+        var whole: Set<String> = []
+        for command in last.reversed() where !whole.contains(command.station) {
+            if case .setAvailability(0, _) = command.command { whole.insert(command.station) }
+            try changed(command, in: transaction)
+            // At once: it may be carried, and come back to waiting, before this goes on.
+            state.withLock { state in
+                state.scheduled[command.id] = nil
+                state.queued.append(command.id)
+            }
+        }
+        return gone
+    }
+
+    private static func isEarlier(_ one: Command, than other: Command) -> Bool {
+        func rank(_ command: Command) -> (Timestamp, Timestamp, String) {
+            (command.notBefore ?? command.createdAt, command.createdAt, command.id)
+        }
+        return rank(one) < rank(other)
+    }
+
+    /// What waits for a station that is removed is not for another one that comes by its id.
+    func stationRemoved(_ station: String, in transaction: Transaction) throws {
+        let rows = try transaction.query(
+            """
+            SELECT * FROM command WHERE station = ? AND state IN ('queued', 'sent')
+            AND not_before IS NOT NULL
+            """, station)
+        for row in rows {
+            try giveUp(
+                Command(row: row), Self.removedText, at: clock.now, in: transaction)
+        }
     }
 
     /// It went offline between the look and the order: the next look decides.
@@ -82,11 +133,11 @@ extension Commands {
     }
 
     private func giveUp(
-        _ command: Command, at now: Timestamp, in transaction: Transaction
+        _ command: Command, _ reason: String, at now: Timestamp, in transaction: Transaction
     ) throws {
         var command = command
         command.state = .failed
-        command.answer = Self.tooLateText
+        command.answer = reason
         command.answeredAt = now
         try store(command, in: transaction)
     }

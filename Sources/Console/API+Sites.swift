@@ -69,8 +69,7 @@ extension Console {
         }
         let body = try request.object()
         let now = house.clock.now
-        try SiteBody.refuseStrangers(
-            body, standing: house.sites.limits(of: id, at: now).map(Self.shape))
+        try SiteBody.refuseStrangers(body)
         let tree = try await checked {
             let wanted = try FuseTree(json: body, id: id)
             return try await self.house.write { transaction in

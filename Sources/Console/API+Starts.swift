@@ -39,11 +39,11 @@ extension Console {
         case (.expired, _):
             throw APIProblem.field(
                 "token", "has expired; give it a later `expires`, or name another one")
-        case (_, .some):
+        case (let status, .some):
             throw APIProblem.field(
                 "token",
-                "is not to charge here: its whitelist is NEVER, or its owner says no or cannot be "
-                    + "asked now; name another one")
+                "is not to charge here (\(status.rawValue)): its whitelist is NEVER, or its owner "
+                    + "says no or cannot be asked now; name another one")
         case (_, nil):
             guard isUnknown else {
                 throw APIProblem.field(

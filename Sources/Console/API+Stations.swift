@@ -127,9 +127,16 @@ extension Console {
         return .json(.object(value))
     }
 
+    /// What is put, and what an answer has besides: it is got, changed and put again.
+    private static let stationMembers: Set = [
+        "registration", "password", "id", "online", "linkChangedAt", "subprotocol", "bootedAt",
+        "createdAt", "identity", "replaced", "connectors", "deviations", "heldOff", "localList",
+        "clockSkewMilliseconds", "clockMeasuredAt", "access", "securityEvents",
+    ]
+
     private func putStation(_ request: APIRequest) async throws -> HTTPResponse {
         let id = request[parameter: "id"]
-        let body = try request.object(only: ["registration", "password"])
+        let body = try request.object(only: Self.stationMembers)
         guard let registration = body["registration"]?.string.flatMap(RegistrationStatus.init)
         else { throw APIProblem.field("registration", "must be Accepted, Pending or Rejected") }
         guard id.utf8.count <= 48, !id.isEmpty else {

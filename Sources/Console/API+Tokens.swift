@@ -23,14 +23,17 @@ extension Console {
             },
             APIRoute(
                 method: "GET", path: "/tokens/{uid}", need: .role(.viewer),
-                summary: "Every owner's token of this uid"
+                summary: "The token of this uid: our own before a partner's"
             ) { request in
                 let uid = request[parameter: "uid"]
                 let found = try await self.house.read { transaction in
                     try self.house.tokens.candidates(
                         idTag: Tokens.idTag(of: uid), in: transaction)
                 }
-                guard let first = found.first else { throw APIProblem.notFound("token", uid) }
+                let own = self.house.settings.party
+                guard let first = found.first(where: { $0.party == own }) ?? found.first else {
+                    throw APIProblem.notFound("token", uid)
+                }
                 return .json(TokenBody.shown(first, shape))
             },
             APIRoute(

@@ -105,7 +105,8 @@ enum CommandBody {
             }
             return .data(
                 DataMessage(
-                    vendor: vendor, message: body["message"]?.string, data: body["data"]?.string))
+                    vendor: vendor, message: try body.text("message"),
+                    data: try body.text("data")))
         case _ where MaintenanceOrder.names.contains(name):
             var order = body
             if name == "extendedTrigger" { order["connector"] = connector.map { .number($0) } }

@@ -21,6 +21,16 @@ extension Keys {
         }
     }
 
+    /// The prefix of what has the form that `add` gives a key; any other text may be a name.
+    private static func prefix(ofWhole key: String) -> String? {
+        let parts = key.split(separator: "_", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == "kerb",
+            parts[1].utf8.count == 2 * prefixBytes, parts[2].utf8.count == 2 * secretBytes,
+            parts[1].allSatisfy(\.isHexDigit), parts[2].allSatisfy(\.isHexDigit)
+        else { return nil }
+        return String(parts[1])
+    }
+
     /// Ends a key for good; it is asked for at each request, so it counts from the next one on.
     ///
     /// - Parameter name: its prefix, or its name where one key alone has it.
@@ -28,8 +38,7 @@ extension Keys {
     @discardableResult
     package func revoke(_ name: String, by caller: String) async throws -> Line {
         // Of a key that was given whole nothing but its prefix is looked for, or said again.
-        let parts = name.split(separator: "_", omittingEmptySubsequences: false)
-        let name = parts.count == 3 && parts[0] == "kerb" ? String(parts[1]) : name
+        let name = Self.prefix(ofWhole: name) ?? name
         let now = clock.now
         return try await database.write { [self] transaction in
             let found = try transaction.query(

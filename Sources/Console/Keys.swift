@@ -5,6 +5,9 @@ import Service
 /// Keys for programs: `kerb_PREFIX_SECRET`. The prefix is shown, the secret is stored as its hash; 160
 /// random bits need no stretching.
 package struct Keys: Sendable {
+    static let prefixBytes = 4
+    static let secretBytes = 20
+
     let database: Database
     let clock: any ServiceClock
 
@@ -16,8 +19,8 @@ package struct Keys: Sendable {
     /// - Returns: the key, which is shown this once.
     package func add(_ name: String, role: Role) async throws -> String {
         guard Users.isName(name) else { throw AccountError.badName }
-        let prefix = Hex.encode(RandomBytes.make(4))
-        let secret = Hex.encode(RandomBytes.make(20))
+        let prefix = Hex.encode(RandomBytes.make(Self.prefixBytes))
+        let secret = Hex.encode(RandomBytes.make(Self.secretBytes))
         let hash = Hex.encode(SHA256.hash(secret))
         let now = clock.now
         try await database.write { transaction in

@@ -18,6 +18,13 @@ extension JSONValue {
         return flag
     }
 
+    /// A text of a body, an empty one too; nil where it says nothing.
+    func text(_ key: String) throws(APIProblem) -> String? {
+        guard let found = given(key) else { return nil }
+        guard let text = found.string else { throw .field(key, "must be a text") }
+        return text
+    }
+
     /// - Parameter path: where this object stands in the body.
     func refuseStrangers(_ known: Set<String>, at path: String = "") throws(APIProblem) {
         guard let members = object else { throw .field(path, "must be an object") }

@@ -13,12 +13,11 @@ enum SiteBody {
     ]
     private static let window: Set = ["days", "from", "until", "amperes", "watts"]
     private static let limit: Set = ["amperes", "watts", "validFrom", "validTo", "source"]
+    /// One in an answer has all of these.
+    private static let shownLimit: Set = ["node", "source", "validFrom", "validTo"]
     private static let phases: Set = ["L1", "L2", "L3"]
 
-    /// - Parameter standing: the limits that are shown with the site now.
-    static func refuseStrangers(
-        _ body: JSONValue, standing: [JSONValue]
-    ) throws(APIProblem) {
+    static func refuseStrangers(_ body: JSONValue) throws(APIProblem) {
         try body.refuseStrangers(tree)
         for node in body.items("nodes") {
             try node.value.refuseStrangers(self.node, at: node.path)
@@ -29,10 +28,17 @@ enum SiteBody {
             try connector.value.refuseStrangers(self.connector, at: connector.path)
         }
         guard let limits = body.given("limits") else { return }
-        guard let list = limits.array, list.allSatisfy(standing.contains) else {
+        // One that was got may have ended meanwhile.
+        guard let list = limits.array, list.allSatisfy(isShown) else {
             throw .field(
                 "limits", "are put at their node (PUT /sites/ID/nodes/NODE/limit): leave them out")
         }
+    }
+
+    private static func isShown(_ limit: JSONValue) -> Bool {
+        guard let members = limit.object else { return false }
+        return shownLimit.allSatisfy { members[$0]?.string != nil }
+            && members.keys.allSatisfy { Self.limit.contains($0) || shownLimit.contains($0) }
     }
 
     /// Of a limit on a node for a while.

@@ -6,23 +6,28 @@ import JSON
 
 extension CDR {
     /// What the meter signed; nil where it signed nothing, or in a form that has no name here: OCPI wants
-    /// the name. One bill names one form and one key, those of its end.
+    /// the name. One bill names one form, that of its end, and one key: some stations tell it with their first
+    /// record only, and records without a key are of the same meter.
     var signedData: JSONValue? {
         let values = signed.compactMap(SignedValue.init)
-        guard let last = values.last else { return nil }
+        guard let method = values.last?.method else { return nil }
+        let ofForm = values.filter { $0.method == method }
+        let key = ofForm.last { $0.key != nil }?.key
         return .members([
-            "encoding_method": .string(last.method),
-            "public_key": last.key.map { .string($0) },
+            "encoding_method": .string(method),
+            "public_key": key.map { .string($0) },
             "signed_values": .array(
-                values.filter { $0.method == last.method && $0.key == last.key }.map(\.ocpi221)),
+                ofForm.filter { $0.key == nil || $0.key == key }.map(\.ocpi221)),
         ])
     }
 }
 
 /// One record with its form. OCPI 2.2.1 §10.4.8.
 private struct SignedValue {
-    /// OCPI's bounds in characters; a peer may refuse a whole bill for more.
-    private static let mostOfData = 5000
+    /// OCPI's bounds in characters; a peer may refuse a whole bill for more, so a longer record is left out
+    /// and stands in the API's session alone.
+    private static let mostOfPlain = 512
+    private static let mostOfSigned = 5000
     private static let mostOfMethod = 36
     private static let mostOfKey = 512
 
@@ -44,8 +49,8 @@ private struct SignedValue {
                 .trigger:
                 "Intermediate"
             }
-        guard plain.unicodeScalars.count <= Self.mostOfData,
-            signed.unicodeScalars.count <= Self.mostOfData
+        guard plain.unicodeScalars.count <= Self.mostOfPlain,
+            signed.unicodeScalars.count <= Self.mostOfSigned
         else { return nil }
     }
 

@@ -10,11 +10,13 @@ import Testing
     private static let due = House.noon.advanced(bySeconds: 3600)
     private static let order = StationCommand.setAvailability(connector: 1, operative: false)
 
-    private func scheduled(_ house: House, at due: Timestamp = Self.due) async throws -> Command {
+    private func scheduled(
+        _ house: House, at due: Timestamp = Self.due, _ order: StationCommand = Self.order
+    ) async throws -> Command {
         let cpo = house.cpo
         let command = try await cpo.write { transaction in
             try cpo.schedule(
-                Self.order, to: "cs-1", at: due,
+                order, to: "cs-1", at: due,
                 origin: CommandOrigin(door: "api", reference: "key desk"), in: transaction)
         }
         return try #require(command)
@@ -77,6 +79,56 @@ import Testing
         #expect(try await released(house).isEmpty)
         let ended = try await house.cpo.commands.command(second.id)
         #expect(ended?.state == .failed && ended?.answer == Commands.tooLateText)
+    }
+
+    @Test func `gives way to a later one of its connector that is due, too`() async throws {
+        let house = try await House()
+        let early = try await scheduled(house, at: Self.due.advanced(bySeconds: 60))
+        // Ordered after, for before: its time counts.
+        let late = try await scheduled(
+            house, at: Self.due.advanced(bySeconds: 120),
+            .setAvailability(connector: 1, operative: true))
+        let earliest = try await scheduled(house)
+        let other = try await scheduled(
+            house, .setAvailability(connector: 2, operative: false))
+        house.clock.advance(milliseconds: 3_720_000)
+        #expect(try await released(house) == [other.id, late.id])
+        for command in [early, earliest] {
+            let ended = try await house.cpo.commands.command(command.id)
+            #expect(ended?.state == .failed && ended?.answer == Commands.supersededText)
+        }
+    }
+
+    @Test func `goes neither before nor beside one of the whole station`() async throws {
+        let house = try await House()
+        let before = try await scheduled(house)
+        let whole = try await scheduled(
+            house, at: Self.due.advanced(bySeconds: 1),
+            .setAvailability(connector: 0, operative: false))
+        let after = try await scheduled(
+            house, at: Self.due.advanced(bySeconds: 2),
+            .setAvailability(connector: 1, operative: true))
+        house.clock.advance(milliseconds: 3_602_000)
+        #expect(try await released(house) == [whole.id])
+        #expect(try await released(house) == [after.id])
+        #expect(try await house.cpo.commands.command(before.id)?.state == .failed)
+    }
+
+    @Test func `is not for another station that comes by the id of one removed`() async throws {
+        let house = try await House()
+        let command = try await scheduled(house)
+        let cpo = house.cpo
+        _ = try await cpo.write { transaction in
+            try cpo.stations.remove("CS-1", at: House.noon, in: transaction)
+        }
+        let ended = try await cpo.commands.command(command.id)
+        #expect(ended?.state == .failed && ended?.answer == Commands.removedText)
+        _ = try await cpo.write { transaction in
+            try cpo.stations.register("CS-1", .accepted, at: House.noon, in: transaction)
+        }
+        try await line(house, isOnline: true)
+        house.clock.advance(milliseconds: 3_600_000)
+        #expect(try await released(house).isEmpty)
     }
 
     @Test func `is carried after a restart, and seen in the status that follows`() async throws {

@@ -29,6 +29,16 @@ import Web
         await console.server.stop()
     }
 
+    @Test func `is found by a name that looks like one`() async throws {
+        let console = try await TestConsole()
+        let key = try await console.console.keys.add("kerb_wall_2", role: .viewer)
+        let line = try await console.console.keys.revoke("kerb_wall_2", by: "command line")
+        #expect(line.name == "kerb_wall_2")
+        #expect(try await console.get("/me", key: key).status == 401)
+        #expect(try await console.get("/me", key: console.viewer).status == 200)
+        await console.server.stop()
+    }
+
     @Test func `is not guessed where two have the name`() async throws {
         let console = try await TestConsole()
         let second = try await console.console.keys.add("wall", role: .viewer)

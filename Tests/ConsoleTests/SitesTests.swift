@@ -48,6 +48,11 @@ import Testing
                 "DELETE", "/api/v1/sites/yard/nodes/main/limit?source=DSO", key: api.operator
             ).status == 204)
         #expect(try await api.get("/sites/yard")["limits"]?.array?.isEmpty == true)
+        // Its limits have ended meanwhile.
+        #expect(
+            try await api.call("PUT", "/api/v1/sites/yard", key: api.admin, body: shown).status
+                == 200)
+        #expect(try await api.get("/sites/yard")["limits"]?.array?.isEmpty == true)
         #expect(
             try await api.call("DELETE", "/api/v1/sites/yard", key: api.admin).status == 204)
         #expect(try await api.get("/sites/yard").status == 404)

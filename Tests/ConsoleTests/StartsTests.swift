@@ -20,13 +20,18 @@ import Web
             expires: expires.map(now.advanced(bySeconds:)), lastUpdated: now)
     }
 
+    /// As long as OCPI lets one be; no station could name it.
+    private static let long = "0F2C4B6A-1D3E-4F50-8A9B-0C1D2E3F4A5B"
+    private static let longBlocked = "1F2C4B6A-1D3E-4F50-8A9B-0C1D2E3F4A5B"
+
     private func console() async throws -> TestConsole {
         let test = try await TestConsole()
         let tokens = [
             Self.token("GOOD", on: test), Self.token("BLOCKED", isValid: false, on: test),
             Self.token("OLD", expires: -1, on: test), Self.token("OWN-NEVER", .never, on: test),
             Self.token("THEIR-NEVER", .never, of: "EMS", on: test),
-            Self.token("THEIRS", of: "EMS", on: test),
+            Self.token("THEIRS", of: "EMS", on: test), Self.token(Self.long, on: test),
+            Self.token(Self.longBlocked, isValid: false, on: test),
         ]
         try await test.house.write { [house = test.house, clock = test.clock] transaction in
             for token in tokens { try house.tokens.put(token, at: clock.now, in: transaction) }
@@ -46,7 +51,8 @@ import Web
 
     @Test(arguments: [
         ("NOBODY", "unknown"), ("BLOCKED", "blocked"), ("OLD", "expired"),
-        ("OWN-NEVER", "NEVER"), ("THEIR-NEVER", "NEVER"),
+        ("OWN-NEVER", "NEVER"), ("THEIR-NEVER", "NEVER"), ("THEIR-NEVER", "Invalid"),
+        (longBlocked, "blocked"),
     ])
     func `is refused of a token that a reader would be told no of`(tag: String, why: String)
         async throws
@@ -68,6 +74,7 @@ import Web
         let test = try await console()
         for (tag, more, contract) in [
             ("GOOD", [:], "C-GOOD"), ("THEIRS", [:], "C-THEIRS"),
+            (Self.long, [:], "C-\(Self.long)"),
             ("NOBODY", ["unknownToken": true], "NOBODY"),
         ] as [(String, [String: JSONValue], String)] {
             #expect(try await start(test, tag, more).status == 202)

@@ -78,6 +78,8 @@ import Web
             (["command": "getSettings", "keys": "A"], "keys"),
             (["command": "unlock", "evse": 1, "connector": 2], "connector"),
             (["action": "Reset", "paylod": [:]], "paylod"),
+            (["command": "data", "vendor": "V", "data": ["a": 1]], "data"),
+            (["command": "data", "vendor": "V", "message": 1, "data": "x"], "message"),
             (["command": "reboot"], "command"),
             (
                 ["command": "updateFirmware", "location": "https://h/f", "certificate": "PEM"],
@@ -144,10 +146,35 @@ import Web
         await test.server.stop()
     }
 
+    @Test func `is not what a station's own answer shows`() async throws {
+        let test = try await TestConsole()
+        _ = try await test.house.sessions.apply(
+            .booted(StationIdentity(vendor: "V", model: "M", serial: nil, firmware: nil)),
+            from: "CS-1", receivedAt: test.clock.now)
+        _ = try await test.house.sessions.apply(
+            .statusChanged(StatusReport(connector: 1, status: .available, at: test.clock.now)),
+            from: "CS-1", receivedAt: test.clock.now)
+        var shown = try await test.get("/stations/CS-1").json
+        #expect(shown["connectors"]?.array?.isEmpty == false && shown["identity"] != nil)
+        shown["registration"] = "Pending"
+        let put = try await test.call(
+            "PUT", "/api/v1/stations/CS-1", key: test.admin, body: shown)
+        #expect(put.status == 200 && put["registration"] == "Pending")
+        shown["stray"] = 1
+        let odd = try await test.call(
+            "PUT", "/api/v1/stations/CS-1", key: test.admin, body: shown)
+        #expect(odd.status == 422 && odd["field"] == "stray")
+        await test.server.stop()
+    }
+
     @Test(
         arguments: [
             ("/tokens/T", ["type": "RFID", "expire": "2027-06-01T00:00:00Z"], "expire"),
             ("/tokens/T", ["type": "RFID", "energy_contract": [:]], "energy_contract"),
+            (
+                "/tokens/T", ["type": "RFID", "default_profile_type": "CHEAP"],
+                "default_profile_type"
+            ),
             ("/stations/CS-1", ["registration": "Accepted", "passwort": "x"], "passwort"),
             (
                 "/templates/T",

@@ -48,6 +48,23 @@ import Web
         await test.server.stop()
     }
 
+    @Test func `are our own before a partner's of the same uid`() async throws {
+        let test = try await TestConsole()
+        let put = try await test.call(
+            "PUT", "/api/v1/tokens/TWO", key: test.admin,
+            body: body(["valid": false, "max_charges": 7]))
+        #expect(put.status == 200)
+        _ = try await test.house.write { [house = test.house, now = test.clock.now] transaction in
+            try house.tokens.put(
+                Token(
+                    party: PartyID(country: "DE", party: "EMS"), uid: "TWO", kind: .rfid,
+                    contractID: "C", issuer: "EMS", whitelist: .allowed, lastUpdated: now),
+                at: now, in: transaction)
+        }
+        #expect(try await test.get("/tokens/two")["max_charges"]?.int == 7)
+        await test.server.stop()
+    }
+
     @Test func `have bounds for their groups`() async throws {
         let test = try await TestConsole()
         let path = "/api/v1/token-groups/FLEET"

@@ -97,6 +97,55 @@ import Testing
         #expect(values.first?["signed_data"]?.string == data)
     }
 
+    @Test(arguments: [0, 1])
+    func `has the key that its station told with one record only`(_ teller: Int) async throws {
+        let house = try await OCPIHouse()
+        let data = ["EDL 1", "EDL 2"].map { Base64.encode(Array($0.utf8)) }
+        let records = data.enumerated().map { index, data in
+            let key = index == teller ? "AQID" : ""
+            return
+                #"{"encodingMethod":"EDL","publicKey":"\#(key)","signedMeterData":"\#(data)","signingMethod":""}"#
+        }
+        let bill = try await Self.bill(
+            house,
+            stop: [
+                Self.reading(records[0], .transactionBegin, 0),
+                Self.reading(records[1], .transactionEnd, 600),
+            ])
+        let signed = try #require(bill["signed_data"])
+        #expect(signed["public_key"]?.string == "AQID")
+        let values = try #require(signed["signed_values"]?.array)
+        #expect(values.map { $0["signed_data"]?.string } == data)
+    }
+
+    @Test func `has no record of another key than that of its end`() async throws {
+        let house = try await OCPIHouse()
+        let data = ["EDL 1", "EDL 2"].map { Base64.encode(Array($0.utf8)) }
+        let records = zip(["AQID", "BAUG"], data).map { key, data in
+            #"{"encodingMethod":"EDL","publicKey":"\#(key)","signedMeterData":"\#(data)","signingMethod":""}"#
+        }
+        let bill = try await Self.bill(
+            house,
+            stop: [
+                Self.reading(records[0], .transactionBegin, 0),
+                Self.reading(records[1], .transactionEnd, 600),
+            ])
+        let signed = try #require(bill["signed_data"])
+        #expect(signed["public_key"]?.string == "BAUG")
+        #expect(
+            signed["signed_values"]?.array?.map { $0["signed_data"]?.string } == [data[1]])
+    }
+
+    @Test(arguments: [512, 513])
+    func `is as long as OCPI lets it be`(_ length: Int) async throws {
+        let house = try await OCPIHouse()
+        let record = "OCMF|" + String(repeating: "x", count: length - 5)
+        let bill = try await Self.bill(
+            house, stop: [Self.reading(record, .transactionEnd, 600)])
+        #expect(bill.object != nil)
+        #expect((bill["signed_data"] == nil) == (length > 512))
+    }
+
     @Test func `is sealed with the bill, and repeated by its credit`() async throws {
         let house = try await OCPIHouse()
         let before = try await Self.bill(

@@ -38,11 +38,13 @@ export async function call(method, path, body) {
   if (answer.status === 204) return null;
   const value = await answer.json().catch(() => ({}));
   if (answer.ok) return value;
-  const problem = new Problem(answer.status, value.title ?? `status ${answer.status}`, value.detail, value);
-  if (answer.status === 401 && path !== "/login" && path !== "/me") {
-    document.dispatchEvent(new CustomEvent("kerb-logged-out"));
-  }
-  throw problem;
+  throw refused(answer.status, value, path);
+}
+
+/** What is thrown of an answer that is no yes; the log-in page is shown where the person is logged out. @param {number} status @param {any} value @param {string} path */
+function refused(status, value, path) {
+  if (status === 401 && path !== "/login" && path !== "/me") document.dispatchEvent(new CustomEvent("kerb-logged-out"));
+  return new Problem(status, value.title ?? `status ${status}`, value.detail, value);
 }
 
 /** Lines of a table that are fetched at most; a browser holds them all. */
@@ -56,7 +58,7 @@ export async function csv(path) {
     if (pages.length * 500 >= mostLines) throw new Error(`more than ${mostLines} lines: choose a shorter time, or use kerb-cpo export`);
     const answer = await fetch(`/api/v1${path}&limit=500&cursor=${encodeURIComponent(cursor)}`,
       { headers: { Accept: "text/csv" }, credentials: "same-origin" });
-    if (!answer.ok) throw new Problem(answer.status, `status ${answer.status}`);
+    if (!answer.ok) throw refused(answer.status, await answer.json().catch(() => ({})), path);
     const text = await answer.text();
     // Every page has the header line.
     pages.push(pages.length ? text.slice(text.indexOf("\r\n") + 2) : text);

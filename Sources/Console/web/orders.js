@@ -37,7 +37,7 @@ export async function open(station, me) {
     const [commands, reservations] = await Promise.all([
       call("GET", `/commands?${query}`), call("GET", `/reservations?${query}`)]);
     fill(lists, commands.items.length ? table(`Orders to ${id}`, ["Given", "Order", "State", "Answer", "Effect", "By", "Action"],
-      commands.items.map((/** @type {any} */ one) => [time(one.createdAt), one.command, state(one.state), one.answer ?? "–",
+      commands.items.map((/** @type {any} */ one) => [time(one.createdAt), one.command, when(one), one.answer ?? "–",
         one.effect ?? "–", one.reference,
         one.state === "queued" && me.role !== "viewer" ? button("Cancel", `Cancel ${one.command} of ${id}`, () =>
           tried(async () => { await call("DELETE", `/commands/${one.id}`); await show(); })) : ""]))
@@ -109,6 +109,12 @@ function body(kind, connector, message, key, value) {
     case "changeSetting": return { command: "changeSetting", key, value };
     default: return { command: kind };
   }
+}
+
+/** How far an order is, and when one with a time goes out. @param {any} command */
+function when(command) {
+  if (command.state !== "queued" || !command.notBefore) return state(command.state);
+  return el("span", {}, state(command.state), el("span", { class: "quiet" }, " for ", time(command.notBefore)));
 }
 
 /** @param {string} name @param {any} command */

@@ -104,9 +104,12 @@ function card(station, me) {
 
 /** @param {string} id */
 function remove(id) {
+  const force = el("input", { type: "checkbox", name: "force" });
   dialog(`Delete ${id}`, [el("p", {}, `${id} leaves the registry; its sessions and bills stay. If it still dials, it comes `
-    + "back as one that nobody knows.")], "Delete", async () => {
-    await call("DELETE", `/stations/${encodeURIComponent(id)}`);
+    + "back as one that nobody knows."),
+  el("label", {}, force, " although charges run there or EVSEs are tied to it: they are untied (force=true)"),
+  ], "Delete", async () => {
+    await call("DELETE", `/stations/${encodeURIComponent(id)}${force.checked ? "?force=true" : ""}`);
     return `${id}: deleted`;
   });
 }
@@ -165,23 +168,18 @@ function action(station, connector, me) {
 function ask(station, connector, where) {
   const input = el("input", { name: "token", required: true, maxlength: 36, autocomplete: "off" });
   const unknown = el("input", { type: "checkbox", name: "unknownToken" });
-  const dialog = el("dialog", { "aria-label": `Start ${where}`, on: { close: () => dialog.remove() } },
-    el("form", { method: "dialog", on: { submit } },
-      el("h2", {}, `Start ${where}`),
-      el("label", {}, "Token that pays", input),
-      el("label", {}, unknown, " it is not registered, and I vouch for it"),
-      el("div", { class: "row" },
-        el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-        el("button", { type: "submit", class: "main" }, "Start charging"))));
-  document.body.append(dialog);
-  dialog.showModal();
-
-  function submit() {
-    order(null, station.id,
-      { command: "start", evse: connector.number, token: input.value, unknownToken: unknown.checked },
-      `Start of ${where}`);
-  }
+  dialog(`Start ${where}`, [
+    el("label", {}, "Token that pays", input),
+    el("label", {}, unknown, " it is not registered, and I vouch for it"),
+  ], "Start charging", async () => told(`Start of ${where}`, await send(station.id,
+    { command: "start", evse: connector.number, token: input.value, unknownToken: unknown.checked })));
 }
+
+/** @param {string} station @param {unknown} body */
+function send(station, body) { return call("POST", `/stations/${encodeURIComponent(station)}/commands?wait=30`, body); }
+
+/** @param {string} name @param {any} command */
+function told(name, command) { return `${name}: ${command.state}${command.answer ? ` (${command.answer})` : ""}`; }
 
 /**
  * Sends a command and tells its life until the station's answer.
@@ -191,8 +189,7 @@ export async function order(button, station, body, name) {
   if (button) button.disabled = true;
   notice(`${name}: sent`);
   try {
-    const command = await call("POST", `/stations/${encodeURIComponent(station)}/commands?wait=30`, body);
-    notice(`${name}: ${command.state}${command.answer ? ` (${command.answer})` : ""}`);
+    notice(told(name, await send(station, body)));
   } catch (error) {
     notice(`${name}: ${error instanceof Error ? error.message : error}`);
   }

@@ -1,4 +1,4 @@
-import { all, call } from "./api.js";
+import { all, call, Problem } from "./api.js";
 import { button, dialog, el, fill, localTime, notice, redraw, state, time, words, zone } from "./dom.js";
 
 export const title = "Tokens";
@@ -18,7 +18,7 @@ export async function draw(place, me) {
     on: { input: () => { sought = search.value; show(); } },
   });
   fill(place, el("h1", {}, title), lists(stations),
-    me.role === "admin" ? el("p", {}, button("New token", "New token", () => edit(null, tokens, me))) : null,
+    me.role === "admin" ? el("p", {}, button("New token", "New token", () => edit(null, me))) : null,
     el("form", { class: "card", on: { submit: (/** @type {Event} */ event) => event.preventDefault() } },
       el("label", {}, "Uid, contract, owner or group", search), count),
     el("div", { class: "card scroll", tabindex: "0", role: "group", "aria-label": title }, el("table", {},
@@ -68,10 +68,10 @@ function switchOf(token, me) {
   if (me.role !== "admin" || owner(token) !== me.party) return "";
   const verb = token.valid ? "Block" : "Unblock";
   return el("div", { class: "row" },
-    button("Change", `Change ${token.uid}`, () => edit(token, [], me)),
+    button("Change", `Change ${token.uid}`, () => edit(token, me)),
     button(verb, `${verb} ${token.uid}`, async () => {
       try {
-        await put(token, { valid: !token.valid });
+        await put(token, { valid: !token.valid }, me);
         notice(`${token.uid}: ${token.valid ? "blocked; stations that may remember it forget it; Unblock undoes it" : "may charge again"}`);
         redraw();
       } catch (error) {
@@ -80,16 +80,36 @@ function switchOf(token, me) {
     }));
 }
 
-/** @param {any} token @param {any} change */
-function put(token, change) { return call("PUT", `/tokens/${encodeURIComponent(token.uid)}`, { ...token, ...change }); }
+/** @param {string} uid */
+function path(uid) { return `/tokens/${encodeURIComponent(uid)}`; }
 
-/** @param {any} token null: a new one @param {any[]} known @param {any} me */
-function edit(token, known, me) {
+/** Our own of this uid, as it is by now; null where there is none. @param {string} uid @param {any} me */
+async function current(uid, me) {
+  try {
+    const found = await call("GET", path(uid));
+    return owner(found) === me.party ? found : null;
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** Lays a change over the token as it is by now: what another changed since the page was drawn stays. @param {any} token @param {any} change @param {any} me */
+async function put(token, change, me) {
+  const now = await current(token.uid, me);
+  if (now?.type !== token.type) throw new Error(`${token.uid} is not there any more as it is shown: reload the page`);
+  return call("PUT", path(token.uid), { ...now, ...change });
+}
+
+/** @param {any} token null: a new one @param {any} me */
+function edit(token, me) {
   /** @param {string} name @param {any} [more] */
   const field = (name, more = {}) => el("input", { name, autocomplete: "off", maxlength: 36, value: token?.[name], ...more });
   const [uid, contract, group] = [field("uid", { required: true }), field("contract_id"), field("group_id")];
   const expires = field("expires", { type: "datetime-local", step: 1, maxlength: null, value: localTime(token?.expires) });
   const most = field("max_charges", { inputmode: "numeric", pattern: "[0-9]+" });
+  // As the browser spells them.
+  const drawn = new Map([contract, group, expires, most].map((one) => [one, one.value]));
   const name = token ? `Change ${token.uid}` : "New token";
   dialog(name, [
     token ? null : el("label", {}, "Uid, as a reader tells it", uid),
@@ -98,15 +118,25 @@ function edit(token, known, me) {
     el("label", {}, "Charges at a time; 0 is no bound, left out: as configured", most),
   ], "Save", async () => {
     const id = token?.uid ?? uid.value.trim();
-    if (!token && known.some((one) => owner(one) === me.party && one.uid.toLowerCase() === id.toLowerCase())) {
-      throw new Error(`${id} is there already`);
+    const change = edited();
+    if (token) {
+      await put(token, change, me);
+    } else {
+      if (await current(id, me)) throw new Error(`${id} is there already`);
+      await call("PUT", path(id), {
+        uid: id, type: "RFID", issuer: me.operator, valid: true, whitelist: "ALLOWED", contract_id: id, ...change });
     }
-    const one = token ?? { uid: id, type: "RFID", issuer: me.operator, valid: true, whitelist: "ALLOWED" };
-    await put(one, {
-      contract_id: contract.value.trim() || id, group_id: group.value.trim() || undefined,
-      expires: expires.value ? new Date(expires.value).toISOString() : undefined,
-      max_charges: most.value ? Number(most.value) : undefined,
-    });
     return `${id}: saved`;
   });
+
+  /** The fields that say something else than they were drawn with. A time is drawn in whole seconds, so one that stayed is not sent. */
+  function edited() {
+    /** @type {Record<string, any>} */
+    const change = {};
+    if (contract.value !== drawn.get(contract)) change.contract_id = contract.value.trim() || token?.uid || uid.value.trim();
+    if (group.value !== drawn.get(group)) change.group_id = group.value.trim() || undefined;
+    if (expires.value !== drawn.get(expires)) change.expires = expires.value ? new Date(expires.value).toISOString() : undefined;
+    if (most.value !== drawn.get(most)) change.max_charges = most.value ? Number(most.value) : undefined;
+    return change;
+  }
 }
