@@ -7,8 +7,14 @@ extension SmartCharging {
     static let profilesKey = "profiles.lost"
     private static let noDoubt = "off"
     static let lostProfilesText =
-        "a limit of the operator may be lost: the safe share counts until he sets a station or default "
-        + "profile, or clears any"
+        "a limit of the operator may be lost: the safe share counts (without `safeAmperes` each outlet's "
+        + "least) until he sets a station or default profile, or clears any"
+
+    /// A limit was lost, and the safe share is the whole fuse, as where `safeAmperes` is not set: it bounds
+    /// nothing. Each outlet gets its least then.
+    var holdsLeast: Bool {
+        (areProfilesDoubted || isHeldLimitUnread) && settings.safe >= settings.fuse
+    }
 
     func readProfileDoubt(_ text: String?) async {
         guard let text else {

@@ -113,7 +113,7 @@ extension SmartCharging {
         else {
             isHeldLimitUnread = true
             log.error(
-                "local limit not understood, the safe share counts",
+                "local limit not understood, the safe share or each outlet's least counts",
                 ["mend": "say it again with `kerb-edge limit`, or `kerb-edge limit off`"])
             return
         }

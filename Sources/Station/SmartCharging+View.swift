@@ -61,6 +61,15 @@ extension PhaseCurrents {
 extension SmartCharging {
     /// Whose word the site's limit is.
     private var siteNote: String {
+        let doubts = [
+            areProfilesDoubted ? "a limit of the operator may be lost" : nil,
+            isHeldLimitUnread ? "the local limit is lost" : nil,
+            holdsLeast ? "each outlet has its least, `safeAmperes` is not below the fuse" : nil,
+        ]
+        return ([limitNote] + doubts.compactMap(\.self)).joined(separator: "; ")
+    }
+
+    private var limitNote: String {
         var limits: [(least: Int64, whose: String)] = []
         if let held = heldLimit?.currents.all.min() { limits.append((held, "`kerb-edge limit`")) }
         if case .limit(let limit) = fileLimit, !isOver(limit), let least = limit.currents.all.min()
