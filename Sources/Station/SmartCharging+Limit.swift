@@ -38,6 +38,8 @@ extension SmartCharging {
         guard held == nil, order == limitOrders else { return }
         heldLimit = nil
         isHeldLimitUnread = false
+        // An operator may never say it again: a person on site decides then.
+        await endProfileDoubt()
         await step()
     }
 
