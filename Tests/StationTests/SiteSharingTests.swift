@@ -241,6 +241,19 @@ import Testing
         await journal.close()
     }
 
+    /// Below zero it would make the car another consumer's load, twice over.
+    @Test func `counts what a reversed outlet draws as the outlet's`() async throws {
+        let folder = TemporaryFolder()
+        let journal = try await BoardJournal(path: folder.file("j.db"), bootID: "a")
+        let smart = SmartCharging(
+            Self.settings(fuse: 32, safe: 8), controllers: [], journal: journal,
+            executor: ThreadExecutor(name: "control"), log: .silent)
+        #expect(
+            await smart.drawn([Amperes(10), Amperes(milliamperes: -10_000), Amperes(0)])
+                == PhaseCurrents(10_000, 10_000, 0))
+        await journal.close()
+    }
+
     @Test func `stays within its own fuse, whatever a leader grants`() async throws {
         let folder = TemporaryFolder()
         let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
@@ -270,6 +283,16 @@ import Testing
         #expect(await granted(32, 0) == [1: Amperes(20), 2: .zero])
         socket.stop()
         await journal.close()
+    }
+}
+
+extension SmartCharging {
+    /// What the outlets draw by its reckoning, where the first one's meter says this.
+    fileprivate func drawn(_ currents: [Amperes]) -> PhaseCurrents {
+        loads[1] = ConnectorLoad(
+            number: 1, isActive: true, mayDraw: true, isIdle: false, cap: Amperes(32),
+            currents: currents, currentsAskedAt: 0)
+        return outletCurrents(at: 0)
     }
 }
 
