@@ -120,6 +120,11 @@ package final class BoardClock: ServiceClock {
         return isClose || isKept ? nil : difference
     }
 
-    /// Takes up what an earlier run of the program learned from the operator in this same boot.
-    package func resume(base: Int64) { state.withLock { $0.base = base } }
+    /// Takes up what an earlier run of the program learned from the operator in this same boot; not what
+    /// he cannot have meant, as damage or an older program may have left it.
+    package func resume(base: Int64) {
+        let (now, isBeyond) = base.addingReportingOverflow(system.monotonicMilliseconds)
+        guard !isBeyond, Self.isPlausible(Timestamp(milliseconds: now)) else { return }
+        state.withLock { $0.base = base }
+    }
 }

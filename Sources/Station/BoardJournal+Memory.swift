@@ -118,6 +118,12 @@ extension BoardJournal {
         }
     }
 
+    func forget(token: String) async throws {
+        try await write(.token) { sql in
+            try sql.execute("DELETE FROM known_token WHERE token = ?", token.lowercased())
+        }
+    }
+
     func forgetTokens() async throws {
         try await write(.token) { sql in try sql.execute("DELETE FROM known_token") }
     }

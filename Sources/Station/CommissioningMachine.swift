@@ -204,6 +204,12 @@ package struct CommissioningMachine: Sendable {
                 "meter", "the meter of connector \(stray) counts instead: swap the meters' units",
                 now)
         }
+        if power <= -Self.leastWatts {
+            return fail(
+                "meter",
+                "it counts backwards: its current transformers or wires are the other way "
+                    + "round", now)
+        }
         guard power >= Self.leastWatts else {
             return isFirst ? [.say(Self.drawPlease(number))] : []
         }
@@ -213,7 +219,7 @@ package struct CommissioningMachine: Sendable {
             return fail("voltages", "\(wrong / 1000) V on a phase: check phases and neutral", now)
         }
         let currents = (meter["currentsA"]?.array ?? []).map(Self.thousandths)
-        let phases = currents.enumerated().filter { $0.element >= Self.leastMilliamperes }
+        let phases = currents.enumerated().filter { $0.element.magnitude >= Self.leastMilliamperes }
             .map { Self.phaseName($0.offset, wiring[number]) }
         let counted = (meter["registerWh"]?.int64 ?? 0) - startWh
         let shown = volts.map { String($0 / 1000) }.joined(separator: "/")

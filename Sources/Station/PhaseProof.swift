@@ -40,7 +40,7 @@ struct PhaseProof: Hashable, Sendable {
         _ currents: [Int64], others: [Int64]?, _ wiring: PhaseWiring, at now: Int64
     ) -> Finding {
         let least = CommissioningMachine.leastMilliamperes
-        let seen = Set(currents.indices.filter { currents[$0] >= least })
+        let seen = Set(currents.indices.filter { currents[$0].magnitude >= least })
         if seen != loaded || !isAsked {
             loaded = seen
             loadedSince = now
@@ -57,6 +57,10 @@ struct PhaseProof: Hashable, Sendable {
             return .wrong(
                 "its meter counts on L\(other + 1) while L\(phase + 1) is loaded: exchange its "
                     + "current transformers or wires")
+        }
+        if currents[phase] < 0 {
+            return .wrong(
+                "its meter counts L\(phase + 1) backwards: turn its current transformer or wires")
         }
         if let wrong = elsewhere(currents[phase], others, wiring) { return .wrong(wrong) }
         phase += 1

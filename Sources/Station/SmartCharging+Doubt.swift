@@ -1,3 +1,4 @@
+import Charging
 import Service
 
 // A profile that damage took from the journal may have been the operator's maximum. Without it more
@@ -7,8 +8,14 @@ extension SmartCharging {
     static let profilesKey = "profiles.lost"
     private static let noDoubt = "off"
     static let lostProfilesText =
-        "a limit of the operator may be lost: the safe share counts until he sets a station or default "
-        + "profile, or clears any"
+        "a limit of the operator may be lost: the safe share counts (without `safeAmperes` each outlet's "
+        + "least) until he sets or clears the station's maximum, or a person says `kerb-edge limit off`"
+
+    /// A limit was lost, and the safe share is the whole fuse, as where `safeAmperes` is not set: it bounds
+    /// nothing. Each outlet gets its least then.
+    var holdsLeast: Bool {
+        (areProfilesDoubted || isHeldLimitUnread) && settings.safe >= settings.fuse
+    }
 
     func readProfileDoubt(_ text: String?) async {
         guard let text else {
@@ -23,7 +30,14 @@ extension SmartCharging {
         log.error("profile lost, the safe share counts", ["mend": Self.lostProfilesText])
     }
 
-    /// The operator has said what counts. Where the disk does not take it, the doubt goes on.
+    /// Whether these are words of the operator about what bounds the station, which may be what was lost:
+    /// a profile of one outlet or charge says nothing of it.
+    static func endsDoubt(_ filter: ProfileFilter) -> Bool {
+        filter.id == nil && filter.stackLevel == nil && filter.connector ?? 0 == 0
+            && filter.purpose ?? .stationMaximum == .stationMaximum
+    }
+
+    /// The operator has said what counts, or a person on site has decided. Where the disk does not take it, the doubt goes on.
     func endProfileDoubt() async {
         guard areProfilesDoubted else { return }
         do {

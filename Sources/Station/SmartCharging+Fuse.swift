@@ -35,7 +35,7 @@ extension SmartCharging {
         var most = min(load.cap, outlet.maximum)
         if let profile = wanted[outlet.connector]?.profile?.limit { most = min(most, profile) }
         // An outlet whose meter is silent gets no more than the least.
-        if !isMeasured { most = min(most, outlet.minimum) }
+        if !isMeasured || holdsLeast { most = min(most, outlet.minimum) }
         return LoadBalancer.Load(
             id: .init(connector: outlet.connector),
             share: .init(
@@ -61,6 +61,7 @@ extension SmartCharging {
             isBound = true
             own = PhaseCurrents(maximum.limit)
         }
+        if areProfilesDoubted { own = own.least(PhaseCurrents(settings.safe)) }
         if isSafe { fuse = fuse.least(PhaseCurrents(safe)) }
         let before = site
         site = isSafe ? .safe : isBound || !settings.carriesAll ? .shared : .free

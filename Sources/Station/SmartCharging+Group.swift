@@ -101,7 +101,10 @@ extension SmartCharging {
         site = .granted
         let granted = bounded(limits, present, now)
         for outlet in settings.outlets {
-            wanted[outlet.connector, default: Applied()].site = granted[outlet.connector] ?? .zero
+            let limit = granted[outlet.connector] ?? .zero
+            // A leader may not have heard of the doubt yet.
+            wanted[outlet.connector, default: Applied()].site =
+                holdsLeast ? min(limit, outlet.minimum) : limit
         }
         return true
     }
@@ -131,7 +134,8 @@ extension SmartCharging {
         let fuse = ownFuse(at: now)
         let bounds = [
             stationMaximum(at: clock.now).map { PhaseCurrents($0.limit) }, local.limit,
-            local.isUnreadable || fuse == nil ? PhaseCurrents(settings.safe) : nil, fuse,
+            local.isUnreadable || areProfilesDoubted || fuse == nil
+                ? PhaseCurrents(settings.safe) : nil, fuse,
         ]
         return bounds.compactMap(\.self).reduce(PhaseCurrents(settings.fuse)) { $0.least($1) }
     }

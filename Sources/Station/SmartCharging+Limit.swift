@@ -38,6 +38,8 @@ extension SmartCharging {
         guard held == nil, order == limitOrders else { return }
         heldLimit = nil
         isHeldLimitUnread = false
+        // An operator may never say it again: a person on site decides then.
+        await endProfileDoubt()
         await step()
     }
 
@@ -113,7 +115,7 @@ extension SmartCharging {
         else {
             isHeldLimitUnread = true
             log.error(
-                "local limit not understood, the safe share counts",
+                "local limit not understood, the safe share or each outlet's least counts",
                 ["mend": "say it again with `kerb-edge limit`, or `kerb-edge limit off`"])
             return
         }

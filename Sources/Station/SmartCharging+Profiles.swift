@@ -90,8 +90,7 @@ extension SmartCharging {
             return "the journal cannot be written"
         }
         profiles.install(entry)
-        // A charge's own profile says nothing of what bounds the station.
-        if entry.profile.purpose != .transaction { await endProfileDoubt() }
+        if entry.profile.purpose == .stationMaximum { await endProfileDoubt() }
         await step()
         return nil
     }
@@ -99,7 +98,7 @@ extension SmartCharging {
     /// False where nothing matched.
     package func clear(_ filter: ProfileFilter) async -> Bool {
         // Whether anything is left of what he clears or not: he has spoken.
-        await endProfileDoubt()
+        if Self.endsDoubt(filter) { await endProfileDoubt() }
         let ids = Set(profiles.matching(filter).map(\.profile.id))
         guard !ids.isEmpty else { return false }
         do {

@@ -22,6 +22,8 @@ package struct SmartChargingView: Hashable, Sendable {
     package var socketLimit: PhaseCurrents?
     package var stationMaximum: InstalledProfiles.Limit?
     package var profiles: Int
+    /// Damage took one of them: see `SmartCharging.lostProfilesText`.
+    package var areProfilesLost = false
 
     package var json: JSONValue {
         var connectors: [String: JSONValue] = [:]
@@ -47,7 +49,7 @@ package struct SmartChargingView: Hashable, Sendable {
             "othersAmperes": others?.json, "fileLimitAmperes": file,
             "socketLimitAmperes": socketLimit?.json,
             "stationMaximumAmperes": stationMaximum.map { .number($0.limit.decimal.reduced) },
-            "profiles": .number(profiles),
+            "profiles": .number(profiles), "profilesLost": .bool(areProfilesLost),
         ])
     }
 }
@@ -61,6 +63,16 @@ extension PhaseCurrents {
 extension SmartCharging {
     /// Whose word the site's limit is.
     private var siteNote: String {
+        let doubts = [
+            areProfilesDoubted
+                ? "a limit of the operator may be lost (`kerb-edge limit off` ends this)" : nil,
+            isHeldLimitUnread ? "the local limit is lost" : nil,
+            holdsLeast ? "each outlet has its least, `safeAmperes` is not below the fuse" : nil,
+        ]
+        return ([limitNote] + doubts.compactMap(\.self)).joined(separator: "; ")
+    }
+
+    private var limitNote: String {
         var limits: [(least: Int64, whose: String)] = []
         if let held = heldLimit?.currents.all.min() { limits.append((held, "`kerb-edge limit`")) }
         if case .limit(let limit) = fileLimit, !isOver(limit), let least = limit.currents.all.min()
@@ -96,6 +108,6 @@ extension SmartCharging {
             limits: limits, state: site.rawValue, fuse: settings.fuse,
             others: siteLoad.others(at: clock.monotonicMilliseconds), fileLimit: fileLimit,
             socketLimit: heldLimit?.currents, stationMaximum: stationMaximum(at: clock.now),
-            profiles: profiles.entries.count)
+            profiles: profiles.entries.count, areProfilesLost: areProfilesDoubted)
     }
 }

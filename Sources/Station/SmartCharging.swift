@@ -200,7 +200,7 @@ package actor SmartCharging {
             site: PhaseWiring.rst.onSupply(currents), outlets: outlets, askedAt: readings.askedAt)
     }
 
-    private func outletCurrents(at moment: Int64) -> PhaseCurrents {
+    func outletCurrents(at moment: Int64) -> PhaseCurrents {
         var outlets = PhaseCurrents.zero
         for outlet in settings.outlets {
             // An outlet whose meter fell silent counts as the others' load: too much is safe here, and
@@ -208,7 +208,8 @@ package actor SmartCharging {
             guard let load = loads[outlet.connector], load.mayDraw, let at = load.currentsAskedAt,
                 moment - at <= SiteLoad.isLost
             else { continue }
-            outlets = outlets + outlet.wiring.onSupply(load.currents)
+            // A meter wired the other way round counts below zero what the car draws all the same.
+            outlets = outlets + outlet.wiring.onSupply(load.currents.map(\.magnitude))
         }
         return outlets
     }

@@ -76,7 +76,9 @@ extension StationAgent {
         guard settings.bool(.authorizationCacheEnabled) else { return }
         // Kept without its end it would be good for ever; a refusal may be kept as long.
         if info.isEndUnread, info.status == .accepted {
-            return log.warning("token not remembered, its expiryDate cannot be read")
+            log.warning("token not remembered, its expiryDate cannot be read")
+            // Nor does the older word count, which may know of no end.
+            return try await journal.forget(token: token)
         }
         try await journal.learn(token: token, info, at: clock.now)
     }

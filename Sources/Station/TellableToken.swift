@@ -11,10 +11,16 @@ enum TellableToken {
         !token.isEmpty && token.unicodeScalars.count <= characters
     }
 
-    /// The first twenty characters. A start that is told under a cut token is a charge that a person can
-    /// find and bill; one that is never told is energy given away.
+    /// Before what is left of a token that was too long: its first twenty characters alone may be another
+    /// customer's tag.
+    static let cutMark = "KERB-CUT-"
+
+    /// The mark and the first eleven characters. A start that is told under a cut token is a charge that a
+    /// person can find and bill; one that is never told is energy given away.
     static func cut(_ token: String) -> String {
         if token.isEmpty { return none }
-        return String(String.UnicodeScalarView(token.unicodeScalars.prefix(characters)))
+        if isTellable(token) { return token }
+        let left = token.unicodeScalars.prefix(characters - cutMark.unicodeScalars.count)
+        return cutMark + String(String.UnicodeScalarView(left))
     }
 }

@@ -129,11 +129,7 @@ extension EdgeSettings {
                 _ section: ConfigSection
             ) {
                 guard let bus else { return }
-                if unit == 255,
-                    case .serial = settings.buses.first(where: { $0.name == bus })?.address
-                {
-                    section.problem("unit", "255 is for a tcp bus; a serial one has 1 to 247")
-                }
+                checkUnit(unit, on: bus, settings, section)
                 let use = Use(
                     part: part, connector: evse.connector, bus: bus, unit: unit, detail: detail,
                     place: section, key: key)

@@ -38,6 +38,16 @@ extension EdgeSettings {
                 "input", in: 0...65_535, about: "digital input, from 0"))
     }
 
+    /// 255 is for a device alone behind its TCP address.
+    static func checkUnit(
+        _ unit: Int, on bus: String, _ settings: EdgeSettings, _ section: ConfigSection
+    ) {
+        guard unit == 255,
+            case .serial = settings.buses.first(where: { $0.name == bus })?.address
+        else { return }
+        section.problem("unit", "255 is for a tcp bus; a serial one has 1 to 247")
+    }
+
     /// Notes what would hold up an opening on a contactor's bus, and a bus that is not there.
     static func checkSensors(_ settings: EdgeSettings, _ places: Places) {
         let names = settings.buses.map(\.name)
@@ -67,6 +77,7 @@ extension EdgeSettings {
                 if !names.contains(bus) {
                     section.problem("bus", "no bus is called \(bus); \(known(settings))")
                 }
+                checkUnit(unit, on: bus, settings, section)
                 let units = settings.evses.flatMap { other in
                     (other.contactorBus == bus ? [other.contactorUnit] : [])
                         + (other.pilotBus == bus ? [other.pilotUnit] : [])

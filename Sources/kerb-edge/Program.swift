@@ -59,7 +59,8 @@ struct Program {
             .init(
                 "limit", arguments: ["AMPERES|off"],
                 flags: [config, .init("--seconds", "N", "it ends by itself after this")],
-                "limit all outlets together, per phase (0 to 1000, 12.5), over restarts until `off`"
+                "limit all outlets together, per phase (0 to 1000, 12.5), over restarts until `off`, "
+                    + "which also ends the doubt left by a charging profile that damage took"
             ),
             .init(
                 "clear", arguments: ["CONNECTOR"], flags: [config],

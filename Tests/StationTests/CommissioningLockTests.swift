@@ -58,6 +58,15 @@ import Testing
         #expect(what.hasPrefix("its meter counts on L2 while L1 is loaded"))
     }
 
+    @Test func `finds a current transformer that is the other way round`() {
+        let found = outcome(.rst, loads: [[900, -900, 900], [900, 0, 0], [0, -900, 0]])
+        guard case .wrong(let what)? = found.last else {
+            Issue.record("\(found)")
+            return
+        }
+        #expect(what.hasPrefix("its meter counts L2 backwards"))
+    }
+
     /// The agent takes the outlet's current out of the phase it was told; the load is left where it is.
     @Test func `finds an outlet that hangs on other phases of the supply`() {
         let found = outcome(

@@ -1,5 +1,6 @@
 import Charging
 import Glibc
+import JSON
 import Service
 import TestSupport
 import Testing
@@ -122,34 +123,72 @@ import Testing
                 start: Timestamp(seconds: 1_700_000_000)))
     }
 
-    @Test func `leaves the safe share while an operator's profile is lost, until he speaks`()
+    /// One that starts with the doubt of an operator's lost profile.
+    private func doubting() async throws -> (SmartCharging, BoardJournal) {
+        let (_, journal) = try await smart(ManualClock())
+        try await journal.set(SmartCharging.profilesKey, to: "")
+        await journal.close()
+        return try await smart(ManualClock())
+    }
+
+    @Test
+    func `leaves the safe share while an operator's profile is lost, until he says the maximum`()
         async throws
     {
         let (first, one) = try await smart(ManualClock())
         #expect(await first.view().state == "free")
-        try await one.set(SmartCharging.profilesKey, to: "")
         await one.close()
-        for _ in 0..<2 {
-            let (again, journal) = try await smart(ManualClock())
-            #expect(await again.view().state == "safe")
-            // A person's limit is another one's word.
-            try await again.limitSite(nil)
-            #expect(await again.view().state == "safe")
-            await journal.close()
-        }
-        let (second, two) = try await smart(ManualClock())
+        let (second, two) = try await doubting()
+        #expect(await second.view().json["profilesLost"] == .bool(true))
+        // What one outlet may have says nothing of the station.
+        #expect(await second.install(profile(.transactionDefault), connector: 0) == nil)
+        #expect(await second.view().state == "safe")
         #expect(await second.install(profile(.stationMaximum), connector: 0) == nil)
         #expect(await second.view().state == "shared")
-        try await two.set(SmartCharging.profilesKey, to: "")
+        #expect(await second.view().json["profilesLost"] == .bool(false))
         await two.close()
         let (third, three) = try await smart(ManualClock())
-        #expect(await third.view().state == "safe")
-        #expect(await !third.clear(ProfileFilter(id: 99)))
         #expect(await third.view().state == "shared")
         await three.close()
-        let (fourth, four) = try await smart(ManualClock())
-        #expect(await fourth.view().state == "shared")
-        await four.close()
+    }
+
+    @Test(arguments: [
+        ProfileFilter(id: 99), ProfileFilter(connector: 1), ProfileFilter(stackLevel: 0),
+        ProfileFilter(purpose: .transactionDefault), ProfileFilter(purpose: .transaction),
+    ])
+    func `is in doubt still where the operator clears what is no station's maximum`(
+        _ filter: ProfileFilter
+    ) async throws {
+        let (smart, journal) = try await doubting()
+        #expect(await !smart.clear(filter))
+        #expect(await smart.view().state == "safe")
+        await journal.close()
+    }
+
+    @Test(arguments: [
+        ProfileFilter(), ProfileFilter(connector: 0), ProfileFilter(purpose: .stationMaximum),
+    ])
+    func `is in doubt no more where the operator clears the station's maximum`(
+        _ filter: ProfileFilter
+    ) async throws {
+        let (smart, journal) = try await doubting()
+        #expect(await !smart.clear(filter))
+        #expect(await smart.view().state == "free")
+        await journal.close()
+    }
+
+    @Test func `taken away ends the doubt of an operator's lost profile, a new one does not`()
+        async throws
+    {
+        let (smart, journal) = try await doubting()
+        try await smart.limitSite(LocalLimit(currents: PhaseCurrents(Amperes(10)), seconds: 60))
+        #expect(await smart.view().state == "safe")
+        try await smart.limitSite(nil)
+        #expect(await smart.view().state == "free")
+        await journal.close()
+        let (again, second) = try await self.smart(ManualClock())
+        #expect(await again.view().state == "free")
+        await second.close()
     }
 
     @Test func `that was never said is known not to be there`() async throws {

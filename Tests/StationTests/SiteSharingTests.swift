@@ -146,6 +146,114 @@ import Testing
         for one in [socket, own] { one.stop() }
     }
 
+    /// A follower that hears its leader decides nothing by itself, and a lost limit is its own operator's.
+    @Test(arguments: [(safe: Int64(8), offered: Int64(8)), (safe: 15, offered: 6)])
+    func `gets no more than its safe share of a leader while a limit is lost`(
+        safe: Int64, offered: Int64
+    ) async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("follower.db")
+        try await Self.loseProfile(path)
+        let key = Array("sixteen bytes or more".utf8)
+        let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
+        let (socket, own) = (try GroupSocket(bindingTo: any), try GroupSocket(bindingTo: any))
+        let address = try #require(GroupSocket.Peer("127.0.0.1:\(socket.port)"))
+        let leader = Lock(
+            GroupLeader(
+                members: [.init(board: 1, safe: Amperes(8))], key: key,
+                timings: LoadBalancer.Timings(), session: "leader"))
+        let follower = try await TestStation.make(
+            path: path, smart: Self.settings(fuse: 15, safe: safe),
+            group: .follower(
+                GroupFollower(board: 1, key: key, session: "s"), own, leader: address))
+        let answering = Task {
+            for await datagram in socket.datagrams {
+                let now = SystemClock().monotonicMilliseconds
+                let grant = [LoadBalancer.ID(board: 1, connector: 1): Amperes(32)]
+                let answer = leader.withLock { $0.take(datagram.bytes, grant, at: now) }
+                if let answer { socket.send(answer, to: datagram.from) }
+            }
+        }
+        try await follower.during { () async throws in
+            await until { await follower.smartCharging?.view().state == "granted" }
+            await start(follower)
+            await until { follower.board.relayIsClosed }
+            await offers(follower.board, offered)
+            #expect(follower.board.state.withLock { $0.mostOffered } == Amperes(offered))
+        }
+        answering.cancel()
+        for one in [socket, own] { one.stop() }
+    }
+
+    /// Without `safeAmperes` the safe share is the fuse, which bounds nothing.
+    @Test(arguments: [(safe: Int64(63), offered: Int64(6)), (safe: 10, offered: 10)])
+    func `offers its least while a limit is lost and no safe share is set`(
+        safe: Int64, offered: Int64
+    ) async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("journal.db")
+        try await Self.loseProfile(path)
+        let station = try await TestStation.make(
+            path: path, smart: Self.settings(fuse: 63, safe: safe))
+        try await station.during { () async throws in
+            await start(station)
+            await until { station.board.relayIsClosed }
+            await isMeasured(station)
+            await offers(station.board, offered)
+            #expect(station.board.state.withLock { $0.mostOffered } == Amperes(offered))
+        }
+    }
+
+    @Test func `offers its least while a person's limit is lost and no safe share is set`()
+        async throws
+    {
+        let folder = TemporaryFolder()
+        let path = folder.file("journal.db")
+        try await Self.lose(SmartCharging.limitKey, path)
+        let station = try await TestStation.make(
+            path: path, smart: Self.settings(fuse: 63, safe: 63))
+        try await station.during { () async throws in
+            await start(station)
+            await until { station.board.relayIsClosed }
+            await isMeasured(station)
+            await offers(station.board, 6)
+            #expect(station.board.state.withLock { $0.mostOffered } == Amperes(6))
+            let note = await station.smartCharging?.view().limits[1]?.last?.note
+            #expect(note?.contains(text: "each outlet has its least") == true)
+            try await station.smartCharging?.limitSite(nil)
+            await offers(station.board, 32)
+        }
+    }
+
+    /// An outlet whose meter was not heard yet has its least anyway.
+    private func isMeasured(_ station: TestStation) async {
+        await until { await station.smartCharging?.loads[1]?.currents.isEmpty == false }
+        await station.smartCharging?.step()
+    }
+
+    private static func loseProfile(_ path: String) async throws {
+        try await lose(SmartCharging.profilesKey, path)
+    }
+
+    private static func lose(_ key: String, _ path: String) async throws {
+        let journal = try await BoardJournal(path: path, bootID: "lost")
+        try await journal.set(key, to: "")
+        await journal.close()
+    }
+
+    /// Below zero it would make the car another consumer's load, twice over.
+    @Test func `counts what a reversed outlet draws as the outlet's`() async throws {
+        let folder = TemporaryFolder()
+        let journal = try await BoardJournal(path: folder.file("j.db"), bootID: "a")
+        let smart = SmartCharging(
+            Self.settings(fuse: 32, safe: 8), controllers: [], journal: journal,
+            executor: ThreadExecutor(name: "control"), log: .silent)
+        #expect(
+            await smart.drawn([Amperes(10), Amperes(milliamperes: -10_000), Amperes(0)])
+                == PhaseCurrents(10_000, 10_000, 0))
+        await journal.close()
+    }
+
     @Test func `stays within its own fuse, whatever a leader grants`() async throws {
         let folder = TemporaryFolder()
         let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
@@ -175,6 +283,16 @@ import Testing
         #expect(await granted(32, 0) == [1: Amperes(20), 2: .zero])
         socket.stop()
         await journal.close()
+    }
+}
+
+extension SmartCharging {
+    /// What the outlets draw by its reckoning, where the first one's meter says this.
+    fileprivate func drawn(_ currents: [Amperes]) -> PhaseCurrents {
+        loads[1] = ConnectorLoad(
+            number: 1, isActive: true, mayDraw: true, isIdle: false, cap: Amperes(32),
+            currents: currents, currentsAskedAt: 0)
+        return outletCurrents(at: 0)
     }
 }
 

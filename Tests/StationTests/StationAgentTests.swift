@@ -115,6 +115,19 @@ import Testing
         }
     }
 
+    @Test func `forgets what it knew of a token whose new end cannot be read`() async throws {
+        let folder = TemporaryFolder()
+        let station = try await TestStation.make(path: folder.file("journal.db"))
+        try await station.during { () async throws in
+            try await station.agent.learn("GOOD", AuthorizationInfo(.accepted))
+            #expect(await station.agent.known(token: "GOOD")?.status == .accepted)
+            var info = AuthorizationInfo(.accepted)
+            info.isEndUnread = true
+            try await station.agent.learn("GOOD", info)
+            #expect(await station.agent.known(token: "good") == nil)
+        }
+    }
+
     @Test func `sends again what was not answered, and once only what was`() async throws {
         let station = try await station(settings: ["TransactionMessageRetryInterval": "0"])
         let silent = Lock(2)

@@ -128,6 +128,9 @@ EDGE_MISTAKES = {
     "a unit of TCP on a serial bus": (
         replaced("unit: 11", "unit: 255"), "255\n  - connector: 2",
         "`evses[0].pilot.unit`: 255 is for a tcp bus; a serial one has 1 to 247"),
+    "a temperature sensor's unit of TCP on a serial bus": (
+        replaced("  - connector: 2", "    temperature: {bus: control, unit: 255}\n  - connector: 2"),
+        "255}", "`evses[0].temperature.unit`: 255 is for a tcp bus; a serial one has 1 to 247"),
     "a reserved unit": (
         replaced("unit: 11", "unit: 250"), "250\n  - connector: 2",
         "`evses[0].pilot.unit`: 250 is reserved; give 1 to 247, or 255 on a tcp bus"),
