@@ -33,7 +33,9 @@ import Web
         ("Resett", #"{"type":"Soft"}"#, "action"),
         ("Heartbeat", "{}", "action"),
         ("UnlockConnector", #"{"connectorId":"1"}"#, "payload.connectorId"),
-        ("RemoteStartTransaction", #"{"idTag":"A-TAG-OF-MORE-THAN-TWENTY"}"#, "idTag"),
+        (
+            "RemoteStartTransaction", #"{"idTag":"A-TAG-OF-MORE-THAN-TWENTY"}"#, "payload.idTag"
+        ),
         ("TriggerMessage", #"{"requestedMessage":"Everything"}"#, "requestedMessage"),
         (
             "SetChargingProfile",
