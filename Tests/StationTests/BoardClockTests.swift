@@ -76,16 +76,18 @@ import Testing
         #expect(clock.correct(to: BoardClock.latest) == last - 30_000)
     }
 
-    @Test(arguments: [
-        Int64(0), 1_000_000_000, BoardClock.latest.milliseconds, Int64.max, Int64.min,
-    ])
-    func `does not go on with a time that no operator meant`(_ base: Int64) {
-        let clock = board(ManualClock(Timestamp(seconds: 30)))
-        clock.resume(base: base + (base == BoardClock.latest.milliseconds ? 1 : 0))
-        #expect(clock.trust == .untrusted)
-        #expect(clock.now == Timestamp(seconds: 30))
-        clock.resume(base: noon.milliseconds)
-        #expect(clock.trust == .operator)
+    @Test func `does not go on with a time that no operator meant`() {
+        let bases: [Int64] = [
+            0, 1_000_000_000, BoardClock.latest.milliseconds + 1, Int64.max, Int64.min,
+        ]
+        for base in bases {
+            let clock = board(ManualClock(Timestamp(seconds: 30)))
+            clock.resume(base: base)
+            #expect(clock.trust == .untrusted)
+            #expect(clock.now == Timestamp(seconds: 30))
+            clock.resume(base: noon.milliseconds)
+            #expect(clock.trust == .operator)
+        }
     }
 
     @Test func `keeps the operator's good time when he then says another age`() {
