@@ -60,6 +60,8 @@ final class MessageLog: Sendable {
     let house: ChargePointOperator
     private let settings: CentralSystemSettings
     private let state = Lock(State())
+    /// One writes at a time: whoever reads behind it finds all that was said before, in its order.
+    private let lastFlush = Lock<Task<Void, Never>?>(nil)
 
     init(house: ChargePointOperator, settings: CentralSystemSettings) {
         self.house = house
@@ -128,6 +130,18 @@ final class MessageLog: Sendable {
     }
 
     func flush() async {
+        let turn = lastFlush.withLock { last in
+            let turn = Task { [before = last] in
+                await before?.value
+                await write()
+            }
+            last = turn
+            return turn
+        }
+        await turn.value
+    }
+
+    private func write() async {
         let taken = state.withLock { state in
             let taken = state
             state = State()

@@ -129,7 +129,7 @@ EDGE_MISTAKES = {
         replaced("unit: 11", "unit: 255"), "255\n  - connector: 2",
         "`evses[0].pilot.unit`: 255 is for a tcp bus; a serial one has 1 to 247"),
     "a temperature sensor's unit of TCP on a serial bus": (
-        replaced("  - connector: 2", "    temperature: {bus: control, unit: 255}\n  - connector: 2"),
+        replaced("  - connector: 2", "    temperature: {bus: meters, unit: 255}\n  - connector: 2"),
         "255}", "`evses[0].temperature.unit`: 255 is for a tcp bus; a serial one has 1 to 247"),
     "a reserved unit": (
         replaced("unit: 11", "unit: 250"), "250\n  - connector: 2",
