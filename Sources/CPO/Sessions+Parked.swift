@@ -199,7 +199,10 @@ extension Sessions {
         let begun = opened.session.startedAt.advanced(byMilliseconds: -error)
         let outlets = try outlets(of: station, in: transaction)
         let fitting = try waiting("kind = 'stop'", at: station, since: begun, in: transaction)
-            .filter { Self.fits($0, opened, outlets: outlets) }
+            .filter {
+                try Self.fits($0, opened, outlets: outlets)
+                    && !isAnothers($0, than: opened, in: transaction)
+            }
         // Two that fit are a person's to tell apart.
         let stop = fitting.count == 1 ? fitting[0] : nil
         var end: Timestamp?
@@ -221,6 +224,21 @@ extension Sessions {
         if let stop {
             try bind(stop, to: opened.session.id, by: Self.startCame, receivedAt, in: transaction)
         }
+    }
+
+    /// Between this start and that end another charge began on the connector: the clock was set
+    /// meanwhile, and the end is of an earlier one.
+    private func isAnothers(
+        _ message: ParkedMessage, than opened: SessionBook.Entry, in transaction: Transaction
+    ) throws -> Bool {
+        guard case .stop(let stop) = message.content else { return false }
+        let (end, _) = StationTime.repaired(stop.at, receivedAt: message.receivedAt)
+        return try transaction.queryOne(
+            """
+            SELECT key FROM session WHERE station = ? AND connector = ? AND key <> ?
+            AND started_at > ? AND started_at < ? LIMIT 1
+            """, opened.session.station, opened.session.connector, opened.key,
+            opened.session.startedAt, end) != nil
     }
 
     private func waiting(

@@ -89,6 +89,18 @@ import Testing
         #expect(try await house.cpo.suspicions.list().map(\.code) == [.stopOfUnknownTransaction])
     }
 
+    @Test func `waits where another charge began between that start and this end`() async throws {
+        let house = try await House()
+        let (other, _) = try await house.started(House.start(100, register: 5000), at: 100)
+        _ = try await house.apply(House.stop(other, 200, 5100), at: 200)
+        _ = try await house.apply(Self.stop(-1, 600, 1500), at: 611)
+        // Its clock was set back: what ended before cannot be the end of this.
+        _ = try await house.started(House.start(0), at: 620)
+        #expect(house.cpo.sessions.running().count == 1)
+        #expect(
+            try await house.cpo.suspicions.list().map(\.code).contains(.stopOfUnknownTransaction))
+    }
+
     @Test func `waits where two stops fit one start`() async throws {
         let house = try await House()
         _ = try await house.apply(Self.stop(-1, 600, 1500), at: 611)
