@@ -53,16 +53,17 @@ extension Sessions {
             receivedAt: receivedAt)
     }
 
-    /// Asks the owners of a tag that no order speaks for, as when it is shown to a reader.
+    /// Asks the owners of a token that no order speaks for, as when it is shown to a reader; by its uid,
+    /// which may be longer than a station can tell.
     nonisolated(nonsending) package func words(
-        of idTag: String, at station: String, connector: ConnectorNumber?, receivedAt: Timestamp
+        of uid: String, at station: String, connector: ConnectorNumber?, receivedAt: Timestamp
     ) async throws -> RealTimeAuthorization.Words? {
         guard stores.realTime.isNeeded else { return nil }
         let candidates = try await database.read { [stores] transaction in
-            try stores.tokens.candidates(idTag: idTag, in: transaction)
+            try stores.tokens.candidates(idTag: Tokens.idTag(of: uid), in: transaction)
         }
         return await words(
-            of: candidates, idTag: idTag, at: station, connector: connector,
+            of: candidates, idTag: uid, at: station, connector: connector,
             receivedAt: receivedAt)
     }
 

@@ -12,6 +12,8 @@ extension Sessions {
     static let mostParkedStops = 1000
     /// Stops kept beside the one a session has.
     static let mostSecondStops = 10
+    /// As many of a station as of those that wait, of so long.
+    static let secondStopsDays: Int64 = 90
     /// The same of a station that nobody took in: it is asked to keep silent.
     static let mostParkedOfPending = 20
     /// Their bodies together, of one kind.
@@ -101,7 +103,9 @@ extension Sessions {
                 SELECT COUNT(*) AS n, COALESCE(SUM(LENGTH(payload)), 0) AS bytes,
                 COALESCE(SUM(CASE WHEN session = ? THEN 1 ELSE 0 END), 0) AS own FROM parked
                 WHERE station = ? AND kind = ? AND state = 'kept' AND session IS NOT NULL
-                """, session, station, content.kind)
+                AND received_at >= ?
+                """, session, station, content.kind,
+                now.advanced(bySeconds: -Self.secondStopsDays * 86_400))
             let isPending = try stores.stations.isWaiting(station, in: transaction)
             return try (there?.int("own") ?? 0) < Self.mostSecondStops
                 && (there?.int("n") ?? 0)

@@ -15,7 +15,7 @@ extension Console {
         // No partner is asked for a station that no order reaches.
         let station = try await house.read { try self.house.reachable(id, in: $0).id }
         let words = try await house.sessions.words(
-            of: shown, at: station, connector: connector, receivedAt: now)
+            of: tag, at: station, connector: connector, receivedAt: now)
         return try await house.write { transaction in
             let found = try self.house.sessions.judge(
                 shown, at: station, connector: connector, receivedAt: now, words: words,
