@@ -205,7 +205,8 @@ extension Sessions {
         let fitting = try waiting("kind = 'stop'", at: station, since: begun, in: transaction)
             .filter {
                 try Self.fits($0, opened, outlets: outlets)
-                    && !isAnothers($0, than: opened, in: transaction)
+                    && !hasOther(
+                        opened, until: Self.end($0), heard: $0.receivedAt, in: transaction)
             }
         // Two that fit are a person's to tell apart.
         let stop = fitting.count == 1 ? fitting[0] : nil
@@ -230,19 +231,23 @@ extension Sessions {
         }
     }
 
-    /// Between this start and that end another charge began on the connector: the clock was set
-    /// meanwhile, and the end is of an earlier one.
-    private func isAnothers(
-        _ message: ParkedMessage, than opened: SessionBook.Entry, in transaction: Transaction
+    private static func end(_ message: ParkedMessage) -> Timestamp {
+        guard case .stop(let stop) = message.content else { return message.receivedAt }
+        return StationTime.repaired(stop.at, receivedAt: message.receivedAt).at
+    }
+
+    /// Whether after a charge's start another one began on its connector, before that end, or heard of
+    /// before the end was: then the clock was set meanwhile, and the end is of an earlier one.
+    func hasOther(
+        _ entry: SessionBook.Entry, until end: Timestamp, heard: Timestamp,
+        in transaction: Transaction
     ) throws -> Bool {
-        guard case .stop(let stop) = message.content else { return false }
-        let (end, _) = StationTime.repaired(stop.at, receivedAt: message.receivedAt)
-        return try transaction.queryOne(
+        try transaction.queryOne(
             """
             SELECT key FROM session WHERE station = ? AND connector = ? AND key <> ?
-            AND started_at > ? AND started_at < ? LIMIT 1
-            """, opened.session.station, opened.session.connector, opened.key,
-            opened.session.startedAt, end) != nil
+            AND started_at > ? AND (started_at < ? OR created_at < ?) LIMIT 1
+            """, entry.session.station, entry.session.connector, entry.key,
+            entry.session.startedAt, end, heard) != nil
     }
 
     private func waiting(

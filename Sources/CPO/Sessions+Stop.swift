@@ -175,12 +175,12 @@ extension Sessions {
     ) throws -> [Int64] {
         let (at, _) = StationTime.repaired(stop.at, receivedAt: receivedAt)
         let idTag = stop.token.map(Tokens.folded)
-        let running = book.withLock { book in
+        let running = try book.withLock { book in
             book.open(station: station).filter { entry in
                 !entry.isAcknowledged && (idTag == nil || entry.idTag == idTag)
                     && entry.session.meterStart <= stop.meterStop && entry.session.startedAt <= at
             }
-        }
+        }.filter { try !hasOther($0, until: at, heard: receivedAt, in: transaction) }
         let giving = running.filter { $0.session.meterStart < stop.meterStop }
         if !giving.isEmpty { return giving.map(\.key) }
         let closed = try transaction.query(

@@ -101,6 +101,27 @@ import Testing
             try await house.cpo.suspicions.list().map(\.code).contains(.stopOfUnknownTransaction))
     }
 
+    @Test func `waits where another charge was heard of before this end`() async throws {
+        let house = try await House()
+        let (other, _) = try await house.started(House.start(700, register: 5000), at: 700)
+        _ = try await house.apply(House.stop(other, 710, 5100), at: 710)
+        // Its clock was behind then, and is set back by more now.
+        _ = try await house.apply(Self.stop(-1, 600, 1500), at: 711)
+        _ = try await house.started(House.start(0), at: 720)
+        #expect(house.cpo.sessions.running().count == 1)
+    }
+
+    @Test func `ends no charge before which another began in between`() async throws {
+        let house = try await House()
+        let (other, _) = try await house.started(House.start(100, register: 5000), at: 100)
+        _ = try await house.apply(House.stop(other, 200, 5100), at: 200)
+        _ = try await house.started(House.start(0), at: 610)
+        _ = try await house.apply(Self.stop(-1, 600, 1500), at: 620)
+        #expect(house.cpo.sessions.running().count == 1)
+        #expect(
+            try await house.cpo.suspicions.list().map(\.code).contains(.stopOfUnknownTransaction))
+    }
+
     @Test func `waits where two stops fit one start`() async throws {
         let house = try await House()
         _ = try await house.apply(Self.stop(-1, 600, 1500), at: 611)
