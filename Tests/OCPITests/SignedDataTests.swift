@@ -97,6 +97,17 @@ import Testing
         #expect(values.first?["signed_data"]?.string == data)
     }
 
+    /// What a bill with a record of the begin and one of the end carries.
+    private static func signed(_ house: OCPIHouse, _ records: [String]) async throws -> JSONValue {
+        let bill = try await bill(
+            house,
+            stop: [
+                reading(records[0], .transactionBegin, 0),
+                reading(records[1], .transactionEnd, 600),
+            ])
+        return try #require(bill["signed_data"])
+    }
+
     @Test(arguments: [0, 1])
     func `has the key that its station told with one record only`(_ teller: Int) async throws {
         let house = try await OCPIHouse()
@@ -106,13 +117,7 @@ import Testing
             return
                 #"{"encodingMethod":"EDL","publicKey":"\#(key)","signedMeterData":"\#(data)","signingMethod":""}"#
         }
-        let bill = try await Self.bill(
-            house,
-            stop: [
-                Self.reading(records[0], .transactionBegin, 0),
-                Self.reading(records[1], .transactionEnd, 600),
-            ])
-        let signed = try #require(bill["signed_data"])
+        let signed = try await Self.signed(house, records)
         #expect(signed["public_key"]?.string == "AQID")
         let values = try #require(signed["signed_values"]?.array)
         #expect(values.map { $0["signed_data"]?.string } == data)
@@ -124,13 +129,7 @@ import Testing
         let records = zip(["AQID", "BAUG"], data).map { key, data in
             #"{"encodingMethod":"EDL","publicKey":"\#(key)","signedMeterData":"\#(data)","signingMethod":""}"#
         }
-        let bill = try await Self.bill(
-            house,
-            stop: [
-                Self.reading(records[0], .transactionBegin, 0),
-                Self.reading(records[1], .transactionEnd, 600),
-            ])
-        let signed = try #require(bill["signed_data"])
+        let signed = try await Self.signed(house, records)
         #expect(signed["public_key"]?.string == "BAUG")
         #expect(
             signed["signed_values"]?.array?.map { $0["signed_data"]?.string } == [data[1]])

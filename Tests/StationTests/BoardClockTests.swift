@@ -233,6 +233,20 @@ import Testing
         await journal.close()
     }
 
+    /// One that never gets a link, and what it logs.
+    private func agent(
+        _ journal: BoardJournal, _ clock: BoardClock, saying lines: Lock<[String]>
+    ) -> StationAgent {
+        struct NoLink: Error {}
+        return StationAgent(
+            StationAgent.Configuration(
+                stationID: "CP1", identity: StationIdentity(vendor: "Kerb", model: "test"),
+                dialect: OCPP16Dialect(), connect: { _ in throw NoLink() }, restart: { _ in }),
+            connectors: [], journal: journal,
+            settings: StationSettings(catalogue: .ocpp16, defaults: [:], written: [:]),
+            clock: clock, log: Log(level: .info) { line in lines.withLock { $0.append(line) } })
+    }
+
     @Test func `says once that a certificate cannot be judged by a clock nobody set`()
         async throws
     {
@@ -241,14 +255,7 @@ import Testing
         let clock = board(ManualClock(Timestamp(seconds: 30)))
         let journal = try await BoardJournal(
             path: folder.file("j.db"), bootID: "a", clock: clock)
-        struct NoLink: Error {}
-        let agent = StationAgent(
-            StationAgent.Configuration(
-                stationID: "CP1", identity: StationIdentity(vendor: "Kerb", model: "test"),
-                dialect: OCPP16Dialect(), connect: { _ in throw NoLink() }, restart: { _ in }),
-            connectors: [], journal: journal,
-            settings: StationSettings(catalogue: .ocpp16, defaults: [:], written: [:]),
-            clock: clock, log: Log(level: .info) { line in lines.withLock { $0.append(line) } })
+        let agent = agent(journal, clock, saying: lines)
         for _ in 0..<3 { await agent.tell(linkFailure: "certificate is not yet valid") }
         #expect(lines.withLock { $0.count } == 1)
         #expect(lines.withLock { $0[0] }.contains("clock is not trusted"))
@@ -265,14 +272,7 @@ import Testing
         let clock = board(ManualClock(Timestamp(seconds: 30)))
         let journal = try await BoardJournal(
             path: folder.file("j.db"), bootID: "a", clock: clock)
-        struct NoLink: Error {}
-        let agent = StationAgent(
-            StationAgent.Configuration(
-                stationID: "CP1", identity: StationIdentity(vendor: "Kerb", model: "test"),
-                dialect: OCPP16Dialect(), connect: { _ in throw NoLink() }, restart: { _ in }),
-            connectors: [], journal: journal,
-            settings: StationSettings(catalogue: .ocpp16, defaults: [:], written: [:]),
-            clock: clock, log: Log(level: .info) { line in lines.withLock { $0.append(line) } })
+        let agent = agent(journal, clock, saying: lines)
         func refusals() -> Int {
             lines.withLock { $0.count { $0.contains("operator's time refused") } }
         }

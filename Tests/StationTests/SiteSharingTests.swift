@@ -108,52 +108,11 @@ import Testing
         }
     }
 
-    /// A leader that has heard of no fuse and grants the car all it can take.
-    @Test func `tells its leader its own fuse, and keeps to it where the leader does not`()
-        async throws
-    {
-        let folder = TemporaryFolder()
-        let key = Array("sixteen bytes or more".utf8)
-        let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
-        let (socket, own) = (try GroupSocket(bindingTo: any), try GroupSocket(bindingTo: any))
-        let address = try #require(GroupSocket.Peer("127.0.0.1:\(socket.port)"))
-        let leader = Lock(
-            GroupLeader(
-                members: [.init(board: 1, safe: Amperes(8))], key: key,
-                timings: LoadBalancer.Timings(), session: "leader"))
-        let follower = try await TestStation.make(
-            path: folder.file("follower.db"), smart: Self.settings(fuse: 15, safe: 8),
-            group: .follower(
-                GroupFollower(board: 1, key: key, session: "s"), own, leader: address))
-        let answering = Task {
-            for await datagram in socket.datagrams {
-                let now = SystemClock().monotonicMilliseconds
-                let grant = [LoadBalancer.ID(board: 1, connector: 1): Amperes(32)]
-                let answer = leader.withLock { $0.take(datagram.bytes, grant, at: now) }
-                if let answer { socket.send(answer, to: datagram.from) }
-            }
-        }
-        try await follower.during { () async throws in
-            await until { await follower.smartCharging?.view().state == "granted" }
-            await start(follower)
-            await until { follower.board.relayIsClosed }
-            await offers(follower.board, 15)
-            #expect(follower.board.state.withLock { $0.mostOffered } == Amperes(15))
-            let told = leader.withLock { $0.circuits(fuse: Amperes(63)) }
-            #expect(told.map(\.capacity) == [PhaseCurrents(Amperes(15))])
-        }
-        answering.cancel()
-        for one in [socket, own] { one.stop() }
-    }
-
-    /// A follower that hears its leader decides nothing by itself, and a lost limit is its own operator's.
-    @Test(arguments: [(safe: Int64(8), offered: Int64(8)), (safe: 15, offered: 6)])
-    func `gets no more than its safe share of a leader while a limit is lost`(
-        safe: Int64, offered: Int64
+    /// A follower that charges, of a leader that has heard of no fuse and grants the car all it can take.
+    private func underGenerousLeader(
+        _ path: String, safe: Int64,
+        _ body: @escaping @Sendable (TestStation, Lock<GroupLeader>) async throws -> Void
     ) async throws {
-        let folder = TemporaryFolder()
-        let path = folder.file("follower.db")
-        try await Self.loseProfile(path)
         let key = Array("sixteen bytes or more".utf8)
         let any = try #require(GroupSocket.Peer("127.0.0.1:0"))
         let (socket, own) = (try GroupSocket(bindingTo: any), try GroupSocket(bindingTo: any))
@@ -178,11 +137,36 @@ import Testing
             await until { await follower.smartCharging?.view().state == "granted" }
             await start(follower)
             await until { follower.board.relayIsClosed }
-            await offers(follower.board, offered)
-            #expect(follower.board.state.withLock { $0.mostOffered } == Amperes(offered))
+            try await body(follower, leader)
         }
         answering.cancel()
         for one in [socket, own] { one.stop() }
+    }
+
+    @Test func `tells its leader its own fuse, and keeps to it where the leader does not`()
+        async throws
+    {
+        let folder = TemporaryFolder()
+        try await underGenerousLeader(folder.file("follower.db"), safe: 8) { follower, leader in
+            await offers(follower.board, 15)
+            #expect(follower.board.state.withLock { $0.mostOffered } == Amperes(15))
+            let told = leader.withLock { $0.circuits(fuse: Amperes(63)) }
+            #expect(told.map(\.capacity) == [PhaseCurrents(Amperes(15))])
+        }
+    }
+
+    /// A follower that hears its leader decides nothing by itself, and a lost limit is its own operator's.
+    @Test(arguments: [(safe: Int64(8), offered: Int64(8)), (safe: 15, offered: 6)])
+    func `gets no more than its safe share of a leader while a limit is lost`(
+        safe: Int64, offered: Int64
+    ) async throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("follower.db")
+        try await Self.loseProfile(path)
+        try await underGenerousLeader(path, safe: safe) { follower, _ in
+            await offers(follower.board, offered)
+            #expect(follower.board.state.withLock { $0.mostOffered } == Amperes(offered))
+        }
     }
 
     /// Without `safeAmperes` the safe share is the fuse, which bounds nothing.
